@@ -1,0 +1,90 @@
+import io
+import json
+
+import pytest
+from rich.console import Console
+
+from vfljax.experiments.records import Run
+from vfljax.reports.report import print_summary, write_report
+
+
+def make_rows():
+    return [
+        {
+            "dataset": "digits",
+            "view": "batch_gradient",
+            "train_step": train_step,
+            "batch_size": 64,
+            "num_classes": 10,
+            "defense": "none",
+            "attack": "linear_recovery",
+            "trial": trial,
+            "attack_accuracy": 0.5 + 0.2 * trial,
+            "chance_accuracy": 0.125,
+            "status": "ok" if trial else "non_finite",
+        }
+        for train_step in (0, 200)
+        for trial in range(3)
+    ]
+
+
+@pytest.fixture
+def run_dir(tmp_path):
+    config = {"name": "steps", "title": "Recovery while training", "seed": 7}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    (tmp_path / "environment.json").write_text(json.dumps({"device": "cpu"}))
+    lines = [json.dumps(row) + "\n" for row in make_rows()]
+    (tmp_path / "trials.jsonl").write_text("".join(lines))
+    return tmp_path
+
+
+def test_the_report_of_a_folder(run_dir):
+    paths = write_report(run_dir)
+    assert [path.name for path in paths] == [
+        "summary.md",
+        "summary.csv",
+        "accuracy_against_train_step.png",
+        "accuracy_against_train_step.pdf",
+    ]
+    assert sorted((run_dir / "report").iterdir()) == sorted(paths)  # no leftovers
+    text = paths[0].read_text()
+    assert text.startswith("# Recovery while training\n")
+    assert "data: digits; 6 trials in 2 settings; seed: 7; device: cpu." in text
+    assert "70.0 ± 49.7" in text
+    assert "failed trials: 2 of 6" in text
+    assert "](accuracy_against_train_step.png)" in text
+    assert paths[2].read_bytes().startswith(b"\x89PNG")
+    assert paths[3].read_bytes().startswith(b"%PDF")
+
+
+def test_the_same_records_give_the_same_bytes(run_dir):
+    first = {path: path.read_bytes() for path in write_report(run_dir)}
+    second = {path: path.read_bytes() for path in write_report(run_dir)}
+    assert first == second
+
+
+def test_a_run_without_rows_is_refused_by_name(run_dir):
+    (run_dir / "trials.jsonl").write_text("")
+    with pytest.raises(ValueError, match=str(run_dir)):
+        write_report(run_dir)
+    assert not (run_dir / "report").exists()
+
+
+def test_the_printed_summary():
+    printed = io.StringIO()
+    console = Console(width=100, file=printed, color_system=None)
+    print_summary(
+        Run(config={"name": "steps"}, environment={}, rows=make_rows()), console
+    )
+    lines = printed.getvalue().split("\n")
+    assert lines[0] == "steps"
+    assert lines[1] == "data: digits; 6 trials in 2 settings."
+    assert any("70.0 ± 49.7" in line for line in lines)
+
+
+def test_a_run_without_rows_prints_nothing():
+    printed = io.StringIO()
+    console = Console(file=printed)
+    with pytest.raises(ValueError, match="rows is empty"):
+        print_summary(Run(config={}, environment={}, rows=[]), console)
+    assert printed.getvalue() == ""

@@ -1,0 +1,169 @@
+import csv
+import io
+
+import pytest
+from rich.console import Console
+
+from vfljax.reports.statistics import Summary, summarize
+from vfljax.reports.tables import (
+    csv_table,
+    lay_out,
+    markdown_table,
+    percent,
+    terminal_table,
+)
+
+
+def make_rows(**changes):
+    """Two defenses under one attack, three trials each."""
+    return [
+        {
+            "dataset": "digits",
+            "num_parties": 2,
+            "protocol": "sum_of_logits",
+            "view": "batch_gradient",
+            "train_step": 0,
+            "batch_size": 64,
+            "num_classes": 10,
+            "defense": defense,
+            "defense_strength": strength,
+            "strength_name": strength and "noise_std",
+            "attack": "linear_recovery",
+            "trial": trial,
+            "attack_accuracy": rate + 0.01 * trial,
+            "chance_accuracy": 0.125,
+            "main_accuracy": 1 / 3,
+            "status": "ok",
+            "seconds": 0.5,
+        }
+        | changes
+        for defense, strength, rate in (
+            ("none", None, 0.9),
+            ("dp_gaussian", 0.001, 0.4),
+        )
+        for trial in range(3)
+    ]
+
+
+def render(summaries, width=100):
+    printed = io.StringIO()
+    console = Console(width=width, file=printed, color_system=None)
+    console.print(terminal_table(summaries))
+    return printed.getvalue()
+
+
+def test_what_never_varies_is_said_once_above():
+    layout = lay_out(summarize(make_rows()))
+    assert layout.headings == [
+        "defense",
+        "attack %",
+        "chance %",
+        "main task %",
+        "s/trial",
+    ]
+    assert "dataset: digits" in layout.constants_line
+    assert "trials: 3" in layout.constants_line
+    assert "published" not in layout.constants_line  # no row has one
+
+
+def test_cells_worked_by_hand():
+    # Rates 0.90, 0.91, 0.92: s = 0.01, half-width 4.302653 * 0.01 / sqrt(3) = 0.02484.
+    layout = lay_out(summarize(make_rows()))
+    assert layout.cells[0] == ("none", "91.0 ± 2.5", "12.5", "33.3 ± 0.0", "0.5")
+    assert layout.cells[1][0] == "dp_gaussian noise_std=0.001"
+
+
+def test_markdown_shape():
+    blocks = markdown_table(summarize(make_rows())).rstrip("\n").split("\n\n")
+    assert blocks[0].startswith("dataset: digits, ")
+    lines = blocks[1].split("\n")
+    assert len(lines) == 2 + 2
+    assert {line.count("|") for line in lines} == {6}
+    assert lines[1] == "| --- | ---: | ---: | ---: | ---: |"
+
+
+def test_a_bar_in_a_label_does_not_open_a_column():
+    rows = make_rows()
+    rows[0] |= {"attack": "a|b"}
+    line = markdown_table(summarize(rows)).split("\n")[4]
+    assert r"a\|b" in line
+
+
+def test_csv_gives_back_every_number():
+    summaries = summarize(make_rows())
+    rows = list(csv.DictReader(io.StringIO(csv_table(summaries))))
+    assert list(rows[0]) == list(Summary._fields)
+    for row, summary in zip(rows, summaries, strict=True):
+        for name, value in summary._asdict().items():
+            if value is None:
+                assert row[name] == ""
+            elif isinstance(value, float):
+                assert float(row[name]) == value
+            else:
+                assert row[name] == str(value)
+
+
+def test_the_terminal_table_keeps_its_numbers_in_100_columns():
+    rows = [
+        row
+        for view in ("sample_gradient", "batch_gradient")
+        for attack in ("linear_recovery", "gradient_inversion")
+        for row in make_rows(view=view, attack=attack)
+    ]
+    text = render(summarize(rows))
+    assert max(map(len, text.split("\n"))) <= 100
+    assert text.count("91.0 ± 2.5") == 4
+    assert text.count("dp_gaussian noise_std=0.001") == 4
+    assert "view: sample_gradient, attack: gradient_inversion" in text
+
+
+def test_labels_are_not_taken_for_markup():
+    rows = make_rows()
+    rows[0] |= {"attack": "solve[/bold]"}
+    assert "solve[/bold]" in render(summarize(rows))
+
+
+def test_below_chance_is_marked_and_explained():
+    rows = make_rows()
+    for row in rows[:3]:
+        row["attack_accuracy"] = 0.0
+    summaries = summarize(rows)
+    assert lay_out(summaries).cells[0][1] == "0.0 ± 0.0 †"
+    for text in (render(summaries, width=300), markdown_table(summaries)):
+        assert "read it as leakage, not protection" in text
+    assert not lay_out(summarize(make_rows())).footnotes
+
+
+def test_a_mean_over_fewer_trials_is_marked():
+    rows = make_rows()
+    rows[0]["main_accuracy"] = None
+    layout = lay_out(summarize(rows))
+    assert layout.cells[0][3] == "33.3 ± 0.0 ‡"
+    assert layout.cells[1][3] == "33.3 ± 0.0"
+
+
+def test_failed_trials_are_shown():
+    rows = make_rows()
+    rows[4]["status"] = "non_finite"
+    layout = lay_out(summarize(rows))
+    column = layout.headings.index("failed")
+    assert [cells[column] for cells in layout.cells] == ["0", "1"]
+
+
+@pytest.mark.parametrize(
+    ("rate", "text"),
+    [
+        ((0.973, 0.965, 0.981), "97.3 ± 0.8"),
+        ((0.99, 0.95, 1.0), "99.0 ± 4.0"),
+        ((0.01, 0.0, 0.05), "1.0 ± 4.0"),
+        ((0.5, None, None), "50.0"),
+        ((None, None, None), "-"),
+    ],
+)
+def test_percent(rate, text):
+    assert percent(*rate) == text
+
+
+def test_no_summaries_are_refused():
+    with pytest.raises(ValueError, match="summaries is empty"):
+        markdown_table([])

@@ -1,0 +1,147 @@
+import numpy as np
+import pytest
+
+from vfljax.reports.figures import choose_figures
+from vfljax.reports.trade_off import trade_off
+
+
+def make_row(**changes):
+    return {
+        "dataset": "digits",
+        "view": "batch_gradient",
+        "train_step": 0,
+        "batch_size": 64,
+        "num_classes": 10,
+        "defense": "none",
+        "defense_strength": None,
+        "strength_name": None,
+        "attack": "linear_recovery",
+        "trial": 0,
+        "attack_accuracy": 1.0,
+        "chance_accuracy": 0.125,
+        "main_accuracy": 0.95,
+        "status": "ok",
+    } | changes
+
+
+def make_defended(strength, attack, rate, main, **changes):
+    return make_row(
+        defense="dp_gaussian",
+        strength_name="noise_std",
+        defense_strength=strength,
+        attack=attack,
+        attack_accuracy=rate,
+        main_accuracy=main,
+        **changes,
+    )
+
+
+@pytest.fixture
+def rows():
+    """One trial each; which attack is the stronger one changes with the strength."""
+    return [
+        make_row(),
+        make_row(attack="gradient_inversion", attack_accuracy=0.9),
+        make_defended(0.1, "linear_recovery", 0.2, 0.6),
+        make_defended(0.1, "gradient_inversion", 0.3, 0.6),
+        make_defended(0.001, "linear_recovery", 0.8, 0.9),
+        make_defended(0.001, "gradient_inversion", 0.7, 0.9),
+        make_defended(0.01, "linear_recovery", 0.6, 0.8),
+        make_defended(0.01, "gradient_inversion", 0.5, 0.8),
+    ]
+
+
+def line_of(axes, label):
+    (line,) = [line for line in axes.get_lines() if line.get_label() == label]
+    return line
+
+
+def xs_of(line):
+    return np.asarray(line.get_xdata()).tolist()
+
+
+def ys_of(line):
+    return np.asarray(line.get_ydata()).tolist()
+
+
+def test_each_point_is_the_strongest_attack_in_order_of_strength(rows):
+    axes = trade_off(rows).axes[0]
+    curve = line_of(axes, "dp_gaussian")
+    assert xs_of(curve) == pytest.approx([80.0, 60.0, 30.0])
+    assert ys_of(curve) == pytest.approx([90.0, 80.0, 60.0])
+    star = line_of(axes, "none")
+    assert (xs_of(star), ys_of(star)) == ([100.0], [95.0])
+    assert star.get_marker() == "*"
+    assert "linear_recovery, gradient_inversion" in axes.get_xlabel()
+
+
+def test_strengths_are_written_inside_the_panel_and_apart(rows):
+    figure = trade_off(rows)
+    (axes,) = figure.axes
+    figure.draw_without_rendering()
+    texts = [text for text in axes.texts if text.get_text().startswith("0.")]
+    assert sorted(text.get_text() for text in texts) == ["0.001", "0.01", "0.1"]
+    frame = axes.get_window_extent()
+    boxes = [text.get_window_extent() for text in texts]
+    for index, box in enumerate(boxes):
+        assert frame.x0 <= box.x0
+        assert box.x1 <= frame.x1
+        assert not any(box.overlaps(other) for other in boxes[:index])
+
+
+def test_first_and_last_strength_are_written_even_in_a_crowd(rows):
+    crowd = [
+        make_defended(strength, "linear_recovery", 0.5, 0.7)
+        for strength in (1.5, 2.5, 3.5, 4.5, 5.5, 6.5, 7.5, 8.5)
+    ]
+    texts = [text.get_text() for text in trade_off([rows[0], *crowd]).axes[0].texts]
+    assert {"1.5", "8.5"} <= set(texts)
+
+
+def test_chance_is_a_vertical_line(rows):
+    assert xs_of(line_of(trade_off(rows).axes[0], "_chance")) == [12.5, 12.5]
+
+
+def test_one_panel_per_view(rows):
+    other = [row | {"view": "sample_gradient"} for row in rows]
+    assert len(trade_off(rows + other).axes) == 2
+
+
+def test_crosses_are_the_intervals_of_both_rates():
+    # Two trials 0.02 apart: half-width 12.7062 * 0.01 = 0.127062.
+    rows = [make_row()] + [
+        make_defended(
+            0.1, "linear_recovery", 0.49 + step, 0.59 + step, trial=round(50 * step)
+        )
+        for step in (0.0, 0.02)
+    ]
+    lines = trade_off(rows).axes[0].get_lines()
+    ends = [(xs_of(line), ys_of(line)) for line in lines if len(xs_of(line)) == 2]
+    across = [xs for xs, ys in ends if xs[0] != xs[1]]
+    upright = [ys for xs, ys in ends if xs[0] == xs[1] and ys != [0, 1]]
+    assert across == [pytest.approx([37.2938, 62.7062], abs=1e-4)]
+    assert upright == [pytest.approx([47.2938, 72.7062], abs=1e-4)]
+
+
+def test_below_chance_is_hollow(rows):
+    for trial in (0, 1):
+        rows.append(make_defended(1.0, "linear_recovery", 0.0, 0.9, trial=trial))
+    figure = trade_off(rows)
+    hollow = line_of(figure.axes[0], "_below chance dp_gaussian")
+    assert xs_of(hollow) == [0.0]
+    assert "leaks" in figure.legends[0].get_texts()[-1].get_text()
+
+
+def test_the_strongest_attack_is_shown_without_a_main_accuracy_of_its_own(rows):
+    rows[3]["main_accuracy"] = None  # gradient_inversion at 0.1, the stronger one
+    curve = line_of(trade_off(rows).axes[0], "dp_gaussian")
+    assert xs_of(curve)[-1] == pytest.approx(30.0)
+    assert ys_of(curve)[-1] == pytest.approx(60.0)
+
+
+def test_without_main_accuracy_there_is_no_trade_off(rows):
+    assert "trade_off" in choose_figures(rows)
+    rows = [row | {"main_accuracy": None} for row in rows]
+    assert "trade_off" not in choose_figures(rows)
+    with pytest.raises(ValueError, match="main_accuracy"):
+        trade_off(rows)

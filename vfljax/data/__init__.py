@@ -1,0 +1,31 @@
+"""Data sets as plain arrays, and how they are split between parties."""
+
+from vfljax.data.dataset import Dataset, check_dataset, make_dataset
+from vfljax.data.formats import DataError
+from vfljax.data.sources import DATASETS, DatasetSource, load
+from vfljax.data.vertical import (
+    SPLITS,
+    ClassTable,
+    class_table,
+    draw_batch,
+    draw_classes,
+    select_classes,
+    split_features,
+)
+
+__all__ = [
+    "DATASETS",
+    "SPLITS",
+    "ClassTable",
+    "DataError",
+    "Dataset",
+    "DatasetSource",
+    "check_dataset",
+    "class_table",
+    "draw_batch",
+    "draw_classes",
+    "load",
+    "make_dataset",
+    "select_classes",
+    "split_features",
+]

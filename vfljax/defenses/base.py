@@ -1,0 +1,112 @@
+"""The defense record: everything through which a defended party can act."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+from jaxtyping import Array, Float, Key, PyTree
+
+
+class Defense(NamedTuple):
+    """The label party's defense as pure functions; the default is no defense.
+
+    Attributes:
+        init: `init() -> state`, what the defense remembers between steps.
+        encode_labels: One-hot labels (batch, classes) to the targets trained on.
+        perturb: `perturb(key, state, gradients, labels, sample_ids)` to
+            `(gradients, state)`: the message dL/dH (batch, embed) as it is sent.
+            `labels` (batch,) and `sample_ids` (batch,), rows of the training set, are
+            there for defenses that need them. `key` is used at most once.
+        decode_logits: Summed logits to the logits that predict the class.
+        covers_label_party: Whether the label party's own bottom model is trained on
+            the perturbed gradient too, rather than on the clean one.
+        keeps_zero_sum: Whether rows that sum to zero still do when sent. Public
+            knowledge about the protocol, which an attack may use.
+    """
+
+    init: Callable[[], PyTree[Any]] = lambda: ()
+    encode_labels: Callable[
+        [Float[Array, "batch classes"]], Float[Array, "batch classes"]
+    ] = lambda labels: labels
+    perturb: Callable[..., tuple[Float[Array, "batch embed"], PyTree[Any]]] = (
+        lambda key, state, gradients, labels, sample_ids: (gradients, state)
+    )
+    decode_logits: Callable[
+        [Float[Array, "batch classes"]], Float[Array, "batch classes"]
+    ] = lambda logits: logits
+    covers_label_party: bool = False
+    keeps_zero_sum: bool = True
+
+
+def no_defense() -> Defense:
+    """Returns the defense that changes nothing."""
+    return Defense()
+
+
+def chain(*defenses: Defense) -> Defense:
+    """Composes defenses, the first one acting first.
+
+    Labels are encoded from first to last, logits decoded from last to first, messages
+    perturbed from first to last with one key each. The composition covers the label
+    party if any part does, and keeps rows at zero sum if all parts do.
+
+    Raises:
+        ValueError: If nothing is to be composed.
+    """
+    if not defenses:
+        raise ValueError("defenses=(): chain needs at least one defense")
+
+    def encode_labels(labels: Float[Array, "batch classes"]):
+        for defense in defenses:
+            labels = defense.encode_labels(labels)
+        return labels
+
+    def perturb(key: Key[Array, ""], state, gradients, labels, sample_ids):
+        states = []
+        for part_key, part, defense in zip(
+            jax.random.split(key, len(defenses)), state, defenses, strict=True
+        ):
+            gradients, part = defense.perturb(
+                part_key, part, gradients, labels, sample_ids
+            )
+            states.append(part)
+        return gradients, tuple(states)
+
+    def decode_logits(logits: Float[Array, "batch classes"]):
+        for defense in reversed(defenses):
+            logits = defense.decode_logits(logits)
+        return logits
+
+    return Defense(
+        init=lambda: tuple(defense.init() for defense in defenses),
+        encode_labels=encode_labels,
+        perturb=perturb,
+        decode_logits=decode_logits,
+        covers_label_party=any(defense.covers_label_party for defense in defenses),
+        keeps_zero_sum=all(defense.keeps_zero_sum for defense in defenses),
+    )
+
+
+def check_number(
+    name: str,
+    value: Any,
+    *,
+    low: float,
+    high: float = float("inf"),
+    low_excluded: bool = False,
+):
+    """Raises a `ValueError` unless `low <= value <= high`; traced values pass.
+
+    A number that is swept is traced inside a program; it was checked where it came in.
+    """
+    if isinstance(value, jax.core.Tracer):
+        return
+    if not low <= value <= high or (low_excluded and value == low):
+        bracket = "(" if low_excluded else "["
+        raise ValueError(f"{name}={value}: must be in {bracket}{low:g}, {high:g}]")
+
+
+def check_choice(name: str, value: str, allowed: tuple[str, ...]):
+    """Raises a `ValueError` unless `value` is one of `allowed`."""
+    if value not in allowed:
+        raise ValueError(f"{name}={value!r}: must be one of {', '.join(allowed)}")

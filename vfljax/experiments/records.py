@@ -1,0 +1,225 @@
+"""The run folder: what an experiment leaves behind, and how it goes on after a kill.
+
+    config.json        the resolved experiment
+    environment.json   versions, device, data, commit
+    trials.jsonl       one flat row per trial and attack, appended chunk by chunk
+
+JSON has no NaN: numbers that aren't finite are written as null.
+"""
+
+import contextlib
+import dataclasses
+import fcntl
+import hashlib
+import importlib.metadata
+import json
+import math
+import os
+import platform
+import subprocess
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+
+from vfljax.experiments.schema import Experiment
+
+_NOT_RESULTS = ("title", "num_trials", "execution")
+_PACKAGES = ("vfljax", "jax", "jaxlib", "flax", "optax", "numpy")
+
+
+class RunFolderError(ValueError):
+    """A run folder that can't be used as asked; the message says what to do."""
+
+
+class Run(NamedTuple):
+    """A run folder's content."""
+
+    config: dict[str, Any]
+    environment: dict[str, Any]
+    rows: list[dict[str, Any]]
+
+
+def config_dict(experiment: Experiment) -> dict[str, Any]:
+    """The resolved experiment as plain JSON data, every spec with its kind."""
+    return _plain(experiment)
+
+
+def default_folder(experiment: Experiment) -> Path:
+    """`runs/NAME-DIGEST`, the same for every run with the same results."""
+    text = json.dumps(_identity(config_dict(experiment)), sort_keys=True)
+    digest = hashlib.sha256(text.encode()).hexdigest()[:8]
+    return Path("runs") / f"{experiment.name}-{digest}"
+
+
+@contextlib.contextmanager
+def open_run(
+    folder: Path, experiment: Experiment, origin: str
+) -> Iterator[list[dict[str, Any]]]:
+    """Opens a new run folder or one to be continued, for one process at a time.
+
+    A last line that a kill cut off is removed, with a warning.
+
+    Args:
+        folder: Made if absent.
+        experiment: Must have the same results as the one the folder was made with;
+            more trials, another title or chunk size are fine.
+        origin: Where the data came from, for `environment.json`.
+
+    Yields:
+        The rows that are already there.
+
+    Raises:
+        RunFolderError: If the folder belongs to another experiment, is not writable,
+            or is in use by another process.
+    """
+    config = config_dict(experiment)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        rows_file = (folder / "trials.jsonl").open("a+b")
+    except OSError as error:
+        raise RunFolderError(f"--out {folder}: not writable ({error.strerror})") from None
+    with rows_file:
+        try:
+            fcntl.flock(rows_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise RunFolderError(f"--out {folder}: another run is writing it") from None
+        if (folder / "config.json").exists():
+            _check_same(folder, _read_json(folder / "config.json"), config)
+        _write_json(folder / "config.json", config)
+        _write_json(folder / "environment.json", _environment(origin))
+        rows, num_bytes = _parse_rows(folder / "trials.jsonl")
+        rows_file.truncate(num_bytes)
+        yield rows
+
+
+def append_rows(folder: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Appends rows in one write that is on disk when the function returns."""
+    text = "".join(json.dumps(_finite(row), allow_nan=False) + "\n" for row in rows)
+    with (folder / "trials.jsonl").open("ab") as rows_file:
+        rows_file.write(text.encode())
+        rows_file.flush()
+        os.fsync(rows_file.fileno())
+
+
+def read_run(folder: Path) -> Run:
+    """Reads a run folder, finished or not.
+
+    Raises:
+        RunFolderError: If it isn't one or is damaged.
+    """
+    for name in ("config.json", "trials.jsonl"):
+        if not (folder / name).is_file():
+            raise RunFolderError(f"{folder}: not a run folder, it has no {name}")
+    environment = folder / "environment.json"
+    return Run(
+        config=_read_json(folder / "config.json"),
+        environment=_read_json(environment) if environment.is_file() else {},
+        rows=_parse_rows(folder / "trials.jsonl")[0],
+    )
+
+
+def _parse_rows(path):
+    """The rows, and how many bytes they take up to a cut-off last line."""
+    content = path.read_bytes()
+    complete = content[: content.rfind(b"\n") + 1]
+    rows = []
+    for number, line in enumerate(complete.splitlines(), start=1):
+        try:
+            rows.append(json.loads(line))
+        except ValueError:
+            raise RunFolderError(f"{path}: line {number} is damaged") from None
+    if len(complete) < len(content):
+        warnings.warn(
+            f"{path}: the last line was cut off and is dropped; its trial is redone",
+            stacklevel=3,
+        )
+    return rows, len(complete)
+
+
+def _check_same(folder, old, new):
+    """Refuses to mix the results of two experiments in one folder."""
+    old, new = _flatten(_identity(old)), _flatten(_identity(new))
+    for name in sorted({*old, *new}):
+        if old.get(name) != new.get(name):
+            raise RunFolderError(
+                f"--out {folder}: belongs to a run with {name}={old.get(name)!r}, this "
+                f"one has {new.get(name)!r}; choose another folder"
+            )
+
+
+def _identity(config):
+    """The part of a config that determines the results, as JSON gives it back."""
+    kept = {name: part for name, part in config.items() if name not in _NOT_RESULTS}
+    return json.loads(json.dumps(kept))
+
+
+def _flatten(value, prefix=""):
+    if not isinstance(value, dict):
+        return {prefix: value}
+    flat = {}
+    for name, part in value.items():
+        flat.update(_flatten(part, f"{prefix}.{name}" if prefix else name))
+    return flat
+
+
+def _plain(value):
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        fields = {
+            field.name: _plain(getattr(value, field.name))
+            for field in dataclasses.fields(value)
+        }
+        return {"kind": type(value).__name__, **fields}
+    if isinstance(value, Mapping):
+        return {str(name): _plain(part) for name, part in value.items()}
+    if isinstance(value, (tuple, list)):
+        return [_plain(part) for part in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    return value
+
+
+def _finite(row):
+    return {
+        name: None if isinstance(value, float) and not math.isfinite(value) else value
+        for name, value in row.items()
+    }
+
+
+def _environment(origin):
+    device = jax.devices()[0]
+    return {
+        "versions": {name: importlib.metadata.version(name) for name in _PACKAGES},
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "backend": device.platform,
+        "device": device.device_kind,
+        "num_devices": jax.device_count(),
+        "data": origin,
+        "commit": _commit(),
+    }
+
+
+def _commit():
+    """The library's own commit, where it runs from a checkout."""
+    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
+    try:
+        result = subprocess.run(command, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return result.stdout.strip()
+
+
+def _read_json(path):
+    try:
+        return json.loads(path.read_text())
+    except ValueError:
+        raise RunFolderError(f"{path}: is not valid JSON") from None
+
+
+def _write_json(path, value):
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text(json.dumps(value, indent=2) + "\n")
+    temporary.replace(path)

@@ -1,0 +1,194 @@
+"""The linear map between message gradients and parameter gradients.
+
+For fixed parameters θ and features, a party's batch gradient is linear in the gradient
+U = ∂L/∂H that reaches its embedding H: g = Jᵀ vec(U) with J = ∂H/∂θ. Every attack on
+the batch gradient needs only Jᵀ, J and J Jᵀ, which are set up here once: no attack
+iteration runs the network forward again.
+
+For a network made of dense layers, H = f(z_1, ..., z_n) with z_l = a_l W_l + b_l, the
+product has a cheaper exact form. With T_l = ∂H/∂z_l (one small matrix per sample),
+
+    J Jᵀ u = Σ_l T_l · K_l · T_lᵀ u,      K_l = a_l a_lᵀ + 1 1ᵀ   (batch × batch),
+
+so that an iteration with formed K_l does not depend on the number of parameters. Each
+layer uses K_l formed or as its factors, whichever takes fewer multiplications.
+"""
+
+import math
+from collections.abc import Callable, Collection
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from vfljax.models import Params, PartyModel
+
+
+class GradientMap(NamedTuple):
+    """J = ∂H/∂θ at fixed parameters and features, as functions.
+
+    Attributes:
+        embedding: H (batch, embed).
+        pull: u (batch, embed) to Jᵀ u, a tree like the parameters.
+        push: A tree like the parameters to J g (batch, embed).
+        gram: u to J Jᵀ u, both (batch, embed), in its cheapest exact form.
+        restrict: Zeroes, in a tree like the parameters, those that take no part.
+        num_parameters: How many parameters take part, at least 1.
+    """
+
+    embedding: Float[Array, "batch embed"]
+    pull: Callable[[Float[Array, "batch embed"]], Params]
+    push: Callable[[Params], Float[Array, "batch embed"]]
+    gram: Callable[[Float[Array, "batch embed"]], Float[Array, "batch embed"]]
+    restrict: Callable[[Params], Params]
+    num_parameters: int
+
+
+def gradient_map(
+    model: PartyModel,
+    params: Params,
+    features: Float[Array, " batch *features"],
+    layers: Collection[str] | None = None,
+) -> GradientMap:
+    """Sets up J, Jᵀ and J Jᵀ for one party's network on one batch.
+
+    Args:
+        model: The party's network. Per-sample or not: J stays exact either way.
+        params: Its parameters θ.
+        features: The batch (batch, ...).
+        layers: Restricts J to the parameters whose path in the tree contains one of
+            these names, such as `("output",)` for the last layer of `models.mlp`;
+            `None` for all. `pull` returns zeros and `push` ignores what is left out.
+
+    Raises:
+        ValueError: If `layers` leaves no parameter.
+    """
+    kept = _kept(params, layers)
+    embedding, push_all = jax.linearize(lambda p: model.apply(p, features), params)
+    transpose = jax.linear_transpose(push_all, params)
+
+    def restrict(tree):
+        return jax.tree.map(
+            lambda keep, leaf: leaf if keep else jnp.zeros_like(leaf), kept, tree
+        )
+
+    def pull(u):
+        return restrict(transpose(u)[0])
+
+    def push(gradient):
+        return push_all(restrict(gradient))
+
+    if model.tapped is None:
+        gram = lambda u: push(pull(u))  # noqa: E731
+    else:
+        gram = _dense_gram(dense_factors(model, params, features, layers))
+    sizes = jax.tree.map(
+        lambda keep, leaf: math.prod(leaf.shape) if keep else 0, kept, params
+    )
+    return GradientMap(
+        embedding=embedding,
+        pull=pull,
+        push=push,
+        gram=gram,
+        restrict=restrict,
+        num_parameters=sum(jax.tree.leaves(sizes)),
+    )
+
+
+class DenseFactors(NamedTuple):
+    """A dense network's J, layer by layer; dictionaries have one entry per layer.
+
+    Attributes:
+        inputs: a_l (batch, in), with a column of ones where the layer has a bias.
+        push: {layer: (batch, out)} to Σ_l T_l z_l (batch, embed).
+        pull: u (batch, embed) to {layer: T_lᵀ u (batch, out)}.
+    """
+
+    inputs: dict[str, Float[Array, "batch _"]]
+    push: Callable[[dict[str, Any]], Float[Array, "batch embed"]]
+    pull: Callable[[Float[Array, "batch embed"]], dict[str, Any]]
+
+
+def dense_factors(
+    model: PartyModel,
+    params: Params,
+    features: Float[Array, " batch *features"],
+    layers: Collection[str] | None = None,
+) -> DenseFactors:
+    """Splits J of a network with `tapped` into its layers' factors.
+
+    Raises:
+        ValueError: If the model has no `tapped` or `layers` leaves no parameter.
+    """
+    if model.tapped is None:
+        raise ValueError("model.tapped=None: only a network of dense layers has factors")
+    tapped, batch = model.tapped, features.shape[0]
+    names = [name for name in params if _is_kept(name, layers)]
+    if not names:
+        raise ValueError(f"layers={layers}: no such layer; layers: {list(params)}")
+    taps = {
+        name: jnp.zeros((batch, layer["kernel"].shape[1]), layer["kernel"].dtype)
+        for name, layer in params.items()
+    }
+    _, push_all, inputs = jax.linearize(
+        lambda t: tapped(params, features, t), taps, has_aux=True
+    )
+    transpose = jax.linear_transpose(push_all, taps)
+
+    def with_bias(name):
+        columns = inputs[name]
+        if "bias" in params[name]:
+            columns = jnp.concatenate([columns, jnp.ones_like(columns[:, :1])], axis=1)
+        return columns
+
+    return DenseFactors(
+        inputs={name: with_bias(name) for name in names},
+        push=lambda z: push_all({**taps, **z}),
+        pull=lambda u: {name: transpose(u)[0][name] for name in names},
+    )
+
+
+def _dense_gram(factors):
+    """J Jᵀ from the layers' factors."""
+
+    def product_with_kernel(a):
+        batch, num_inputs = a.shape
+        if batch <= 2 * num_inputs:
+            kernel = a @ a.T
+            return lambda z: kernel @ z
+        return lambda z: a @ (a.T @ z)
+
+    products = {name: product_with_kernel(a) for name, a in factors.inputs.items()}
+
+    def gram(u):
+        pulled = factors.pull(u)
+        return factors.push({name: products[name](pulled[name]) for name in pulled})
+
+    return gram
+
+
+def _kept(params, layers):
+    """A tree like `params` of booleans: which leaves take part."""
+    kept = jax.tree_util.tree_map_with_path(
+        lambda path, _: layers is None
+        or any(_is_kept(_key_name(key), layers) for key in path),
+        params,
+    )
+    if not any(jax.tree.leaves(kept)):
+        paths = jax.tree_util.tree_flatten_with_path(params)[0]
+        names = sorted({_key_name(key) for path, _ in paths for key in path})
+        raise ValueError(f"layers={layers}: no parameter is so named; names: {names}")
+    return kept
+
+
+def _is_kept(name, layers):
+    return layers is None or name in layers
+
+
+def _key_name(key):
+    """The dictionary key, attribute name or position that a path entry stands for."""
+    for field in ("key", "name", "idx"):
+        if hasattr(key, field):
+            return str(getattr(key, field))
+    return str(key)

@@ -1,0 +1,188 @@
+"""What all figures share: look, panels, axes, legend."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from vfljax.reports.statistics import Summary
+
+LOOK: dict[Any, Any] = {
+    "axes.edgecolor": "0.3",
+    "axes.grid": True,
+    "axes.labelsize": 9,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.titlesize": 9,
+    "figure.dpi": 160,
+    "figure.facecolor": "white",
+    "figure.titlesize": 10,
+    "font.family": "DejaVu Sans",
+    "font.size": 9,
+    "grid.color": "0.9",
+    "grid.linewidth": 0.6,
+    "legend.fontsize": 8,
+    "legend.frameon": False,
+    "lines.linewidth": 1.5,
+    "lines.markersize": 5,
+    "pdf.fonttype": 42,  # text in the PDF stays text
+    "savefig.dpi": 160,
+    "savefig.facecolor": "white",
+    "text.usetex": False,
+    "xtick.labelsize": 8,
+    "ytick.labelsize": 8,
+}
+
+# Okabe and Ito's palette, without the yellow that white paper swallows.
+COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<")
+DASHES = ("-", (0, (6, 1.5)), (0, (4, 1, 1, 1)), (0, (2, 1)), (0, (8, 1, 1, 1, 1, 1)))
+CHANCE_COLOR = "0.45"
+CHANCE: dict[str, Any] = {"linestyle": "--", "linewidth": 1, "zorder": 1.5}
+
+_VIEWS = {
+    "sample_gradient": "plaintext protocol (gradient per sample)",
+    "batch_gradient": "encrypted protocol (gradient of the batch)",
+}
+_WORDS = {
+    "num_parties": "{} parties",
+    "train_step": "step {}",
+    "batch_size": "batch size {}",
+    "num_classes": "{} classes",
+}
+
+
+class Style(NamedTuple):
+    """How one series looks: told apart by color, and without color."""
+
+    color: str
+    marker: str
+    linestyle: Any
+
+
+def style(index: int) -> Style:
+    """The look of series `index`: no two of the first 280 are the same."""
+    return Style(
+        color=COLORS[index % len(COLORS)],
+        marker=MARKERS[index % len(MARKERS)],
+        linestyle=DASHES[index % len(DASHES)],
+    )
+
+
+def distinct(
+    summaries: Sequence[Summary], names: Sequence[str]
+) -> list[tuple[Any, ...]]:
+    """The distinct values of these fields together, in order of first appearance."""
+    return list(
+        dict.fromkeys(
+            tuple(getattr(summary, name) for name in names) for summary in summaries
+        )
+    )
+
+
+def matching(
+    summaries: Sequence[Summary], names: Sequence[str], key: tuple[Any, ...]
+) -> list[Summary]:
+    """The summaries that have these values in these fields."""
+    return [
+        summary
+        for summary in summaries
+        if tuple(getattr(summary, name) for name in names) == key
+    ]
+
+
+def describe(summary: Summary, names: Sequence[str]) -> str:
+    """The values of some settings in words, for a panel's title or a legend."""
+    words = []
+    for name in names:
+        value = getattr(summary, name)
+        if name == "defense_label":
+            words.append("no defense" if value == "none" else str(value))
+        elif name == "view":
+            words.append(_VIEWS.get(value, str(value)))
+        else:
+            words.append(_WORDS.get(name, "{}").format(value))
+    return ", ".join(words)
+
+
+def panels(num_panels: int, title: str | None, **kwargs: Any) -> tuple[Figure, list]:
+    """An empty figure with axes for `num_panels` panels, at most three in a row.
+
+    Args:
+        num_panels: number of panels.
+        title: the figure's title, or None.
+        **kwargs: passed to `Figure.subplots` (`sharex`, `sharey`).
+
+    Returns:
+        The figure, and its axes row by row.
+    """
+    num_columns = num_panels if num_panels <= 3 else (2 if num_panels == 4 else 3)
+    num_rows = -(-num_panels // num_columns)
+    width = {1: 5.0, 2: 7.2, 3: 9.6}[num_columns]
+    figure = Figure(figsize=(width, 3.0 * num_rows + 0.4), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = list(figure.subplots(num_rows, num_columns, squeeze=False, **kwargs).flat)
+    for unused in axes[num_panels:]:
+        unused.remove()
+    if title:
+        figure.suptitle(title)
+    return figure, axes[:num_panels]
+
+
+def draw_legend(figure: Figure, handles: Sequence[Any]) -> None:
+    """A legend below the panels, where no data can be, and the room for it."""
+    longest = max(len(str(handle.get_label())) for handle in handles)
+    # 8 pt text is about 0.065 inch a letter; the handle and gaps take 0.6 inch.
+    fitting = int(figure.get_figwidth() / (0.065 * longest + 0.6))
+    num_columns = max(1, min(len(handles), fitting))
+    num_lines = -(-len(handles) // num_columns)
+    figure.set_figheight(figure.get_figheight() + 0.17 * num_lines)
+    figure.legend(handles=handles, loc="outside lower center", ncols=num_columns)
+
+
+def label_left(all_axes: Sequence[Axes], text: str) -> None:
+    """Labels the y axes of the panels at the left edge."""
+    for axes in all_axes:
+        place = axes.get_subplotspec()
+        if place is not None and place.is_first_col():
+            axes.set_ylabel(text)
+
+
+def percent_axis(axes: Axes, axis: str) -> None:
+    """Makes one axis run from 0 to 100 %, with room for markers at the ends."""
+    if axis == "x":
+        axes.set_xlim(-4, 104)
+        axes.set_xticks(range(0, 101, 20))
+    else:
+        axes.set_ylim(-4, 104)
+        axes.set_yticks(range(0, 101, 20))
+
+
+def tick_values(axes: Axes, values: Sequence[int]) -> None:
+    """Puts the x ticks at the values drawn, leaving out those too close to another.
+
+    The first and last value keep their ticks. The x scale must have been set.
+    """
+    values = sorted(set(values))
+    places = axes.xaxis.get_transform().transform(np.asarray(values, dtype=float))
+    span = places[-1] - places[0] or 1.0
+    kept = [0]
+    for index in range(1, len(values)):
+        is_last = index == len(values) - 1
+        if is_last:
+            while len(kept) > 1 and places[-1] - places[kept[-1]] < 0.07 * span:
+                kept.pop()
+        if is_last or places[index] - places[kept[-1]] >= 0.07 * span:
+            kept.append(index)
+    axes.set_xticks([values[index] for index in kept])
+    axes.set_xticklabels([f"{values[index]:g}" for index in kept])
+    axes.minorticks_off()
+
+
+def chance_handle(label: str = "chance") -> Line2D:
+    """The legend entry of the chance level."""
+    return Line2D([], [], color=CHANCE_COLOR, label=label, **CHANCE)

@@ -1,0 +1,180 @@
+"""The report of a run folder: summary, data of the table, figures."""
+
+import io
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.figure import Figure
+from rich.console import Console
+from rich.text import Text
+
+from vfljax.experiments.records import Run, read_run
+from vfljax.reports import drawing
+from vfljax.reports.figures import choose_figures
+from vfljax.reports.statistics import Summary, summarize
+from vfljax.reports.tables import csv_table, markdown_table, terminal_table
+
+_CAPTIONS = {
+    "accuracy_against_classes": (
+        "Labels recovered against the number of classes, one line per batch size."
+    ),
+    "accuracy_against_batch_size": "Labels recovered against the batch size.",
+    "accuracy_against_train_step": (
+        "Labels recovered against the training step at which the view is taken."
+    ),
+    "trade_off": (
+        "Main-task accuracy against the labels recovered by the strongest attack; "
+        "numbers beside the markers are strengths. The strongest attack is chosen for "
+        "each point on its own, by its mean."
+    ),
+}
+
+
+def write_report(run_dir: Path) -> list[Path]:
+    """Writes the report of a run into the folder `report` inside the run's folder.
+
+    The report is `summary.md` (table, notes, figures by relative link), `summary.csv`
+    (every number in full precision), and each figure that the run's rows can fill as
+    `.png` and `.pdf`. It depends on the run's records only: writing it again gives the
+    same bytes. Each file appears complete or not at all.
+
+    Args:
+        run_dir: folder with `config.json`, `environment.json` and `trials.jsonl`.
+
+    Returns:
+        The files written, `summary.md` first.
+
+    Raises:
+        ValueError: if the run has no rows.
+    """
+    run_dir = Path(run_dir)
+    run = read_run(run_dir)
+    if not run.rows:
+        raise ValueError(
+            f"run_dir {run_dir} has no trials in trials.jsonl; allowed: a run with at "
+            "least one finished trial"
+        )
+    out_dir = run_dir / "report"
+    out_dir.mkdir(exist_ok=True)
+    summaries = summarize(run.rows)
+    figures = choose_figures(run.rows, run.config.get("title"))
+    contents = {
+        "summary.md": _markdown(run, summaries, list(figures)).encode(),
+        "summary.csv": csv_table(summaries).encode(),
+    }
+    for name, figure in figures.items():
+        contents[f"{name}.png"] = _picture(figure, "png")
+        contents[f"{name}.pdf"] = _picture(figure, "pdf")
+    # The summary last, so that it never links to a picture not yet there.
+    for name in reversed(contents):
+        _replace(out_dir / name, contents[name])
+    return [out_dir / name for name in contents]
+
+
+def print_summary(run: Run, console: Console) -> None:
+    """Prints the title, the table and the notes of a run.
+
+    Args:
+        run: a run as read from its folder.
+        console: where to print.
+
+    Raises:
+        ValueError: if the run has no rows.
+    """
+    if not run.rows:
+        raise ValueError("run.rows is empty; allowed: at least one finished trial")
+    summaries = summarize(run.rows)
+    console.print(Text(_title(run), style="bold"))
+    console.print(Text(_opening(run, summaries)))
+    console.print()
+    console.print(terminal_table(summaries))
+    for note in _notes(summaries):
+        console.print(Text(f"- {note}", style="dim"))
+
+
+def _markdown(run: Run, summaries: Sequence[Summary], names: Sequence[str]) -> str:
+    """The text of summary.md."""
+    blocks = [
+        f"# {_title(run)}",
+        _opening(run, summaries),
+        markdown_table(summaries).rstrip(),
+        "## Notes",
+        "\n".join(f"- {note}" for note in _notes(summaries)),
+    ]
+    if names:
+        blocks.append("## Figures")
+    for name in names:
+        blocks.append(f"![{name}]({name}.png)")
+        blocks.append(f"{_CAPTIONS[name]} ([PDF]({name}.pdf))")
+    return "\n\n".join(blocks) + "\n"
+
+
+def _title(run: Run) -> str:
+    """The experiment's title, else its name."""
+    return run.config.get("title") or run.config.get("name") or "Untitled experiment"
+
+
+def _opening(run: Run, summaries: Sequence[Summary]) -> str:
+    """One line about data, trials, seed and device, as far as recorded."""
+    datasets = ", ".join(dict.fromkeys(summary.dataset for summary in summaries))
+    settings = "1 setting" if len(summaries) == 1 else f"{len(summaries)} settings"
+    trials = "1 trial" if len(run.rows) == 1 else f"{len(run.rows)} trials"
+    parts = [f"data: {datasets}", f"{trials} in {settings}"]
+    recorded: tuple[tuple[str, Any], ...] = (
+        ("seed", run.config.get("seed")),
+        ("device", run.environment.get("device") or run.environment.get("devices")),
+    )
+    for name, value in recorded:
+        if value is not None:
+            is_list = isinstance(value, list | tuple)
+            text = ", ".join(map(str, value)) if is_list else str(value)
+            parts.append(f"{name}: {text}")
+    return "; ".join(parts) + "."
+
+
+def _notes(summaries: Sequence[Summary]) -> list[str]:
+    """How to read the numbers."""
+    num_trials = sum(summary.num_trials for summary in summaries)
+    num_failed = sum(summary.num_failed for summary in summaries)
+    notes = [
+        (
+            "attack %: labels recovered, mean over trials ± half-width of the 95 % "
+            "Student-t interval of the per-trial rates, cut off at 0 and 100. A single "
+            "trial has no interval; ± 0.0 says that all trials agreed, not that the "
+            "next one must."
+        ),
+        "chance %: always guessing the most frequent class.",
+    ]
+    if any(summary.num_published for summary in summaries):
+        notes.append("published %: the same attack read out as published.")
+    if any(summary.num_main for summary in summaries):
+        notes.append(
+            "main task %: test accuracy of the trained model, what a defense costs."
+        )
+    if num_failed:
+        notes.append(
+            f"failed trials: {num_failed} of {num_trials} (status other than ok). "
+            "They are counted in every mean."
+        )
+    else:
+        notes.append(f"failed trials: none of {num_trials}.")
+    return notes
+
+
+def _picture(figure: Figure, file_format: str) -> bytes:
+    """The figure as a file's bytes, the same every time."""
+    buffer = io.BytesIO()
+    metadata = {"CreationDate": None} if file_format == "pdf" else {"Software": None}
+    with mpl.rc_context(drawing.LOOK):
+        figure.savefig(buffer, format=file_format, metadata=metadata)
+    return buffer.getvalue()
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """Writes a file so that it is never seen half written."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary.write_bytes(content)
+    temporary.replace(path)
