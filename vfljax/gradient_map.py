@@ -122,7 +122,9 @@ def dense_factors(
         ValueError: If the model has no `tapped` or `layers` leaves no parameter.
     """
     if model.tapped is None:
-        raise ValueError("model.tapped=None: only a network of dense layers has factors")
+        raise ValueError(
+            "model.tapped=None: only a network of dense layers has factors"
+        )
     tapped, batch = model.tapped, features.shape[0]
     names = [name for name in params if _is_kept(name, layers)]
     if not names:
@@ -171,8 +173,9 @@ def _dense_gram(factors):
 def _kept(params, layers):
     """A tree like `params` of booleans: which leaves take part."""
     kept = jax.tree_util.tree_map_with_path(
-        lambda path, _: layers is None
-        or any(_is_kept(_key_name(key), layers) for key in path),
+        lambda path, _: (
+            layers is None or any(_is_kept(_key_name(key), layers) for key in path)
+        ),
         params,
     )
     if not any(jax.tree.leaves(kept)):

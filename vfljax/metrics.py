@@ -11,9 +11,7 @@ def accuracy(
     return jnp.mean((labels == truth).astype(jnp.float32))
 
 
-def chance_accuracy(
-    truth: Int[Array, " batch"], num_classes: int
-) -> Float[Array, ""]:
+def chance_accuracy(truth: Int[Array, " batch"], num_classes: int) -> Float[Array, ""]:
     """Accuracy of always naming the most frequent class of the batch, in [1/C, 1].
 
     What an adversary reaches who knows which class is most frequent and sees nothing

@@ -535,7 +535,8 @@ def test_unfit_arrays_are_refused(argument, value, reason):
 def test_labels_are_compared_with_the_class_names():
     with pytest.raises(ValueError, match=r"train_labels has 2 in row 2.*0 to 1"):
         make_dataset("own", **good_arrays(), class_names=["no", "yes"])
-    arrays = good_arrays() | {"train_labels": np.array([1, 1, 1, 1])}
+    arrays = good_arrays()
+    arrays["train_labels"] = np.array([1, 1, 1, 1])
     with pytest.raises(ValueError, match="train_labels has the single class 1"):
         make_dataset("own", **arrays, class_names=["a", "b", "c"])
     # A class without rows is fine where the names say that it exists

@@ -178,3 +178,16 @@ def test_two_settings_that_differ_in_two_things_are_no_sweep():
     assert choose_figures(rows) == {}
     with pytest.raises(ValueError, match="num_classes"):
         accuracy_against_classes(rows)
+
+
+def test_attacks_of_different_views_share_a_panel():
+    rows = [
+        row
+        for view in ("sample_gradient", "batch_gradient")
+        for step in (0, 100)
+        for row in make_rows(view=view, attack=f"attack on {view}", train_step=step)
+    ]
+    assert len(accuracy_against_train_step(rows).axes) == 1
+    # One attack on two views needs a panel for each.
+    rows = [row | {"attack": "either"} for row in rows]
+    assert len(accuracy_against_train_step(rows).axes) == 2

@@ -65,7 +65,7 @@ class InversionInfo(NamedTuple):
 
 def make_inversion(
     view: BatchGradientView,
-    learning_rate: float | Float[Array, ""] = 0.05,
+    learning_rate: int | float | Float[Array, ""] = 0.05,
     layers: Collection[str] | None = None,
 ) -> Inversion:
     """Prepares gradient inversion of one view; arguments as `gradient_inversion`.
@@ -126,7 +126,7 @@ def gradient_inversion(
     view: BatchGradientView,
     *,
     steps: int = 10_000,
-    learning_rate: float | Float[Array, ""] = 0.05,
+    learning_rate: int | float | Float[Array, ""] = 0.05,
     layers: Collection[str] | None = None,
 ) -> Inference:
     """Infers the labels of a batch from its gradient by gradient matching.

@@ -49,9 +49,9 @@ def linear_recovery(
     layers: Collection[str] | None = None,
     solver: Solver = "auto",
     iterations: int = 1000,
-    tolerance: float = 1e-6,
+    tolerance: int | float = 1e-6,
     zero_sum: bool = True,
-    ridge: float = 1e-12,
+    ridge: int | float = 1e-12,
 ) -> Inference:
     """Infers the labels of a batch from its gradient by solving a linear system.
 
@@ -243,7 +243,11 @@ def _cholesky(matrix, ridge):
 
     def retry(carry):
         _, ridge, attempt = carry
-        return jnp.linalg.cholesky(matrix + 10 * ridge * identity), 10 * ridge, attempt + 1
+        return (
+            jnp.linalg.cholesky(matrix + 10 * ridge * identity),
+            10 * ridge,
+            attempt + 1,
+        )
 
     start = jnp.linalg.cholesky(matrix + ridge * identity), ridge, 0
     return jax.lax.while_loop(is_failed, retry, start)[:2]
@@ -266,7 +270,9 @@ def _relative_residual(jacobian, gradient, message):
     observed = jacobian.restrict(gradient)
     squares = [
         (jnp.sum((a - b) ** 2), jnp.sum(b**2))
-        for a, b in zip(jax.tree.leaves(explained), jax.tree.leaves(observed), strict=True)
+        for a, b in zip(
+            jax.tree.leaves(explained), jax.tree.leaves(observed), strict=True
+        )
     ]
     missed, total = (sum(column) for column in zip(*squares, strict=True))
     return jnp.sqrt(missed / jnp.where(total > 0, total, 1.0))

@@ -180,16 +180,16 @@ def _missing_message(
 ) -> str:
     """One line that says what was looked for, where, and what to do."""
     checksums = _ORIGINALS[name].checksums
+    searched = ", ".join(map(str, folders)) or "no folder, as none was given"
     sentences = [
         f"no data for {name!r}",
-        f"looked for the files {', '.join(checksums)} (plain, .gz or .xz) in "
-        + (", ".join(map(str, folders)) or "no folder, as none was given"),
+        f"looked for {', '.join(checksums)} (plain, .gz or .xz) in {searched}",
+        f"looked for data prepared by TFDS in {', '.join(map(str, prepared))}",
     ]
     for folder in folders:
         lacking = [file for file in checksums if find_file(folder, file) is None]
         if len(lacking) < len(checksums):
             sentences.append(f"{folder} lacks only {', '.join(lacking)}")
-    sentences.append(f"and for TFDS data in {', '.join(map(str, prepared))}")
     if not has_tfds:
         sentences.append(
             "tensorflow-datasets is not installed: "
@@ -315,8 +315,9 @@ _FASHION_NAMES = (
     "Ankle boot",
 )
 
-# The checksums are of the unpacked files, so that they hold for any compression. For
-# MNIST and Fashion-MNIST they belong to the .gz files with the published checksums.
+# The checksums are of the unpacked files, so that they hold for any compression.
+# CIFAR's are published; those of MNIST and Fashion-MNIST are of what the .gz files with
+# the published checksums unpack to.
 _ORIGINALS: Mapping[str, _Original] = {
     "mnist": _Original(
         folders=("mnist", "mnist/raw", "MNIST/raw", "raw", ""),

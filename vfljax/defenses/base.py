@@ -6,6 +6,9 @@ from typing import Any, NamedTuple
 import jax
 from jaxtyping import Array, Float, Key, PyTree
 
+Number = int | float | Float[Array, ""]
+"""A hyperparameter that may be swept, hence traced."""
+
 
 class Defense(NamedTuple):
     """The label party's defense as pure functions; the default is no defense.
@@ -91,8 +94,8 @@ def check_number(
     name: str,
     value: Any,
     *,
-    low: float,
-    high: float = float("inf"),
+    low: int | float,
+    high: int | float = float("inf"),
     low_excluded: bool = False,
 ):
     """Raises a `ValueError` unless `low <= value <= high`; traced values pass.

@@ -7,16 +7,15 @@ https://arxiv.org/abs/2112.05409), Eqs. 16-17.
 from typing import Literal
 
 import jax.numpy as jnp
-from jaxtyping import Array, Float
 
-from vfljax.defenses.base import Defense, check_choice, check_number
+from vfljax.defenses.base import Defense, Number, check_choice, check_number
 
 
 def discrete_sgd(
-    bins: float | Float[Array, ""],
+    bins: Number,
     *,
     reading: Literal["paper", "released"] = "paper",
-    bound: float = 3e-4,
+    bound: int | float = 3e-4,
 ) -> Defense:
     """Rounds every entry to the nearest of `bins` + 1 equally spaced levels.
 

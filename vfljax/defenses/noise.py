@@ -13,18 +13,17 @@ from typing import Literal
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
 
-from vfljax.defenses.base import Defense, check_choice, check_number
+from vfljax.defenses.base import Defense, Number, check_choice, check_number
 
 Reading = Literal["paper", "released"]
 _CLIP_NORM = 0.2  # Zou et al., both readings
 
 
 def dp_gaussian(
-    noise_std: float | Float[Array, ""],
+    noise_std: Number,
     *,
-    clip_norm: float = _CLIP_NORM,
+    clip_norm: int | float = _CLIP_NORM,
     reading: Reading = "paper",
 ) -> Defense:
     """Adds N(0, noise_std²) to every entry of a clipped message.
@@ -42,9 +41,9 @@ def dp_gaussian(
 
 
 def dp_laplace(
-    noise: float | Float[Array, ""],
+    noise: Number,
     *,
-    clip_norm: float = _CLIP_NORM,
+    clip_norm: int | float = _CLIP_NORM,
     reading: Reading = "paper",
 ) -> Defense:
     """Adds Laplace noise of mean zero to every entry of a clipped message.

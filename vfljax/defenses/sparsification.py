@@ -8,15 +8,14 @@ is 1 − s/100.
 from typing import Literal
 
 import jax.numpy as jnp
-from jaxtyping import Array, Float
 
-from vfljax.defenses.base import Defense, check_choice, check_number
+from vfljax.defenses.base import Defense, Number, check_choice, check_number
 
 Residual = Literal["none", "by_sample", "by_row"]
 
 
 def sparsification(
-    keep_fraction: float | Float[Array, ""],
+    keep_fraction: Number,
     *,
     residual: Residual = "none",
     memory_shape: tuple[int, int] | None = None,

@@ -80,7 +80,9 @@ def open_run(
         folder.mkdir(parents=True, exist_ok=True)
         rows_file = (folder / "trials.jsonl").open("a+b")
     except OSError as error:
-        raise RunFolderError(f"--out {folder}: not writable ({error.strerror})") from None
+        raise RunFolderError(
+            f"--out {folder}: not writable ({error.strerror})"
+        ) from None
     with rows_file:
         try:
             fcntl.flock(rows_file, fcntl.LOCK_EX | fcntl.LOCK_NB)

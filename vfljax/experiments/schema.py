@@ -14,6 +14,7 @@ import optax
 from vfljax import attacks, defenses
 from vfljax.defenses import Defense
 
+
 def _require(is_met, name, value, allowed):
     if not is_met:
         raise ValueError(f"{name}={value!r}: must be {allowed}")
@@ -68,7 +69,9 @@ class Data:
         )
         if self.class_counts is not None:
             _require(bool(self.class_counts), "data.class_counts", (), "not empty")
-            _require_all("data.class_counts", self.class_counts, lambda c: c >= 2, ">= 2")
+            _require_all(
+                "data.class_counts", self.class_counts, lambda c: c >= 2, ">= 2"
+            )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -102,8 +105,12 @@ class Training:
         """Checks the ranges."""
         _require(self.steps >= 0, "training.steps", self.steps, ">= 0")
         _require(self.batch_size >= 1, "training.batch_size", self.batch_size, ">= 1")
-        _require(self.learning_rate > 0, "training.learning_rate", self.learning_rate, "> 0")
-        _require(0 <= self.momentum < 1, "training.momentum", self.momentum, "in [0, 1)")
+        _require(
+            self.learning_rate > 0, "training.learning_rate", self.learning_rate, "> 0"
+        )
+        _require(
+            0 <= self.momentum < 1, "training.momentum", self.momentum, "in [0, 1)"
+        )
 
     def make(self) -> optax.GradientTransformation:
         """Returns one party's optimizer."""
@@ -214,7 +221,7 @@ class Sparsification:
 class DiscreteSGD:
     """Round the message to a few levels (DiscreteSGD)."""
 
-    strengths: tuple[float, ...] = (24.0, 18.0, 12.0, 6.0)
+    strengths: tuple[int, ...] = (24, 18, 12, 6)
     """Numbers of bins, >= 1."""
     reading: Literal["paper", "released"] = "paper"
     """Levels within two deviations (paper) or multiples of a fixed step (released)."""
@@ -317,7 +324,9 @@ class Execution:
     def __post_init__(self):
         """Checks the range."""
         chunk_size = self.chunk_size
-        _require(chunk_size is None or chunk_size >= 1, "chunk_size", chunk_size, ">= 1")
+        _require(
+            chunk_size is None or chunk_size >= 1, "chunk_size", chunk_size, ">= 1"
+        )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

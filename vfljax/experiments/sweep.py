@@ -20,7 +20,6 @@ from vfljax import data
 from vfljax.experiments import records
 from vfljax.experiments.schema import Experiment
 from vfljax.experiments.trial import (
-    Arrays,
     Cell,
     attack_program_key,
     load_arrays,
@@ -71,9 +70,7 @@ def run_sweep(
         units = all_units(experiment, dataset)
         present = {_row_identity(row) for row in rows}
         missing = [
-            unit
-            for unit in units
-            if not _row_identities(experiment, unit) <= present
+            unit for unit in units if not _row_identities(experiment, unit) <= present
         ]
         done = len(units) - len(missing)
         yield Progress(done, len(units), units[0].cell)
@@ -184,8 +181,12 @@ def _run_chunk(experiment, dataset_name, programs, arrays, chunk, size):
                         "batch_size": cell.batch_size,
                         "num_classes": cell.num_classes,
                         "defense": cell.defense,
-                        "defense_strength": unit.strength,
-                        "strength_name": experiment.defenses[cell.defense].strength_name,
+                        "defense_strength": None
+                        if unit.strength is None
+                        else float(unit.strength),
+                        "strength_name": experiment.defenses[
+                            cell.defense
+                        ].strength_name,
                         "attack": label,
                         "trial": unit.trial,
                         "attack_accuracy": of_unit.attack_accuracy,

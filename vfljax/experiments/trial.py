@@ -94,10 +94,10 @@ def load_arrays(
     if spec.class_choice == "first" and num_classes < total:
         dataset = data.select_classes(dataset, range(num_classes))
     num_samples = len(dataset.train_labels)
-    sizes = {"batch_sizes": size for size in experiment.batch_sizes}
+    sizes = [("batch_sizes", size) for size in experiment.batch_sizes]
     if experiment.training.steps:
-        sizes["training.batch_size"] = experiment.training.batch_size
-    for name, size in sizes.items():
+        sizes.append(("training.batch_size", experiment.training.batch_size))
+    for name, size in sizes:
         if size > num_samples:
             raise ValueError(
                 f"{name}={size}: larger than the data set, {dataset.name} has "
@@ -139,7 +139,9 @@ def make_victim(experiment: Experiment, cell: Cell) -> Callable[..., Victim]:
             (model,) * num_parties,
             tuple(training.make() for _ in range(num_parties)),
             num_classes=cell.num_classes,
-            defense=_make_defense(defense_spec, strength, num_samples, experiment, cell),
+            defense=_make_defense(
+                defense_spec, strength, num_samples, experiment, cell
+            ),
             label_party=spec.label_party,
         )
         key_classes, key_weights, key_order, key_train, key_views = jax.random.split(
@@ -188,7 +190,10 @@ def make_attack(
 ) -> Callable[..., Outcome]:
     """Returns `attack(key, seen, arrays)`, one attack on one view and its score."""
     model = models.mlp(experiment.model.hidden, embed=cell.num_classes)
-    adversary, keeps_zero_sum = experiment.data.adversary, _keeps_zero_sum(experiment, cell)
+    adversary, keeps_zero_sum = (
+        experiment.data.adversary,
+        _keeps_zero_sum(experiment, cell),
+    )
 
     def attack(key, seen: Seen, arrays: Arrays) -> Outcome:
         features = arrays.features[adversary][seen.rows]

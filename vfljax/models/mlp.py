@@ -24,7 +24,9 @@ class _MLP(nn.Module):
             name = "output" if is_output else f"hidden_{number}"
             inputs[name] = x
             kernel_init, bias_init = _initializers(x.shape[1], is_output)
-            x = nn.Dense(width, kernel_init=kernel_init, bias_init=bias_init, name=name)(x)
+            x = nn.Dense(
+                width, kernel_init=kernel_init, bias_init=bias_init, name=name
+            )(x)
             x = x if taps is None else x + taps[name]
             x = x if is_output else nn.relu(x)
         return x, inputs
@@ -64,7 +66,7 @@ def mlp(hidden: Sequence[int] = (32,), *, embed: int) -> PartyModel:
     return _cached_mlp(tuple(hidden), embed)
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _cached_mlp(hidden, embed):
     network = _MLP(hidden=hidden, embed=embed)
 

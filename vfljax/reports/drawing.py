@@ -1,6 +1,7 @@
 """What all figures share: look, panels, axes, legend."""
 
 from collections.abc import Sequence
+from textwrap import fill
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -96,7 +97,7 @@ def matching(
 
 
 def describe(summary: Summary, names: Sequence[str]) -> str:
-    """The values of some settings in words, for a panel's title or a legend."""
+    """The values of some settings in words, for a legend."""
     words = []
     for name in names:
         value = getattr(summary, name)
@@ -107,6 +108,11 @@ def describe(summary: Summary, names: Sequence[str]) -> str:
         else:
             words.append(_WORDS.get(name, "{}").format(value))
     return ", ".join(words)
+
+
+def title_panel(axes: Axes, summary: Summary, names: Sequence[str]) -> None:
+    """Titles a panel with its settings, over several lines where one is too short."""
+    axes.set_title(fill(describe(summary, names), width=42))
 
 
 def panels(num_panels: int, title: str | None, **kwargs: Any) -> tuple[Figure, list]:

@@ -148,15 +148,7 @@ def _curves(
     if len(series_keys) > _MOST_SERIES and "defense_label" in series_names:
         series_names = tuple(name for name in series_names if name != "defense_label")
         series_keys = drawing.distinct(summaries, series_names)
-    panel_names = tuple(
-        name
-        for name in _SETTINGS
-        if name in panel_names
-        or (
-            name not in (x_name, *series_names)
-            and len(drawing.distinct(summaries, (name,))) > 1
-        )
-    )
+    panel_names = _panel_names(summaries, (x_name, *series_names), panel_names)
     panel_keys = drawing.distinct(summaries, panel_names)
     styles = {key: drawing.style(index) for index, key in enumerate(series_keys)}
     figure, all_axes = drawing.panels(len(panel_keys), title, sharey=True)
@@ -169,11 +161,28 @@ def _curves(
             _draw_series(axes, line, x_name, series_names, styles[series_key])
         has_own_chance |= _draw_chance(axes, in_panel, x_name, series_names, styles)
         _finish_axes(axes, in_panel, x_name)
-        axes.set_title(drawing.describe(in_panel[0], panel_names))
+        drawing.title_panel(axes, in_panel[0], panel_names)
     drawing.label_left(all_axes, "labels recovered (%)")
     handles = _handles(summaries, series_names, styles, has_own_chance)
     drawing.draw_legend(figure, handles)
     return figure
+
+
+def _panel_names(
+    summaries: list[Summary], drawn: tuple[str, ...], wanted: tuple[str, ...]
+) -> tuple[str, ...]:
+    """The settings that need a panel per value: all that vary and are not drawn yet."""
+    names = [
+        name
+        for name in _SETTINGS
+        if name in wanted
+        or (name not in drawn and len(drawing.distinct(summaries, (name,))) > 1)
+    ]
+    attacks = drawing.distinct(summaries, ("attack",))
+    if len(drawing.distinct(summaries, ("attack", "view"))) == len(attacks):
+        # Every attack has one view, and each line or panel has one attack.
+        names = [name for name in names if name != "view"]
+    return tuple(names)
 
 
 def _draw_series(

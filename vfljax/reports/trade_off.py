@@ -81,7 +81,7 @@ def trade_off(rows: Sequence[Row], title: str | None = None) -> Figure:
             "labels recovered by the strongest attack\n"
             f"(%, lower: labels are safer)\nstrongest here: {attacks}"
         )
-        axes.set_title(drawing.describe(in_panel[0], panel_names))
+        drawing.title_panel(axes, in_panel[0], panel_names)
     _set_main_axis(all_axes, points)
     drawing.draw_legend(figure, _handles(points, styles))
     for axes, panel_key in zip(all_axes, panel_keys, strict=True):

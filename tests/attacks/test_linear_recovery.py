@@ -1,0 +1,197 @@
+"""Linear recovery against hand-worked systems, NumPy and the rank bound."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from vfljax import attacks, models, protocol
+from vfljax.gradient_map import gradient_map
+
+
+def linear_view(features, weights, gradient):
+    model = protocol.PartyModel(init=None, apply=lambda params, x: x @ params)
+    return protocol.BatchGradientView(
+        model, jnp.asarray(weights), jnp.asarray(features), jnp.asarray(gradient), 3
+    )
+
+
+@pytest.mark.parametrize("solver", ["cg", "exact"])
+def test_theorem_1_by_hand(solver):
+    """One linear layer, features A = [[1, 0], [1, 2]], messages U below.
+
+    g = Aᵀ U = [[.1−.4, −.3+.3, .2+.1], [0−.8, 0+.6, 0+.2]], and A is invertible.
+    """
+    messages = np.array([[0.1, -0.3, 0.2], [-0.4, 0.3, 0.1]])
+    features = np.array([[1.0, 0.0], [1.0, 2.0]])
+    gradient = np.array([[-0.3, 0.0, 0.3], [-0.8, 0.6, 0.2]], np.float32)
+    np.testing.assert_allclose(features.T @ messages, gradient, atol=1e-7)
+    view = linear_view(
+        features.astype(np.float32), np.zeros((2, 3), np.float32), gradient
+    )
+    inference = attacks.linear_recovery(view, solver=solver)
+    np.testing.assert_allclose(inference.scores, -2 * messages, atol=1e-5)
+    np.testing.assert_array_equal(inference.labels, [1, 0])
+
+
+def test_equals_numpy_pseudo_inverse_without_full_rank(make_exchange):
+    """Least squares with the explicit Jacobian, more unknowns than equations.
+
+    Messages are at most 1/30; the tolerance of 3 % of that is what the choice of the
+    smallest singular value that counts makes.
+    """
+    view = make_exchange(batch=30, hidden=(3,), widths=(4, 5)).batch
+    flat, unflatten = jax.flatten_util.ravel_pytree(view.params)
+    jacobian = np.asarray(
+        jax.jacobian(lambda p: view.model.apply(unflatten(p), view.features))(flat),
+        np.float64,
+    ).reshape(90, -1)
+    observed = np.asarray(jax.flatten_util.ravel_pytree(view.gradient)[0], np.float64)
+    rank = np.linalg.matrix_rank(jacobian, tol=1e-5)
+    assert rank < 90
+    expected = np.linalg.pinv(jacobian.T, rcond=1e-5) @ observed
+    for solver in ("cg", "exact"):
+        inference = attacks.linear_recovery(view, solver=solver, zero_sum=False)
+        np.testing.assert_allclose(
+            np.asarray(inference.scores) / -30, expected.reshape(30, 3), atol=1e-3
+        )
+        assert inference.info.bound_held == 0
+
+
+def test_rows_sum_to_zero_when_asked_for(make_exchange):
+    view = make_exchange(batch=30, hidden=(3,), widths=(4, 5)).batch
+    for solver in ("cg", "exact"):
+        scores = attacks.linear_recovery(view, solver=solver).scores
+        np.testing.assert_allclose(scores.sum(axis=1), 0.0, atol=1e-5)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_exact_whenever_the_bound_holds(seed, make_exchange):
+    """B·(C−1) <= rank(J) => every label, for random networks; and it is reported."""
+    rng = np.random.default_rng(seed)
+    classes = int(rng.integers(2, 7))
+    hidden = tuple(int(width) for width in rng.integers(5, 12, rng.integers(1, 3)))
+    exchange = make_exchange(
+        seed=seed, batch=1, classes=classes, hidden=hidden, widths=(20, 9)
+    )
+    num_parameters = sum(map(jnp.size, jax.tree.leaves(exchange.batch.params)))
+    batch = max(2, num_parameters // (2 * (classes - 1)) // 2)
+    exchange = make_exchange(
+        seed=seed, batch=batch, classes=classes, hidden=hidden, widths=(20, 9)
+    )
+    inference = attacks.linear_recovery(exchange.batch, solver="exact")
+    rank = zero_sum_rank(exchange.batch)
+    assert inference.info.bound_held == (batch * (classes - 1) <= rank)
+    if inference.info.bound_held:
+        np.testing.assert_array_equal(inference.labels, exchange.truth)
+        expected = -batch * exchange.transcript.gradients[0]
+        np.testing.assert_allclose(inference.scores, expected, atol=1e-3)
+
+
+def test_the_bound_holds_in_most_of_these_cases_and_can_fail(make_exchange):
+    held = attacks.linear_recovery(make_exchange(batch=6).batch).info.bound_held
+    failed = attacks.linear_recovery(make_exchange(batch=80).batch).info.bound_held
+    assert (held, failed) == (1, 0)
+
+
+def test_identical_samples_break_the_bound_but_not_the_labels(make_exchange):
+    """Only the sum of their messages is known; the smallest solution halves it."""
+    view = make_exchange(batch=6).batch
+    twice = jnp.concatenate([view.features, view.features[:1]])
+    jacobian = gradient_map(view.model, view.params, twice)
+    truth = jnp.array([1, 0, 2, 1, 0, 2, 1])
+    messages = (jax.nn.softmax(jacobian.embedding) - jax.nn.one_hot(truth, 3)) / 7
+    copy = protocol.BatchGradientView(
+        view.model, view.params, twice, jacobian.pull(messages), 3
+    )
+    inference = attacks.linear_recovery(copy, solver="exact")
+    assert inference.info.bound_held == 0
+    np.testing.assert_array_equal(inference.labels, truth)
+
+
+def test_does_not_blow_up_past_convergence(make_exchange):
+    """Last layer only, batch beyond its rank: float32 CG run on diverges."""
+    view = make_exchange(batch=40, classes=4, widths=(30, 9), hidden=(10,)).batch
+    short = attacks.linear_recovery(
+        view, layers=("output",), solver="cg", iterations=40, zero_sum=False
+    )
+    long = attacks.linear_recovery(
+        view, layers=("output",), solver="cg", iterations=5000, zero_sum=False
+    )
+    np.testing.assert_allclose(long.scores, short.scores, atol=1e-3)
+    assert long.info.residual < 1e-4
+    assert long.info.iterations < 100
+
+
+@pytest.mark.parametrize("layers", [None, ("output",), ("hidden_0",)])
+def test_dense_and_general_networks_give_the_same(layers, make_exchange):
+    view = make_exchange(batch=5).batch
+    plain = protocol.PartyModel(init=view.model.init, apply=view.model.apply)
+    general = protocol.BatchGradientView(
+        plain, view.params, view.features, view.gradient, view.num_classes
+    )
+    for solver in ("cg", "exact"):
+        np.testing.assert_allclose(
+            attacks.linear_recovery(view, layers=layers, solver=solver).scores,
+            attacks.linear_recovery(general, layers=layers, solver=solver).scores,
+            atol=5e-3,
+        )
+
+
+def test_a_message_that_breaks_the_assumption_shows_in_the_residual(make_exchange):
+    view = make_exchange(batch=5).batch
+    jacobian = gradient_map(view.model, view.params, view.features)
+    key = jax.random.key(3)
+    messages = jax.random.normal(key, jacobian.embedding.shape)
+    noisy = protocol.BatchGradientView(
+        view.model, view.params, view.features, jacobian.pull(messages), 3
+    )
+    assert attacks.linear_recovery(noisy).info.residual > 0.01
+    free = attacks.linear_recovery(noisy, zero_sum=False)
+    assert free.info.residual < 1e-5
+    np.testing.assert_allclose(free.scores, -5 * messages, rtol=1e-2, atol=1e-2)
+
+
+def test_auto_is_exact_where_it_fits(make_exchange):
+    small, large = make_exchange(batch=8).batch, make_exchange(batch=2400).batch
+    assert attacks.linear_recovery(small).info.iterations == 0
+    assert attacks.linear_recovery(large, iterations=3).info.iterations == 3
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"solver": "newton"}, "solver='newton': must be one of"),
+        ({"iterations": 0}, "iterations=0: must be >= 1"),
+        ({"layers": ("outptu",)}, "outptu"),
+    ],
+)
+@pytest.mark.usefixtures("unchecked_types")
+def test_bad_arguments(changes, message, make_exchange):
+    with pytest.raises(ValueError, match=message):
+        attacks.linear_recovery(make_exchange().batch, **changes)
+
+
+def zero_sum_rank(view):
+    """Rank of J with rows projected on zero sum, by NumPy's SVD in float64."""
+    flat, unflatten = jax.flatten_util.ravel_pytree(view.params)
+    batch, classes = view.features.shape[0], view.num_classes
+    with jax.enable_x64(True):
+        jacobian = jax.jacobian(
+            lambda p: view.model.apply(
+                jax.tree.map(
+                    lambda leaf: leaf.astype(jnp.float64),
+                    unflatten(p.astype(flat.dtype)),
+                ),
+                view.features.astype(jnp.float64),
+            )
+        )(flat)
+    jacobian = np.asarray(jacobian, np.float64).reshape(batch, classes, -1)
+    jacobian -= jacobian.mean(axis=1, keepdims=True)
+    values = np.linalg.svd(jacobian.reshape(batch * classes, -1), compute_uv=False)
+    return int((values > 1e-6 * values[0]).sum())
+
+
+def test_mlp_layers_are_named_as_documented():
+    params = models.mlp((4, 5), embed=3).init(jax.random.key(0), jnp.zeros((1, 2)))
+    assert list(params) == ["hidden_0", "hidden_1", "output"]

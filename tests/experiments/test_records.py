@@ -1,0 +1,110 @@
+"""Run folders survive kills, and refuse what would mix results."""
+
+import json
+
+import pytest
+
+from vfljax.experiments import Data, DPGaussian, Experiment, NoDefense, RunFolderError
+from vfljax.experiments.records import (
+    append_rows,
+    config_dict,
+    default_folder,
+    open_run,
+    read_run,
+)
+
+EXPERIMENT = Experiment(
+    name="tiny", defenses={"dp": DPGaussian(clip_norm=float("inf"))}
+)
+
+
+def test_rows_come_back_and_nan_is_null(tmp_path):
+    with open_run(tmp_path / "run", EXPERIMENT, "made here") as rows:
+        assert rows == []
+        append_rows(tmp_path / "run", [{"trial": 0, "a": 0.5}, {"a": float("nan")}])
+    run = read_run(tmp_path / "run")
+    assert run.rows == [{"trial": 0, "a": 0.5}, {"a": None}]
+    assert run.environment["data"] == "made here"
+    assert {"jax", "numpy", "vfljax"} <= set(run.environment["versions"])
+    assert run.config["defenses"]["dp"]["kind"] == "DPGaussian"
+    assert run.config["defenses"]["dp"]["clip_norm"] == "inf"
+
+
+def test_a_cut_off_last_line_is_dropped_and_overwritten(tmp_path):
+    with open_run(tmp_path, EXPERIMENT, ""):
+        append_rows(tmp_path, [{"trial": 0}, {"trial": 1}])
+    with (tmp_path / "trials.jsonl").open("a") as rows_file:
+        rows_file.write('{"trial": 2, "atta')
+    reopened = open_run(tmp_path, EXPERIMENT, "")
+    with pytest.warns(UserWarning, match="last line was cut off"):
+        rows = reopened.__enter__()
+    assert rows == [{"trial": 0}, {"trial": 1}]
+    append_rows(tmp_path, [{"trial": 2}])
+    reopened.__exit__(None, None, None)
+    assert [row["trial"] for row in read_run(tmp_path).rows] == [0, 1, 2]
+
+
+def test_a_damaged_line_in_the_middle_is_an_error(tmp_path):
+    with open_run(tmp_path, EXPERIMENT, ""):
+        (tmp_path / "trials.jsonl").write_text('{"trial": 0}\n{oops\n{"trial": 2}\n')
+    with pytest.raises(RunFolderError, match="line 2 is damaged"):
+        read_run(tmp_path)
+
+
+def test_another_experiment_is_refused_by_field(tmp_path):
+    with open_run(tmp_path, EXPERIMENT, ""):
+        pass
+    other = Experiment(name="tiny", seed=7, defenses=EXPERIMENT.defenses)
+    with (
+        pytest.raises(RunFolderError, match="seed=0, this one has 7"),
+        open_run(tmp_path, other, ""),
+    ):
+        pass
+    with (
+        pytest.raises(RunFolderError, match=r"defenses\.dp"),
+        open_run(tmp_path, Experiment(name="tiny", defenses={"none": NoDefense()}), ""),
+    ):
+        pass
+
+
+def test_more_trials_or_another_title_continue(tmp_path):
+    with open_run(tmp_path, EXPERIMENT, ""):
+        pass
+    more = Experiment(
+        name="tiny", title="T", num_trials=99, defenses=EXPERIMENT.defenses
+    )
+    with open_run(tmp_path, more, ""):
+        pass
+    assert read_run(tmp_path).config["num_trials"] == 99
+    assert default_folder(more) == default_folder(EXPERIMENT)
+    other_data = Experiment(name="tiny", data=Data(dataset="mnist"))
+    assert default_folder(other_data) != default_folder(EXPERIMENT)
+
+
+def test_one_writer_at_a_time(tmp_path):
+    with (
+        open_run(tmp_path, EXPERIMENT, ""),
+        pytest.raises(RunFolderError, match="another run is writing"),
+        open_run(tmp_path, EXPERIMENT, ""),
+    ):
+        pass
+
+
+def test_unwritable_folder(tmp_path):
+    (tmp_path / "file").write_text("")
+    with (
+        pytest.raises(RunFolderError, match="not writable"),
+        open_run(tmp_path / "file" / "run", EXPERIMENT, ""),
+    ):
+        pass
+
+
+def test_not_a_run_folder(tmp_path):
+    with pytest.raises(RunFolderError, match=r"it has no config\.json"):
+        read_run(tmp_path)
+
+
+def test_config_is_plain_json():
+    config = config_dict(EXPERIMENT)
+    assert json.loads(json.dumps(config)) == config
+    assert config["data"]["kind"] == "Data"

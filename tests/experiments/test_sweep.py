@@ -1,0 +1,248 @@
+"""Sweeps: complete rows, the same trials in any chunking, resumption, compilations."""
+
+import collections
+
+import chex
+import jax
+import numpy as np
+import pytest
+
+from vfljax import data
+from vfljax.experiments import (
+    MLP,
+    Data,
+    DirectInference,
+    DPGaussian,
+    Execution,
+    Experiment,
+    GradientInversion,
+    LinearRecovery,
+    NoDefense,
+    Training,
+    read_run,
+    run_sweep,
+    sweep,
+)
+from vfljax.experiments.trial import Cell, load_arrays, make_victim
+
+ROW = {
+    "dataset": str,
+    "num_parties": int,
+    "protocol": str,
+    "view": str,
+    "train_step": int,
+    "batch_size": int,
+    "num_classes": int,
+    "defense": str,
+    "defense_strength": float | None,
+    "attack": str,
+    "trial": int,
+    "attack_accuracy": float,
+    "chance_accuracy": float,
+    "main_accuracy": float | None,
+    "status": str,
+    "seconds": float,
+}
+
+
+@pytest.fixture(scope="module")
+def dataset():
+    return data.load("digits")
+
+
+def experiment(**changes):
+    settings = {
+        "name": "test",
+        "model": MLP(hidden=(16,)),
+        "training": Training(steps=20, batch_size=32, learning_rate=0.02),
+        "batch_sizes": (16,),
+        "train_steps": (0, 20),
+        "defenses": {"none": NoDefense(), "dp": DPGaussian(strengths=(0.0, 0.05))},
+        "attacks": {
+            "direct": DirectInference(),
+            "linear": LinearRecovery(solver="cg", iterations=100),
+        },
+        "num_trials": 3,
+    }
+    return Experiment(**{**settings, **changes})
+
+
+def run(experiment, dataset, folder):
+    progress = list(run_sweep(experiment, dataset, folder))
+    assert progress[-1].done == progress[-1].total
+    return read_run(folder).rows
+
+
+def results(rows):
+    """Rows without their timings, by setting."""
+    return {
+        tuple(row[name] for name in sweep._IDENTITY): (
+            row["attack_accuracy"],
+            row["main_accuracy"],
+            row["chance_accuracy"],
+        )
+        for row in rows
+    }
+
+
+@pytest.fixture(scope="module")
+def finished(dataset, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("run")
+    return run(experiment(), dataset, folder), folder
+
+
+def test_every_row_is_there_once_with_the_promised_fields(finished):
+    rows, _ = finished
+    assert len(rows) == 3 * 3 * 2 * 2  # trials, strengths, attacks, steps
+    assert len(results(rows)) == len(rows)
+    for row in rows:
+        for name, kind in ROW.items():
+            assert isinstance(row[name], kind), name
+        assert row["status"] == "ok"
+        assert 0 <= row["attack_accuracy"] <= 1
+
+
+def test_undefended_labels_are_found_and_noise_hides_some(finished):
+    accuracy = collections.defaultdict(list)
+    for row in finished[0]:
+        key = row["attack"], row["train_step"], row["defense_strength"]
+        accuracy[key].append(row["attack_accuracy"])
+    assert set(accuracy["direct", 0, None]) == {1.0}
+    assert set(accuracy["direct", 20, None]) == {1.0}  # labels match trained classes
+    assert np.mean(accuracy["linear", 0, None]) == 1.0
+    assert np.mean(accuracy["linear", 0, 0.05]) < 0.8
+
+
+def test_strength_zero_equals_no_defense(finished):
+    """Same keys: the same weights, batches and views, and the same results."""
+    by_defense = {"none": {}, "dp": {}}
+    for row in finished[0]:
+        if row["defense_strength"] in (None, 0.0) and row["attack"] == "direct":
+            key = row["train_step"], row["trial"]
+            by_defense[row["defense"]][key] = (
+                row["attack_accuracy"],
+                row["main_accuracy"],
+            )
+    assert by_defense["none"] == by_defense["dp"]
+
+
+def test_chunk_size_does_not_change_results(finished, dataset, tmp_path):
+    chunked = experiment(execution=Execution(chunk_size=4))
+    rows = run(chunked, dataset, tmp_path)
+    chex.assert_trees_all_close(results(rows), results(finished[0]), atol=0.07)
+    direct = [key for key in results(rows) if key[5] == "direct"]
+    assert all(results(rows)[key] == results(finished[0])[key] for key in direct)
+
+
+def test_a_killed_run_goes_on_where_it_was(finished, dataset, tmp_path):
+    stopped = run_sweep(experiment(), dataset, tmp_path)
+    for progress in stopped:
+        if progress.done >= 4:
+            break
+    stopped.close()
+    kept = read_run(tmp_path).rows
+    assert 0 < len(kept) < len(finished[0])
+    with (tmp_path / "trials.jsonl").open("a") as rows_file:
+        rows_file.write('{"dataset": "dig')
+    with pytest.warns(UserWarning, match="cut off"):
+        first = next(run_sweep(experiment(), dataset, tmp_path))
+    assert first.done == progress.done
+    rows = run(experiment(), dataset, tmp_path)
+    assert rows[: len(kept)] == kept
+    assert results(rows) == results(finished[0])
+    assert len(rows) == len(finished[0])
+
+
+def test_a_finished_run_runs_nothing(finished, dataset):
+    rows, folder = finished
+    progress = list(run_sweep(experiment(), dataset, folder))
+    assert len(progress) == 1
+    assert read_run(folder).rows == rows
+
+
+def test_one_program_per_cell_and_shared_attacks(dataset, tmp_path, monkeypatch):
+    """More trials and strengths compile nothing more: 2 victims, 1 + 2 attacks."""
+    made = []
+    program = sweep._Programs._program
+
+    def counting(self, name, make, arguments):
+        return program(self, name, lambda: made.append(name) or make(), arguments)
+
+    monkeypatch.setattr(sweep._Programs, "_program", counting)
+    many = experiment(
+        num_trials=4,
+        train_steps=(0,),
+        defenses={
+            "none": NoDefense(),
+            "dp": DPGaussian(strengths=(0.0, 0.01, 0.05, 0.1)),
+        },
+        execution=Execution(chunk_size=2),
+    )
+    run(many, dataset, tmp_path)
+    assert len(made) == 2 + 2 * len(many.attacks)
+    assert len(set(made)) == len(made)
+
+
+def test_fresh_classes_per_trial(dataset):
+    """Untrained, 3 of 10 classes: labels are renumbered, classes differ by trial."""
+    setting = Experiment(
+        name="x", data=Data(class_counts=(3,)), batch_sizes=(24,), num_trials=2
+    )
+    arrays = load_arrays(setting, dataset, 3)
+    victim = jax.jit(make_victim(setting, Cell(3, 24, "none")))
+    classes = []
+    for trial in range(4):
+        key = jax.random.fold_in(jax.random.key(0), trial)
+        seen = victim(key, 0.0, arrays).seen[0]
+        original = np.asarray(arrays.labels[seen.rows])
+        pairs = set(zip(original.tolist(), seen.truth.tolist(), strict=True))
+        assert len(pairs) == len(set(original)) == 3
+        classes.append(frozenset(original.tolist()))
+    assert len(set(classes)) > 1
+
+
+def test_first_classes_can_be_trained(dataset, tmp_path):
+    setting = experiment(
+        data=Data(class_counts=(4,), class_choice="first"),
+        training=Training(steps=150, batch_size=64, learning_rate=0.01),
+        defenses={"none": NoDefense()},
+        train_steps=(0,),
+        num_trials=1,
+    )
+    rows = run(setting, dataset, tmp_path)
+    assert rows[0]["num_classes"] == 4
+    assert rows[0]["main_accuracy"] > 0.9
+
+
+def test_a_diverged_attack_stays_in_the_table(dataset, tmp_path):
+    setting = experiment(
+        training=Training(steps=30, batch_size=32, optimizer="sgd", learning_rate=1e30),
+        train_steps=(30,),
+        defenses={"none": NoDefense()},
+        attacks={"inversion": GradientInversion(steps=5)},
+        num_trials=2,
+    )
+    rows = run(setting, dataset, tmp_path)
+    assert [row["status"] for row in rows] == ["non_finite"] * 2
+    assert [row["attack_accuracy"] for row in rows] == [0.0] * 2
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"batch_sizes": (1500, 16)}, "batch_sizes=1500: larger than the data set"),
+        (
+            {"training": Training(steps=20, batch_size=1500)},
+            "training.batch_size=1500: larger than the data set",
+        ),
+        (
+            {"data": Data(class_counts=(11,), class_choice="first")},
+            "data.class_counts=11: digits has 10 classes",
+        ),
+        ({"data": Data(num_parties=9)}, "num_parties is 9"),
+        ({"data": Data(columns=((0, 1), (1, 2)))}, "again to party 1"),
+    ],
+)
+def test_what_does_not_fit_the_data(changes, message, dataset, tmp_path):
+    with pytest.raises(ValueError, match=message):
+        list(run_sweep(experiment(**changes), dataset, tmp_path))

@@ -1,0 +1,293 @@
+"""The command line: run an experiment, redraw its report, list what there is.
+
+A user's mistake ends with one line on stderr and exit status 2, never a traceback.
+"""
+
+import argparse
+import contextlib
+import difflib
+import io
+import os
+import re
+import runpy
+import sys
+import traceback
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+import jax
+import tyro
+from rich.console import Console
+from tqdm import tqdm
+
+import vfljax
+from vfljax import attacks, data, experiments, reports
+from vfljax.experiments import Experiment, records, schema
+
+_DESCRIPTION = """\
+How much do labels leak in vertical federated learning, and which defense helps?
+
+  vfljax run CONFIG [options]   run an experiment, or go on with one
+  vfljax report RUN_DIR         redraw the tables and figures of a run folder
+  vfljax list                   attacks, defenses, data sets, splits, configs
+"""
+
+
+class UsageError(Exception):
+    """A user's mistake, in one line."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command line and returns its exit status."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    commands = {"run": _run, "report": _report, "list": _list}
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(_DESCRIPTION, end="")
+        return 0 if arguments else 2
+    _one_line_warnings()
+    try:
+        if arguments[0] == "--version":
+            print(vfljax.__version__)
+            return 0
+        if arguments[0] not in commands:
+            raise UsageError(_unknown("command", arguments[0], commands))
+        commands[arguments[0]](arguments[1:])
+    except (UsageError, ValueError) as error:
+        print(f"vfljax: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(
+            "\nvfljax: interrupted; finished trials are kept, the same command goes on",
+            file=sys.stderr,
+        )
+        return 130
+    return 0
+
+
+def _run(arguments):
+    parser = _Parser(
+        prog="vfljax run CONFIG",
+        description="Runs an experiment; CONFIG is a name from `vfljax list` or a "
+        "path to a Python file that holds `experiment = Experiment(...)` or "
+        "`make(scale)`. Any field can be set, such as --num-trials 3 or "
+        "--training.steps 100; `vfljax run CONFIG --help` shows them all.",
+    )
+    parser.add_argument(
+        "--data-dir",
+        type=Path,
+        metavar="DIR",
+        help="where data sets' original files are (default: $VFLJAX_DATA)",
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        metavar="DIR",
+        help="run folder; an existing one is continued (default: runs/NAME-DIGEST)",
+    )
+    parser.add_argument(
+        "--scale",
+        choices=("full", "small"),
+        help="small: fewer repetitions and steps, the same curves in minutes",
+    )
+    wants_help = not {"-h", "--help"}.isdisjoint(arguments)
+    if not arguments or arguments[0].startswith("-"):
+        if wants_help:
+            parser.print_help()
+            return
+        raise UsageError("run: CONFIG is missing; `vfljax list` shows the configs")
+    options, overrides = parser.parse_known_args(
+        [argument for argument in arguments[1:] if argument not in ("-h", "--help")]
+    )
+    experiment = _load_config(arguments[0], options.scale)
+    if wants_help:
+        parser.print_help()
+        print("\nfields of this experiment:")
+        _override(experiment, ["--help"])
+        return
+    experiment = _override(experiment, overrides)
+    _use_all_cores()
+    dataset = data.load(experiment.data.dataset, options.data_dir)
+    folder = options.out or records.default_folder(experiment)
+    _sweep(experiment, dataset, folder)
+    paths = reports.write_report(folder)
+    reports.print_summary(experiments.read_run(folder), Console())
+    print(f"\nRun folder: {folder}")
+    for path in paths:
+        print(f"  {path.relative_to(folder)}")
+
+
+def _sweep(experiment, dataset, folder):
+    """Runs what is missing under a progress bar."""
+    with tqdm(unit="trial", desc=experiment.name, disable=None) as bar:
+        for progress in experiments.run_sweep(experiment, dataset, folder):
+            if bar.total is None:
+                bar.reset(progress.total)
+            cell = progress.cell
+            bar.set_postfix_str(
+                f"{cell.defense}, {cell.num_classes} classes, B={cell.batch_size}",
+                refresh=False,
+            )
+            bar.update(progress.done - bar.n)
+
+
+def _report(arguments):
+    parser = _Parser(
+        prog="vfljax report",
+        description="Redraws the tables and figures of a run folder; runs nothing.",
+        add_help=True,
+    )
+    parser.add_argument("run_dir", type=Path, metavar="RUN_DIR")
+    options = parser.parse_args(arguments)
+    paths = reports.write_report(options.run_dir)
+    reports.print_summary(experiments.read_run(options.run_dir), Console())
+    print()
+    for path in paths:
+        print(path)
+
+
+def _list(arguments):
+    parser = _Parser(
+        prog="vfljax list",
+        description="Shows attacks, defenses, data sets, splits and configs.",
+        add_help=True,
+    )
+    parser.parse_args(arguments)
+    sections = {
+        "attacks": {
+            name: _first_line(getattr(attacks, name).__doc__)
+            for name in ("direct_inference", "gradient_inversion", "linear_recovery")
+        },
+        "defenses": {
+            spec.__name__: _first_line(spec.__doc__)
+            for spec in schema.DefenseSpec.__args__
+        },
+        "data sets": {
+            name: source.description for name, source in data.DATASETS.items()
+        },
+        "splits": dict(data.SPLITS),
+        "configs": {
+            path.stem: _first_line(_docstring(path)) for path in _shipped_configs()
+        },
+    }
+    for title, entries in sections.items():
+        print(f"{title}:")
+        width = max(map(len, entries), default=0)
+        for name, text in entries.items():
+            print(f"  {name:{width}}  {text}")
+        print()
+
+
+def _load_config(name: str, scale: str | None) -> Experiment:
+    """The experiment of a config, given by name or path."""
+    path = Path(name)
+    if path.suffix != ".py":
+        shipped = {path.stem: path for path in _shipped_configs()}
+        if name not in shipped:
+            raise UsageError(_unknown("config", name, shipped))
+        path = shipped[name]
+    elif not path.is_file():
+        raise UsageError(f"config {name}: no such file")
+    try:
+        content = runpy.run_path(str(path))
+        if "make" in content:
+            experiment = content["make"](scale or "full")
+        elif scale is None:
+            experiment = content.get("experiment")
+        else:
+            raise UsageError(f"--scale {scale}: {name} has no `make(scale)`")
+    except UsageError:
+        raise
+    except Exception as error:
+        lines = [
+            frame.lineno
+            for frame in traceback.extract_tb(error.__traceback__)
+            if frame.filename == str(path)
+        ]
+        where = getattr(error, "lineno", None) or (lines[-1] if lines else "?")
+        raise UsageError(
+            f"config {name}, line {where}: {type(error).__name__}: {error}"
+        ) from None
+    if not isinstance(experiment, Experiment):
+        raise UsageError(
+            f"config {name}: must hold `experiment = Experiment(...)` or "
+            "`make(scale) -> Experiment`"
+        )
+    return experiment
+
+
+def _override(experiment: Experiment, arguments: Sequence[str]) -> Experiment:
+    """Sets fields from the command line, typed."""
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(said):
+            return tyro.cli(
+                Experiment,
+                default=experiment,
+                args=list(arguments),
+                prog="vfljax run CONFIG",
+                description="",
+                config=(tyro.conf.AvoidSubcommands,),
+            )
+    except SystemExit as stop:
+        if not stop.code:
+            return experiment
+        words = " ".join(re.sub(r"[─│╭╮╰╯]+", " ", said.getvalue()).split())
+        words = words.split("For full helptext")[0].split("Argument helptext")[0]
+        words = re.sub(r"^.*?(?=Error parsing|Unrecognized options:)", "", words)
+        raise UsageError(words) from None
+
+
+def _shipped_configs() -> list[Path]:
+    """The configs that come with the library, from a wheel or a checkout."""
+    package = Path(__file__).parent
+    for folder in (package / "configs", package.parent / "configs"):
+        if folder.is_dir():
+            return sorted(
+                path for path in folder.glob("*.py") if not path.stem.startswith("_")
+            )
+    return []
+
+
+def _use_all_cores():
+    """Spreads trials over the processor's cores, one JAX device each."""
+    with contextlib.suppress(RuntimeError):  # too late if JAX has been used already
+        jax.config.update("jax_num_cpu_devices", len(os.sched_getaffinity(0)))
+
+
+def _one_line_warnings():
+    def show(message, category, filename, lineno, file=None, line=None):
+        print(f"vfljax: warning: {' '.join(str(message).split())}", file=sys.stderr)
+
+    warnings.showwarning = show
+
+
+def _unknown(kind, name, known):
+    nearest = difflib.get_close_matches(name, list(known), n=1, cutoff=0.4)
+    hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
+    return f"unknown {kind} {name!r}{hint} (known: {', '.join(known)})"
+
+
+def _docstring(path):
+    """A config's first line of documentation, without running it."""
+    found = re.match(r'\s*"""(.*?)"""', path.read_text(), re.DOTALL)
+    return found.group(1) if found else ""
+
+
+def _first_line(text):
+    return (text or "").strip().splitlines()[0] if (text or "").strip() else ""
+
+
+class _Parser(argparse.ArgumentParser):
+    """An argument parser whose errors are one line."""
+
+    def __init__(self, *, add_help=False, **settings):
+        super().__init__(add_help=add_help, allow_abbrev=False, **settings)
+
+    def error(self, message) -> NoReturn:
+        raise UsageError(message)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
