@@ -27,8 +27,8 @@ import numpy as np
 import optax
 import timer
 import tyro
+from inversion_tables import print_tables
 from rich.console import Console
-from rich.table import Table
 from timer import Program, Timing, compile_program, time_calls
 from tqdm import tqdm
 
@@ -37,7 +37,6 @@ from vfljax.protocol import BatchGradientView
 
 _BENCHMARK = "inversion_speed"
 _WARM_UP_STEPS = 30  # of the torch loop
-_TARGETS = {128: (6.0, 500.0), 512: (3.0, 200.0), 2048: (2.5, 50.0)}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,7 +55,7 @@ class Options:
     """Steps of the torch loop on every view; published: 10,000."""
     inversion_steps: int = 10_000
     """Steps of vfljax's gradient inversion in one compiled program."""
-    recovery_iterations: tuple[int, ...] = (10, 20, 30, 50, 100, 200, 400, 1000)
+    recovery_iterations: tuple[int, ...] = (10, 20, 30, 50, 100, 150, 200, 400, 1000)
     """Numbers of conjugate-gradient steps to try, increasing."""
     rounds: int = 3
     """Turns per view: a share of the torch loop, then each vfljax program."""
@@ -216,7 +215,8 @@ def take_turns(
     problem, search = _start(reference, target)
     torch_step, inversion_step = Timing(), Timing()
     recoveries = dict.fromkeys(programs.recoveries, Timing())
-    inference, answers = None, {}
+    inference: Any = None
+    answers = {}
 
     def torch_share(num_steps):
         for _ in range(num_steps):
@@ -279,11 +279,11 @@ def choose_threads(reference: Any, target: Target, num_threads: int) -> int:
 def _start(reference, target):
     """The torch loop's problem, and its search from vfljax's own initial guess."""
     view = target.view
-    guess = attacks.make_inversion(view).init(target.key).guess
+    guess = attacks.make_inversion(view).init(jax.random.clone(target.key)).guess
     problem = reference.make_problem(
         view.params, np.asarray(view.features), view.gradient
     )
-    return problem, reference.start(guess.other_logits, guess.label_logits)
+    return problem, reference.start(guess.other_logits.T, guess.label_logits.T)
 
 
 def _rows(view, programs, turns, options, torch_threads):
@@ -352,57 +352,6 @@ def _rows(view, programs, turns, options, torch_threads):
         )
         is_first = is_first and not is_enough
     return rows
-
-
-def print_tables(rows: Sequence[dict[str, Any]], console: Console) -> None:
-    """Prints a table of steps and one of linear recovery; targets beside the ratios."""
-    steps = Table(title="Gradient inversion, milliseconds per step (minimum, median)")
-    for heading in ("B", "torch", "vfljax", "times faster", "aim", "compile s", "MB"):
-        steps.add_column(heading, justify="right")
-    labels = Table(title="Labels found, and how much sooner linear recovery finds them")
-    for heading in (
-        *("B", "torch: y' / U'", "seconds", "vfljax inversion: y' / U'"),
-        *("recovery", "iterations", "ms", "times sooner", "aim"),
-    ):
-        labels.add_column(heading, justify="right")
-    for loop in (row for row in rows if row["method"] == "torch_loop"):
-        batch_size = loop["batch_size"]
-        faster, sooner = _TARGETS.get(batch_size, (None, None))
-        same = [row for row in rows if row["batch_size"] == batch_size]
-        ours = next(row for row in same if row["method"] == "gradient_inversion")
-        steps.add_row(
-            str(batch_size),
-            _milliseconds(loop),
-            _milliseconds(ours),
-            f"{ours['times_faster']:.1f}",
-            "" if faster is None else f">= {faster:g}",
-            f"{ours['compile_seconds']:.1f}",
-            "" if ours["memory_bytes"] is None else f"{ours['memory_bytes'] / 1e6:.1f}",
-        )
-        matches = [row for row in same if row.get("is_first_to_match")]
-        labels.add_row(
-            str(batch_size),
-            f"{loop['published_accuracy']:.4f} / {loop['accuracy']:.4f}",
-            f"{loop['seconds_min'] * loop['steps']:.1f}",
-            f"{ours['published_accuracy']:.4f} / {ours['accuracy']:.4f}",
-            *(
-                (
-                    f"{match['accuracy']:.4f}",
-                    str(match["iterations"]),
-                    f"{1e3 * match['seconds_min']:.1f}",
-                    f"{match['times_sooner']:.0f}",
-                )
-                for match in matches
-            ),
-            *(() if matches else ("not reached", "", "", "")),
-            "" if sooner is None else f">= {sooner:g}",
-        )
-    console.print(steps)
-    console.print(labels)
-
-
-def _milliseconds(row):
-    return f"{1e3 * row['seconds_min']:.3f}, {1e3 * row['seconds_median']:.3f}"
 
 
 def _load(options):

@@ -31,7 +31,7 @@ class Problem(NamedTuple):
 
 
 class Search(NamedTuple):
-    """The unknowns H' and y', (batch, classes) each, and the optimizer that owns them."""
+    """The unknowns H' and y' (batch, classes), and the optimizer that owns them."""
 
     other_logits: Tensor
     label_logits: Tensor
@@ -81,10 +81,10 @@ def start(
     other_logits: np.ndarray, label_logits: np.ndarray, learning_rate: float = 0.05
 ) -> Search:
     """Starts a search from a guess of H' and y', each (batch, classes)."""
-    unknowns = [
+    other, label = (
         _tensor(guess).requires_grad_() for guess in (other_logits, label_logits)
-    ]
-    return Search(*unknowns, torch.optim.Adam(unknowns, lr=learning_rate))
+    )
+    return Search(other, label, torch.optim.Adam([other, label], lr=learning_rate))
 
 
 def matching_loss(

@@ -42,7 +42,7 @@ def test_saturated_row_still_gets_an_answer():
     logits = jnp.array([[0.0, 200.0, 0.0]])
     gradients = losses.logit_gradient(logits, jnp.array([[0.0, 1.0, 0.0]]))
     inference = attacks.direct_inference(sample_view(gradients))
-    assert inference.published_labels[0] == -1
+    np.testing.assert_array_equal(inference.published_labels, [-1])
     assert inference.labels[0] >= 0
 
 
@@ -64,6 +64,7 @@ def test_readouts_under_laplace_noise(scale, first_negative, arg_min):
         gradients = losses.logit_gradient(logits, jax.nn.one_hot(labels, 10))
         noise = scale * jax.random.laplace(key_noise, gradients.shape)
         inference = attacks.direct_inference(sample_view(gradients + noise))
+        assert inference.published_labels is not None
         return (
             metrics.accuracy(inference.published_labels, labels),
             metrics.accuracy(inference.labels, labels),

@@ -4,13 +4,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.flatten_util import ravel_pytree
 
 from vfljax import attacks, models, protocol
 from vfljax.gradient_map import gradient_map
 
 
 def linear_view(features, weights, gradient):
-    model = protocol.PartyModel(init=None, apply=lambda params, x: x @ params)
+    model = protocol.PartyModel(
+        init=lambda key, x: jnp.zeros((x.shape[1], 3)),
+        apply=lambda params, x: x @ params,
+    )
     return protocol.BatchGradientView(
         model, jnp.asarray(weights), jnp.asarray(features), jnp.asarray(gradient), 3
     )
@@ -41,12 +45,12 @@ def test_equals_numpy_pseudo_inverse_without_full_rank(make_exchange):
     smallest singular value that counts makes.
     """
     view = make_exchange(batch=30, hidden=(3,), widths=(4, 5)).batch
-    flat, unflatten = jax.flatten_util.ravel_pytree(view.params)
+    flat, unflatten = ravel_pytree(view.params)
     jacobian = np.asarray(
         jax.jacobian(lambda p: view.model.apply(unflatten(p), view.features))(flat),
         np.float64,
     ).reshape(90, -1)
-    observed = np.asarray(jax.flatten_util.ravel_pytree(view.gradient)[0], np.float64)
+    observed = np.asarray(ravel_pytree(view.gradient)[0], np.float64)
     rank = np.linalg.matrix_rank(jacobian, tol=1e-5)
     assert rank < 90
     expected = np.linalg.pinv(jacobian.T, rcond=1e-5) @ observed
@@ -174,7 +178,7 @@ def test_bad_arguments(changes, message, make_exchange):
 
 def zero_sum_rank(view):
     """Rank of J with rows projected on zero sum, by NumPy's SVD in float64."""
-    flat, unflatten = jax.flatten_util.ravel_pytree(view.params)
+    flat, unflatten = ravel_pytree(view.params)
     batch, classes = view.features.shape[0], view.num_classes
     with jax.enable_x64(True):
         jacobian = jax.jacobian(

@@ -136,7 +136,10 @@ def test_chain_acts_in_order():
         (lambda: defenses.dp_gaussian(float("nan")), "noise_std=nan"),
         (lambda: defenses.dp_laplace(-1.0), "noise=-1.0"),
         (lambda: defenses.dp_gaussian(0.1, clip_norm=0.0), "clip_norm=0.0"),
-        (lambda: defenses.dp_gaussian(0.1, reading="fu"), "paper, released"),
+        (
+            lambda: defenses.dp_gaussian(0.1, reading="fu"),  # pyright: ignore
+            "paper, released",
+        ),
         (lambda: defenses.sparsification(0.0), r"keep_fraction=0.0: must be in \(0, 1"),
         (lambda: defenses.sparsification(1.5), "keep_fraction=1.5"),
         (lambda: defenses.sparsification(0.5, residual="by_row"), "memory_shape=None"),

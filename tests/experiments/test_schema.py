@@ -73,4 +73,4 @@ def test_laplace_strengths_are_called_what_they_are():
 
 def test_experiments_are_frozen():
     with pytest.raises(dataclasses.FrozenInstanceError):
-        Experiment(name="x").seed = 1
+        Experiment(name="x").seed = 1  # pyright: ignore

@@ -37,6 +37,7 @@ def test_taps_shift_a_layers_output_and_inputs_are_what_it_was_given():
     features = jax.random.normal(jax.random.key(1), (5, 6))
     params = model.init(jax.random.key(0), features)
     taps = {"hidden_0": jnp.full((5, 4), 0.3), "output": jnp.full((5, 2), -1.0)}
+    assert model.tapped is not None
     embedding, inputs = model.tapped(params, features, taps)
     np.testing.assert_array_equal(inputs["hidden_0"], features)
     before = features @ params["hidden_0"]["kernel"] + 0.3

@@ -106,7 +106,8 @@ def test_who_gets_the_perturbed_gradient(covers, label_party, batch):
         jax.random.key(2), state, features, labels, jnp.arange(6)
     )
     clean = losses.logit_gradient(
-        sum(transcript.embeddings), jax.nn.one_hot(labels, CLASSES)
+        transcript.embeddings[0] + transcript.embeddings[1],
+        jax.nn.one_hot(labels, CLASSES),
     )
     for party in range(2):
         added = 0.0 if party == label_party and not covers else 1.0

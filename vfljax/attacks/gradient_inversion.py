@@ -27,10 +27,13 @@ from vfljax.protocol import BatchGradientView, check_view
 
 
 class Guess(NamedTuple):
-    """The unknowns: other parties' logits H' and label logits y'."""
+    """The unknowns: other parties' logits H' and label logits y'.
 
-    other_logits: Float[Array, "batch classes"]
-    label_logits: Float[Array, "batch classes"]
+    A row per class, not per sample: sums over the classes are then faster.
+    """
+
+    other_logits: Float[Array, "classes batch"]
+    label_logits: Float[Array, "classes batch"]
 
 
 class InversionState(NamedTuple):
@@ -48,7 +51,8 @@ class Inversion(NamedTuple):
     Attributes:
         init: `init(key) -> state`, guesses from N(0, 1).
         step: `step(state) -> (state, loss)`, the loss ‖Jᵀ U' − g‖² before the step.
-        read: `read(guess) -> (message, label_probabilities)`, U' and softmax(y').
+        read: `read(guess) -> (message, label_probabilities)`, U' and softmax(y'), both
+            (classes, batch).
     """
 
     init: Callable[[Key[Array, ""]], InversionState]
@@ -75,18 +79,18 @@ def make_inversion(
     check_view(view)
     jacobian = gradient_map(view.model, view.params, view.features, layers)
     batch = view.features.shape[0]
-    observed = jacobian.push(view.gradient)
+    own_logits, observed = jacobian.embedding.T, jacobian.push(view.gradient).T
     observed_norm = optax.tree.norm(jacobian.restrict(view.gradient), squared=True)
     optimizer = optax.adam(learning_rate)
 
     def read(guess):
-        softmax = jax.nn.softmax(jacobian.embedding + guess.other_logits)
-        label_probabilities = jax.nn.softmax(guess.label_logits)
+        softmax = jax.nn.softmax(own_logits + guess.other_logits, axis=0)
+        label_probabilities = jax.nn.softmax(guess.label_logits, axis=0)
         return (softmax - label_probabilities) / batch, label_probabilities
 
     def init(key):
         key_other, key_label = jax.random.split(key)
-        shape = jacobian.embedding.shape
+        shape = own_logits.shape
         guess = Guess(
             other_logits=jax.random.normal(key_other, shape),
             label_logits=jax.random.normal(key_label, shape),
@@ -96,7 +100,7 @@ def make_inversion(
     def step(state):
         message, label_probabilities = read(state.guess)
         softmax = batch * message + label_probabilities
-        explained = jacobian.gram(message)
+        explained = jacobian.gram(message.T).T
         loss = observed_norm + jnp.vdot(message, explained - 2.0 * observed)
         v = 2.0 * (explained - observed)
         gradient = Guess(
@@ -111,7 +115,7 @@ def make_inversion(
             state.best_guess,
         )
         new_state = InversionState(
-            guess=optax.apply_updates(state.guess, updates),
+            guess=jax.tree.map(jnp.add, state.guess, updates),
             optimizer_state=optimizer_state,
             best_guess=best_guess,
             best_loss=jnp.where(is_better, loss, state.best_loss),
@@ -157,13 +161,13 @@ def gradient_inversion(
     )
     message, label_probabilities = inversion.read(state.best_guess)
     return inference_from_scores(
-        -view.features.shape[0] * message,
-        published_labels=jnp.argmax(label_probabilities, axis=1),
+        -view.features.shape[0] * message.T,
+        published_labels=jnp.argmax(label_probabilities, axis=0),
         info=InversionInfo(losses=losses, best_loss=state.best_loss),
     )
 
 
 def _through_softmax(probabilities, gradient):
     """Pulls a gradient with respect to a softmax back to its logits."""
-    mean = jnp.sum(gradient * probabilities, axis=1, keepdims=True)
+    mean = jnp.sum(gradient * probabilities, axis=0, keepdims=True)
     return probabilities * (gradient - mean)

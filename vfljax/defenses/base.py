@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
+from jax.core import Tracer
 from jaxtyping import Array, Float, Key, PyTree
 
 Number = int | float | Float[Array, ""]
@@ -102,7 +103,7 @@ def check_number(
 
     A number that is swept is traced inside a program; it was checked where it came in.
     """
-    if isinstance(value, jax.core.Tracer):
+    if isinstance(value, Tracer):
         return
     if not low <= value <= high or (low_excluded and value == low):
         bracket = "(" if low_excluded else "["

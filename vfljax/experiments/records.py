@@ -167,7 +167,7 @@ def _flatten(value, prefix=""):
     return flat
 
 
-def _plain(value):
+def _plain(value) -> Any:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         fields = {
             field.name: _plain(getattr(value, field.name))

@@ -7,7 +7,7 @@ by cells of equal shapes; trials and strengths are the mapped axis.
 
 import itertools
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -49,7 +49,7 @@ class Progress(NamedTuple):
 
 def run_sweep(
     experiment: Experiment, dataset: data.Dataset, folder: Path
-) -> Iterator[Progress]:
+) -> Generator[Progress, None, None]:
     """Runs what is missing in a run folder, appending rows chunk by chunk.
 
     Stopped at any point, it goes on where it was: a trial has the same key, and so the

@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -77,7 +78,8 @@ def _cached_mlp(hidden, embed):
         return network.apply({"params": params}, features)[0]
 
     def tapped(params, features, taps):
-        return network.apply({"params": params}, features, taps)
+        result: Any = network.apply({"params": params}, features, taps)
+        return result
 
     return PartyModel(init=init, apply=apply, tapped=tapped)
 

@@ -140,7 +140,7 @@ def sum_of_logits(
             ),
             strict=True,
         )
-        logits = sum(embeddings)
+        logits = jnp.sum(jnp.stack(embeddings), axis=0)
         targets = defense.encode_labels(jax.nn.one_hot(labels, num_classes))
         clean = losses.logit_gradient(logits, targets)
         sent, defense_state = defense.perturb(
@@ -180,13 +180,13 @@ def sum_of_logits(
         return state, transcript
 
     def predict(params, features):
-        logits = sum(
+        embeddings = [
             model.apply(party, party_features)
             for model, party, party_features in zip(
                 models, params, features, strict=True
             )
-        )
-        return defense.decode_logits(logits)
+        ]
+        return defense.decode_logits(jnp.sum(jnp.stack(embeddings), axis=0))
 
     return VerticalProtocol(
         init, exchange, step, predict, models, num_classes, label_party

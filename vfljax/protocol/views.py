@@ -11,6 +11,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jaxtyping import Array, Float
 
 from vfljax.models import Params, PartyModel
@@ -131,9 +132,7 @@ def check_view(view: SampleGradientView | BatchGradientView) -> None:
             f"features: shape {np.shape(view.features)}, must be (batch, ...) with at "
             "least one sample and one feature"
         )
-    if not isinstance(view.features, jax.core.Tracer) and not np.all(
-        np.isfinite(view.features)
-    ):
+    if not isinstance(view.features, Tracer) and not np.all(np.isfinite(view.features)):
         raise ValueError("features: contains NaN or infinity, must be finite")
     embedding = jax.eval_shape(view.model.apply, view.params, view.features)
     expected = (np.shape(view.features)[0], view.num_classes)
