@@ -47,7 +47,8 @@ def test_saturated_row_still_gets_an_answer():
 
 
 # Laplace scale, (first-negative at logit deviations .5, 1.5, 3), range of arg-min:
-# B = 32, C = 10, from an independent simulation of the published setting.
+# B = 32, C = 10, from an independent simulation of the published setting, whose own
+# sampling error is about .01.
 NOISE_TABLE = [
     (1e-3, (0.824, 0.498, 0.332), (0.985, 1.0)),
     (1e-2, (0.254, 0.234, 0.225), (0.70, 0.75)),
@@ -73,5 +74,5 @@ def test_readouts_under_laplace_noise(scale, first_negative, arg_min):
     for deviation, expected in zip((0.5, 1.5, 3.0), first_negative, strict=True):
         keys = jax.random.split(jax.random.key(7), 2000)
         first, smallest = jax.vmap(lambda key, d=deviation: accuracies(key, d))(keys)
-        assert first.mean() == pytest.approx(expected, abs=0.012)
+        assert first.mean() == pytest.approx(expected, abs=0.02)
         assert arg_min[0] <= smallest.mean() <= arg_min[1]

@@ -10,6 +10,12 @@ from vfljax import attacks, models, protocol
 from vfljax.gradient_map import gradient_map
 
 
+recover = jax.jit(
+    attacks.linear_recovery,
+    static_argnames=("layers", "solver", "iterations", "zero_sum"),
+)
+
+
 def linear_view(features, weights, gradient):
     model = protocol.PartyModel(
         init=lambda key, x: jnp.zeros((x.shape[1], 3)),
@@ -33,7 +39,7 @@ def test_theorem_1_by_hand(solver):
     view = linear_view(
         features.astype(np.float32), np.zeros((2, 3), np.float32), gradient
     )
-    inference = attacks.linear_recovery(view, solver=solver)
+    inference = recover(view, solver=solver)
     np.testing.assert_allclose(inference.scores, -2 * messages, atol=1e-5)
     np.testing.assert_array_equal(inference.labels, [1, 0])
 
@@ -55,7 +61,7 @@ def test_equals_numpy_pseudo_inverse_without_full_rank(make_exchange):
     assert rank < 90
     expected = np.linalg.pinv(jacobian.T, rcond=1e-5) @ observed
     for solver in ("cg", "exact"):
-        inference = attacks.linear_recovery(view, solver=solver, zero_sum=False)
+        inference = recover(view, solver=solver, zero_sum=False)
         np.testing.assert_allclose(
             np.asarray(inference.scores) / -30, expected.reshape(30, 3), atol=1e-3
         )
@@ -65,7 +71,7 @@ def test_equals_numpy_pseudo_inverse_without_full_rank(make_exchange):
 def test_rows_sum_to_zero_when_asked_for(make_exchange):
     view = make_exchange(batch=30, hidden=(3,), widths=(4, 5)).batch
     for solver in ("cg", "exact"):
-        scores = attacks.linear_recovery(view, solver=solver).scores
+        scores = recover(view, solver=solver).scores
         np.testing.assert_allclose(scores.sum(axis=1), 0.0, atol=1e-5)
 
 
@@ -83,7 +89,7 @@ def test_exact_whenever_the_bound_holds(seed, make_exchange):
     exchange = make_exchange(
         seed=seed, batch=batch, classes=classes, hidden=hidden, widths=(20, 9)
     )
-    inference = attacks.linear_recovery(exchange.batch, solver="exact")
+    inference = recover(exchange.batch, solver="exact")
     rank = zero_sum_rank(exchange.batch)
     assert inference.info.bound_held == (batch * (classes - 1) <= rank)
     if inference.info.bound_held:
@@ -93,8 +99,8 @@ def test_exact_whenever_the_bound_holds(seed, make_exchange):
 
 
 def test_the_bound_holds_in_most_of_these_cases_and_can_fail(make_exchange):
-    held = attacks.linear_recovery(make_exchange(batch=6).batch).info.bound_held
-    failed = attacks.linear_recovery(make_exchange(batch=80).batch).info.bound_held
+    held = recover(make_exchange(batch=6).batch).info.bound_held
+    failed = recover(make_exchange(batch=80).batch).info.bound_held
     assert (held, failed) == (1, 0)
 
 
@@ -108,7 +114,7 @@ def test_identical_samples_break_the_bound_but_not_the_labels(make_exchange):
     copy = protocol.BatchGradientView(
         view.model, view.params, twice, jacobian.pull(messages), 3
     )
-    inference = attacks.linear_recovery(copy, solver="exact")
+    inference = recover(copy, solver="exact")
     assert inference.info.bound_held == 0
     np.testing.assert_array_equal(inference.labels, truth)
 
@@ -116,10 +122,10 @@ def test_identical_samples_break_the_bound_but_not_the_labels(make_exchange):
 def test_does_not_blow_up_past_convergence(make_exchange):
     """Last layer only, batch beyond its rank: float32 CG run on diverges."""
     view = make_exchange(batch=40, classes=4, widths=(30, 9), hidden=(10,)).batch
-    short = attacks.linear_recovery(
+    short = recover(
         view, layers=("output",), solver="cg", iterations=40, zero_sum=False
     )
-    long = attacks.linear_recovery(
+    long = recover(
         view, layers=("output",), solver="cg", iterations=5000, zero_sum=False
     )
     np.testing.assert_allclose(long.scores, short.scores, atol=1e-3)
@@ -136,8 +142,8 @@ def test_dense_and_general_networks_give_the_same(layers, make_exchange):
     )
     for solver in ("cg", "exact"):
         np.testing.assert_allclose(
-            attacks.linear_recovery(view, layers=layers, solver=solver).scores,
-            attacks.linear_recovery(general, layers=layers, solver=solver).scores,
+            recover(view, layers=layers, solver=solver).scores,
+            recover(general, layers=layers, solver=solver).scores,
             atol=5e-3,
         )
 
@@ -150,16 +156,16 @@ def test_a_message_that_breaks_the_assumption_shows_in_the_residual(make_exchang
     noisy = protocol.BatchGradientView(
         view.model, view.params, view.features, jacobian.pull(messages), 3
     )
-    assert attacks.linear_recovery(noisy).info.residual > 0.01
-    free = attacks.linear_recovery(noisy, zero_sum=False)
+    assert recover(noisy).info.residual > 0.01
+    free = recover(noisy, zero_sum=False)
     assert free.info.residual < 1e-5
     np.testing.assert_allclose(free.scores, -5 * messages, rtol=1e-2, atol=1e-2)
 
 
 def test_auto_is_exact_where_it_fits(make_exchange):
     small, large = make_exchange(batch=8).batch, make_exchange(batch=2400).batch
-    assert attacks.linear_recovery(small).info.iterations == 0
-    assert attacks.linear_recovery(large, iterations=3).info.iterations == 3
+    assert recover(small).info.iterations == 0
+    assert recover(large, iterations=3).info.iterations == 3
 
 
 @pytest.mark.parametrize(

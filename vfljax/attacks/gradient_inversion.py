@@ -160,6 +160,7 @@ def gradient_inversion(
         lambda state, _: inversion.step(state), inversion.init(key), length=steps
     )
     message, label_probabilities = inversion.read(state.best_guess)
+    message = jnp.where(jnp.isfinite(state.best_loss), message, jnp.nan)
     return inference_from_scores(
         -view.features.shape[0] * message.T,
         published_labels=jnp.argmax(label_probabilities, axis=0),

@@ -166,9 +166,12 @@ def _solve_by_cg(view, layers, zero_sum, num_iterations, tolerance):
         zeros, right, right, squared_right, zeros, squared_right, jnp.array(0)
     )
     state, _ = jax.lax.scan(step, start, length=num_iterations)
+    solution = jnp.where(
+        jnp.isfinite(squared_right), project(state.best_solution), jnp.nan
+    )
     bound_is_impossible = right.size - zero_sum * len(right) > jacobian.num_parameters
-    return state.best_solution, RecoveryInfo(
-        residual=_relative_residual(jacobian, view.gradient, state.best_solution),
+    return solution, RecoveryInfo(
+        residual=_relative_residual(jacobian, view.gradient, solution),
         iterations=state.iterations,
         bound_held=jnp.array(0 if bound_is_impossible else -1),
     )
