@@ -9,7 +9,6 @@ from jax.flatten_util import ravel_pytree
 from vfljax import attacks, models, protocol
 from vfljax.gradient_map import gradient_map
 
-
 recover = jax.jit(
     attacks.linear_recovery,
     static_argnames=("layers", "solver", "iterations", "zero_sum"),

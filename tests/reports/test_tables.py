@@ -10,8 +10,8 @@ from vfljax.reports.tables import (
     lay_out,
     markdown_table,
     percent,
-    terminal_table,
 )
+from vfljax.reports.terminal import terminal_table
 
 
 def make_rows(**changes):
@@ -103,18 +103,32 @@ def test_csv_gives_back_every_number():
                 assert row[name] == str(value)
 
 
-def test_the_terminal_table_keeps_its_numbers_in_100_columns():
+def test_the_terminal_table_has_a_column_per_attack_in_100_columns():
     rows = [
         row
-        for view in ("sample_gradient", "batch_gradient")
-        for attack in ("linear_recovery", "gradient_inversion")
+        for view, attack in (
+            ("sample_gradient", "direct_inference"),
+            ("batch_gradient", "linear_recovery"),
+            ("batch_gradient", "gradient_inversion"),
+        )
         for row in make_rows(view=view, attack=attack)
     ]
+    for row in rows:
+        if row["attack"] == "direct_inference":
+            row["published_accuracy"] = 0.25
+        if row["attack"] == "gradient_inversion":
+            row["published_accuracy"] = row["attack_accuracy"]
+    rows[-1]["status"] = "non_finite"
     text = render(summarize(rows))
     assert max(map(len, text.split("\n"))) <= 100
-    assert text.count("91.0 ± 2.5") == 4
-    assert text.count("dp_gaussian noise_std=0.001") == 4
-    assert "view: sample_gradient, attack: gradient_inversion" in text
+    (undefended,) = (line for line in text.split("\n") if line.startswith(" none"))
+    assert undefended.count("91.0 ± 2.5") == 3
+    assert undefended.count("25.0") == 1
+    assert undefended.split()[:2] == ["none", "12.5"]
+    assert text.count("published") == 1
+    assert text.count("plaintext") == 2
+    assert text.count("(1 failed)") == 1
+    assert text.count("noise_std=0.001") == 1
 
 
 def test_labels_are_not_taken_for_markup():

@@ -15,7 +15,8 @@ from vfljax.experiments.records import Run, read_run
 from vfljax.reports import drawing
 from vfljax.reports.figures import choose_figures
 from vfljax.reports.statistics import Summary, summarize
-from vfljax.reports.tables import csv_table, markdown_table, terminal_table
+from vfljax.reports.tables import csv_table, markdown_table
+from vfljax.reports.terminal import terminal_table
 
 _CAPTIONS = {
     "accuracy_against_classes": (

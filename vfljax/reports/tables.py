@@ -1,14 +1,9 @@
-"""The summary as a table: for the terminal, as Markdown, as CSV."""
+"""The summary as a table, one line per setting and attack: as Markdown, as CSV."""
 
 import csv
 import io
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
-
-from rich import box
-from rich.console import Group, RenderableType
-from rich.table import Table
-from rich.text import Text
 
 from vfljax.reports.statistics import Summary
 
@@ -81,56 +76,6 @@ def lay_out(summaries: Sequence[Summary]) -> Layout:
         cells=[tuple(column.cell(row) for column in columns) for row in summaries],
         footnotes=_footnotes(summaries),
     )
-
-
-def terminal_table(summaries: Sequence[Summary]) -> Group:
-    """The summary for a rich console: constants, tables, footnotes.
-
-    Rates are percent with the half-width of their 95 % interval. Where the rows differ
-    in data set, protocol or view (or in the attack, if they differ in the defense too)
-    there is one table for each, under a heading, which leaves room for the rest in 100
-    columns.
-    """
-    layout = lay_out(summaries)
-    names = {"dataset", "protocol", "view"}
-    if "defense" in layout.headings:
-        names.add("attack")
-    in_heading = [heading in names for heading in layout.headings]
-    sections: dict[str, list[tuple[str, ...]]] = {}
-    for cells in layout.cells:
-        words = zip(layout.headings, cells, in_heading, strict=True)
-        heading = ", ".join(f"{name}: {cell}" for name, cell, is_in in words if is_in)
-        sections.setdefault(heading, []).append(cells)
-    parts: list[RenderableType] = []
-    if layout.constants:
-        parts.append(Text(layout.constants_line))
-    for heading, rows in sections.items():
-        if heading:
-            parts.append(Text(f"\n{heading}", style="bold"))
-        parts.append(_rich_table(layout, rows, in_heading))
-    parts += [Text(note, style="dim") for note in layout.footnotes]
-    return Group(*parts)
-
-
-def _rich_table(
-    layout: Layout, rows: list[tuple[str, ...]], in_heading: list[bool]
-) -> Table:
-    """Some rows of the body, without the columns that its heading says."""
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
-    shown = [index for index, is_in in enumerate(in_heading) if not is_in]
-    for index in shown:
-        is_number = layout.is_number[index]
-        words = " ".join(row[index] for row in rows).split()
-        table.add_column(
-            layout.headings[index],
-            justify="right" if is_number else "left",
-            no_wrap=is_number,
-            min_width=None if is_number else max(map(len, words)),
-        )
-    for row in rows:
-        # Text, because a label may hold brackets, which are markup in a plain str.
-        table.add_row(*(Text(row[index]) for index in shown))
-    return table
 
 
 def markdown_table(summaries: Sequence[Summary]) -> str:
