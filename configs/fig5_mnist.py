@@ -33,5 +33,5 @@ def make(scale: Literal["full", "small"] = "full") -> Experiment:
                 solver="cg", iterations=1000 if is_full else 200
             ),
         },
-        num_trials=30 if is_full else 2,
+        num_trials=30 if is_full else 4,
     )

@@ -161,7 +161,7 @@ def accuracies(params_b, rows):
     return {
         "last layer only": metrics.accuracy(last, labels[rows]),
         "all layers": metrics.accuracy(everything, labels[rows]),
-        "chance": metrics.chance_accuracy(labels[rows], num_classes),
+        "chance": metrics.chance_accuracy(jnp.bincount(labels, length=num_classes)),
     }
 
 
@@ -223,7 +223,7 @@ plt.show()
 
 # %% [markdown]
 # Mean over trials, band from the 10th to the 90th percentile, dashed the bounds;
-# *chance* is always naming the batch's most frequent digit. At sizes up to its
+# *chance* is always naming the most frequent digit. At sizes up to its
 # bound each attack recovers every label. Beyond it the system has many solutions, but
 # the smallest of them, which conjugate gradients find, still has most labels right.
 #

@@ -181,8 +181,10 @@ PERTURBATIONS = {
 def test_perturbing_defenses(label, mean):
     """B = 512, C = 10, against a reference of three trials.
 
-    Inversion under DiscreteSGD differs by .08 to .10 from trial to trial, which is
-    .064 for the difference of these means; everything else by .05 or less.
+    From trial to trial, inversion under DiscreteSGD differs by .08 to .10, and the
+    first negative entry at 6 bins by .32 (nearly all or nearly nothing); everything
+    else by .05 or less. The difference of the two means has .7 of that: the limits are
+    twice as much.
     """
     make, expected = PERTURBATIONS[label]
     spec = make() if label == "none" else make(tuple(expected))
@@ -212,7 +214,10 @@ def test_perturbing_defenses(label, mean):
             got["direct"]["published_accuracy"],
         )
         wanted = (linear, inversion, direct, first_negative)
-        spread = (0.06, 0.13 if label == "discrete" else 0.06, 0.06, 0.06)
+        spread = [0.06, 0.06, 0.06, 0.06]
+        if label == "discrete":
+            spread[1] = 0.14
+            spread[3] = 0.45 if strength == 6 else 0.06
         np.testing.assert_array_less(
             np.abs(np.subtract(found, wanted)), spread, err_msg=f"strength {strength}"
         )

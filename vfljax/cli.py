@@ -57,6 +57,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (UsageError, ValueError) as error:
         print(f"vfljax: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
+    except OSError as error:
+        print(f"vfljax: {error}", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print(
             "\nvfljax: interrupted; finished trials are kept, the same command goes on",

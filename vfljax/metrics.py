@@ -11,10 +11,13 @@ def accuracy(
     return jnp.mean((labels == truth).astype(jnp.float32))
 
 
-def chance_accuracy(truth: Int[Array, " batch"], num_classes: int) -> Float[Array, ""]:
-    """Accuracy of always naming the most frequent class of the batch, in [1/C, 1].
+def chance_accuracy(class_counts: Int[Array, " classes"]) -> Float[Array, ""]:
+    """Accuracy to expect from always naming the most frequent class, in [1/C, 1].
 
-    What an adversary reaches who knows which class is most frequent and sees nothing
-    else. It is above 1/C, and most for small batches: with one sample it is 1.
+    What an adversary reaches who knows how frequent the classes are among all samples
+    and sees nothing of the batch.
+
+    Args:
+        class_counts: How many samples of the training set each class in play has.
     """
-    return jnp.max(jnp.bincount(truth, length=num_classes)) / truth.shape[0]
+    return jnp.max(class_counts) / jnp.sum(class_counts)

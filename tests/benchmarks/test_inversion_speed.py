@@ -170,7 +170,14 @@ def test_comparison_runs_end_to_end(load, tmp_path, capsys):
 
 
 def test_missing_torch_is_one_line_and_status_2(load, monkeypatch, capsys):
-    monkeypatch.setitem(sys.modules, "torch", None)  # makes the import fail
+    class NoTorch:
+        @staticmethod
+        def find_spec(name, path=None, target=None):
+            if name == "torch":
+                raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+    monkeypatch.delitem(sys.modules, "torch", raising=False)
+    monkeypatch.setattr(sys, "meta_path", [NoTorch, *sys.meta_path])
     assert load("inversion_speed").main(["--dataset", "digits"]) == 2
     errors = capsys.readouterr().err
     assert errors.count("\n") == 1

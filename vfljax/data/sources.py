@@ -17,6 +17,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
+from tqdm import tqdm
 
 from vfljax.data.dataset import Dataset, check_dataset, make_dataset
 from vfljax.data.formats import (
@@ -204,7 +205,15 @@ def _missing_message(
 def _read_verified(name: str, paths: Mapping[str, Path]) -> dict[str, bytes]:
     """Reads and unpacks the files, and warns of those that are not as published."""
     with ThreadPoolExecutor() as pool:  # unpacking releases the interpreter's lock
-        contents = dict(zip(paths, pool.map(read_content, paths.values()), strict=True))
+        unpacked = tqdm(
+            pool.map(read_content, paths.values()),
+            desc=f"reading {name}",
+            total=len(paths),
+            unit="file",
+            delay=1,
+            disable=None,  # where nobody watches
+        )
+        contents = dict(zip(paths, unpacked, strict=True))
     published_files = {
         checksum: (other_name, other_file)
         for other_name, original in _ORIGINALS.items()

@@ -159,6 +159,7 @@ class _Programs:
 def _run_chunk(experiment, dataset_name, programs, arrays, chunk, size):
     """The rows of some units of one cell, padded to `size` with the last of them."""
     cell = chunk[0].cell
+    defense = experiment.defenses[cell.defense]
     padded = chunk + [chunk[-1]] * (size - len(chunk))
     victim_keys, attack_keys, strengths = _inputs(programs, padded)
     compiled = programs.victim(cell, victim_keys, strengths, arrays)
@@ -168,9 +169,16 @@ def _run_chunk(experiment, dataset_name, programs, arrays, chunk, size):
         for step, seen in zip(experiment.train_steps, victim.seen, strict=True):
             compiled = programs.attack(cell, label, attack_keys, seen, arrays)
             outcome, seconds = _timed(compiled, attack_keys, seen, arrays)
-            main_accuracy, outcome = jax.device_get((victim.main_accuracy, outcome))
+            measured = jax.device_get(
+                {
+                    **outcome._asdict(),
+                    "main_accuracy": victim.main_accuracy,
+                    "chance_accuracy": victim.chance_accuracy,
+                }
+            )
             for place, unit in enumerate(chunk):
-                of_unit = jax.tree.map(lambda leaf, at=place: leaf[at].item(), outcome)
+                of_unit = {name: leaf[place].item() for name, leaf in measured.items()}
+                is_finite = of_unit.pop("finite")
                 rows.append(
                     {
                         "dataset": dataset_name,
@@ -178,29 +186,23 @@ def _run_chunk(experiment, dataset_name, programs, arrays, chunk, size):
                         "protocol": "sum_of_logits",
                         "view": spec.view,
                         "train_step": step,
-                        "batch_size": cell.batch_size,
-                        "num_classes": cell.num_classes,
-                        "defense": cell.defense,
-                        "defense_strength": None
-                        if unit.strength is None
-                        else float(unit.strength),
-                        "strength_name": experiment.defenses[
-                            cell.defense
-                        ].strength_name,
+                        **cell._asdict(),
+                        "defense_strength": _strength(unit),
+                        "strength_name": defense.strength_name,
                         "attack": label,
                         "trial": unit.trial,
-                        "attack_accuracy": of_unit.attack_accuracy,
-                        "published_accuracy": of_unit.published_accuracy,
-                        "chance_accuracy": of_unit.chance_accuracy,
-                        "main_accuracy": main_accuracy[place].item(),
-                        "status": "ok" if of_unit.finite else "non_finite",
+                        **of_unit,
+                        "bound_held": [False, True, None][of_unit["bound_held"]],
+                        "status": "ok" if is_finite else "non_finite",
                         "seconds": seconds / size,
                         "train_seconds": train_seconds / size,
-                        "residual": of_unit.residual,
-                        "bound_held": [False, True, None][of_unit.bound_held],
                     }
                 )
     return rows
+
+
+def _strength(unit):
+    return None if unit.strength is None else float(unit.strength)
 
 
 def _inputs(programs, units):

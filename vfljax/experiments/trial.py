@@ -65,6 +65,7 @@ class Victim(NamedTuple):
 
     seen: tuple[Seen, ...]
     main_accuracy: Float[Array, ""]
+    chance_accuracy: Float[Array, ""]
 
 
 class Outcome(NamedTuple):
@@ -72,7 +73,6 @@ class Outcome(NamedTuple):
 
     attack_accuracy: Float[Array, ""]
     published_accuracy: Float[Array, ""]
-    chance_accuracy: Float[Array, ""]
     finite: Array
     residual: Float[Array, ""]
     bound_held: Int[Array, ""]
@@ -180,6 +180,7 @@ def make_victim(experiment: Experiment, cell: Cell) -> Callable[..., Victim]:
         return Victim(
             seen=tuple(seen[step] for step in experiment.train_steps),
             main_accuracy=main,
+            chance_accuracy=metrics.chance_accuracy(arrays.table.counts[classes]),
         )
 
     return victim
@@ -213,7 +214,6 @@ def make_attack(
             published_accuracy=none
             if published is None
             else metrics.accuracy(published, seen.truth),
-            chance_accuracy=metrics.chance_accuracy(seen.truth, cell.num_classes),
             finite=inference.finite,
             residual=getattr(inference.info, "residual", none),
             bound_held=getattr(inference.info, "bound_held", jnp.array(-1)),
