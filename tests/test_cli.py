@@ -68,7 +68,7 @@ def test_run_writes_a_complete_folder_and_report_redraws_it(config, tmp_path, ca
     ("arguments", "message"),
     [
         (["rnu"], "unknown command 'rnu'; did you mean 'run'?"),
-        (["run"], "CONFIG is missing"),
+        (["run"], "CONFIG must come first"),
         (["run", "quikstart"], "did you mean 'quickstart'?"),
         (["run", "missing.py"], "missing.py: no such file"),
         (["run", "quickstart", "--training.stepz", "3"], "--training.steps"),

@@ -7,7 +7,7 @@ import pytest
 from jax.flatten_util import ravel_pytree
 
 from vfljax import models
-from vfljax.gradient_map import dense_factors, gradient_map
+from vfljax.gradient_map import gradient_map
 
 DENSE = models.mlp((6, 5), embed=3)
 GENERAL = models.PartyModel(init=DENSE.init, apply=DENSE.apply)
@@ -84,10 +84,25 @@ def test_the_loop_needs_no_forward_pass():
     assert " max " not in program
 
 
-def test_unknown_layers_and_networks_without_factors():
+def test_unknown_layers():
     features = jnp.ones((4, 8))
     params = DENSE.init(jax.random.key(0), features)
-    with pytest.raises(ValueError, match="no parameter is so named"):
-        gradient_map(GENERAL, params, features, ("otuput",))
-    with pytest.raises(ValueError, match="only a network of dense layers"):
-        dense_factors(GENERAL, params, features)
+    for layers in (("output", "otuput"), (), "output"):
+        with pytest.raises(ValueError, match="must be a collection of names out of"):
+            gradient_map(GENERAL, params, features, layers)
+
+
+def test_parts_of_layers_can_take_part():
+    """Kernels without biases: no dense form, but the same subset everywhere."""
+    features = jax.random.normal(jax.random.key(1), (4, 8))
+    params = DENSE.init(jax.random.key(0), features)
+    result = gradient_map(DENSE, params, features, ("output", "kernel"))
+    assert result.factors is None
+    u = jax.random.normal(jax.random.key(2), (4, 3))
+    np.testing.assert_allclose(
+        result.gram(u), result.push(result.pull(u)), rtol=1e-4, atol=1e-4
+    )
+    pulled = result.pull(u)
+    assert not np.any(pulled["hidden_0"]["bias"])
+    assert np.any(pulled["output"]["bias"])
+    assert np.any(pulled["hidden_0"]["kernel"])

@@ -5,10 +5,11 @@ the setting of Zou et al. (2022), Figure 5, read as published and read as we do.
 through the experiments' own path, so that what `vfljax run` prints is what is tested.
 """
 
+import jax
 import numpy as np
 import pytest
 
-from vfljax import data
+from vfljax import attacks, data, models, protocol
 from vfljax.experiments import (
     Data,
     DirectInference,
@@ -23,6 +24,7 @@ from vfljax.experiments import (
     read_run,
     run_sweep,
 )
+from vfljax.experiments.trial import Cell, load_arrays, make_victim
 
 pytestmark = pytest.mark.slow
 
@@ -114,12 +116,13 @@ def test_training_does_not_protect(mean):
                     "exact": LinearRecovery(solver="exact"),
                     "early": LinearRecovery(solver="cg", iterations=800),
                 },
-                num_trials=10 if batch_size < 512 else 4,
+                num_trials=10,
             )
         )
         assert result["exact"]["attack_accuracy"] >= 0.99
         assert result["exact"]["main_accuracy"] >= 0.94
-    assert result["early"]["attack_accuracy"] <= 0.7
+        if batch_size == 512:
+            assert result["early"]["attack_accuracy"] <= 0.7
 
 
 # B, accuracy of the float64 pseudo-inverse, on the last layer alone.
@@ -136,6 +139,35 @@ def test_last_layer_does_not_blow_up_past_convergence(batch_size, expected, mean
     result = mean(untrained(10, batch_size, attack, num_trials=20))["theorem_1"]
     least = 0.985 if batch_size == 32 else expected - 0.04
     assert least <= result["attack_accuracy"] <= expected + 0.04
+
+
+def test_last_layer_is_exact_up_to_its_rank(mnist):
+    """Theorem 1: all labels wherever B <= rank([A, 1]), units that are off counted."""
+    num_held = 0
+    for batch_size in (8, 16, 24, 32):
+        setting = untrained(10, batch_size, {"direct": DirectInference()})
+        arrays = load_arrays(setting, mnist, 10)
+        victim = jax.jit(make_victim(setting, Cell(10, batch_size, "none")))
+        model = models.mlp((32,), embed=10)
+        recover = jax.jit(
+            lambda view: attacks.linear_recovery(
+                view, layers=("output",), solver="exact", zero_sum=False
+            )
+        )
+        for trial in range(10):
+            seen = victim(jax.random.key(trial), 0.0, arrays).seen[0]
+            features = arrays.features[0][seen.rows]
+            view = protocol.BatchGradientView(
+                model, seen.params, features, seen.gradient, 10
+            )
+            layer = seen.params["hidden_0"]
+            inputs = features.reshape(batch_size, -1) @ layer["kernel"]
+            inputs = np.maximum(inputs + layer["bias"][None], 0)
+            ones = np.ones((batch_size, 1))
+            if np.linalg.matrix_rank(np.hstack([inputs, ones]), 1e-4) == batch_size:
+                num_held += 1
+                np.testing.assert_array_equal(recover(view).labels, seen.truth)
+    assert num_held >= 25
 
 
 def test_direct_inference_is_exact(mean):
@@ -214,10 +246,10 @@ def test_perturbing_defenses(label, mean):
             got["direct"]["published_accuracy"],
         )
         wanted = (linear, inversion, direct, first_negative)
-        spread = [0.06, 0.06, 0.06, 0.06]
+        spread = [0.07, 0.07, 0.07, 0.07]
         if label == "discrete":
             spread[1] = 0.14
-            spread[3] = 0.45 if strength == 6 else 0.06
+            spread[3] = 0.45 if strength == 6 else 0.07
         np.testing.assert_array_less(
             np.abs(np.subtract(found, wanted)), spread, err_msg=f"strength {strength}"
         )

@@ -32,6 +32,9 @@ How much do labels leak in vertical federated learning, and which defense helps?
   vfljax run CONFIG [options]   run an experiment, or go on with one
   vfljax report RUN_DIR         redraw the tables and figures of a run folder
   vfljax list                   attacks, defenses, data sets, splits, configs
+
+VFLJAX_DATA names a folder with data sets; VFLJAX_TRACEBACK=1 shows where an error
+comes from.
 """
 
 
@@ -54,11 +57,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if arguments[0] not in commands:
             raise UsageError(_unknown("command", arguments[0], commands))
         commands[arguments[0]](arguments[1:])
-    except (UsageError, ValueError) as error:
+    except BrokenPipeError:  # as in `vfljax list | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except (UsageError, ValueError, OSError) as error:
+        if os.environ.get("VFLJAX_TRACEBACK"):
+            raise
         print(f"vfljax: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
-    except OSError as error:
-        print(f"vfljax: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print(
@@ -99,7 +104,9 @@ def _run(arguments):
         if wants_help:
             parser.print_help()
             return
-        raise UsageError("run: CONFIG is missing; `vfljax list` shows the configs")
+        raise UsageError(
+            "run: CONFIG must come first, before any option; `vfljax list` shows them"
+        )
     options, overrides = parser.parse_known_args(
         [argument for argument in arguments[1:] if argument not in ("-h", "--help")]
     )
@@ -192,6 +199,7 @@ def _load_config(name: str, scale: str | None) -> Experiment:
         path = shipped[name]
     elif not path.is_file():
         raise UsageError(f"config {name}: no such file")
+    sys.path.insert(0, str(path.parent))  # a config may import its neighbors
     try:
         content = runpy.run_path(str(path))
         if "make" in content:
@@ -212,6 +220,8 @@ def _load_config(name: str, scale: str | None) -> Experiment:
         raise UsageError(
             f"config {name}, line {where}: {type(error).__name__}: {error}"
         ) from None
+    finally:
+        sys.path.remove(str(path.parent))
     if not isinstance(experiment, Experiment):
         raise UsageError(
             f"config {name}: must hold `experiment = Experiment(...)` or "
@@ -255,8 +265,10 @@ def _shipped_configs() -> list[Path]:
 
 def _use_all_cores():
     """Spreads trials over the processor's cores, one JAX device each."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    num_cores = len(affinity(0)) if affinity else os.cpu_count() or 1
     with contextlib.suppress(RuntimeError):  # too late if JAX has been used already
-        jax.config.update("jax_num_cpu_devices", len(os.sched_getaffinity(0)))
+        jax.config.update("jax_num_cpu_devices", num_cores)
 
 
 def _one_line_warnings():

@@ -35,6 +35,8 @@ class GradientMap(NamedTuple):
         gram: u to J Jᵀ u, both (batch, embed), in its cheapest exact form.
         restrict: Zeroes, in a tree like the parameters, those that take no part.
         num_parameters: How many parameters take part, at least 1.
+        factors: J layer by layer, where the network is made of dense layers and each
+            layer takes part as a whole or not at all; else `None`.
     """
 
     embedding: Float[Array, "batch embed"]
@@ -43,6 +45,21 @@ class GradientMap(NamedTuple):
     gram: Callable[[Float[Array, "batch embed"]], Float[Array, "batch embed"]]
     restrict: Callable[[Params], Params]
     num_parameters: int
+    factors: "DenseFactors | None"
+
+
+class DenseFactors(NamedTuple):
+    """A dense network's J, layer by layer; dictionaries have one entry per layer.
+
+    Attributes:
+        inputs: a_l (batch, in), with a column of ones where the layer has a bias.
+        push: {layer: (batch, out)} to Σ_l T_l z_l (batch, embed).
+        pull: u (batch, embed) to {layer: T_lᵀ u (batch, out)}.
+    """
+
+    inputs: dict[str, Float[Array, "batch _"]]
+    push: Callable[[dict[str, Any]], Float[Array, "batch embed"]]
+    pull: Callable[[Float[Array, "batch embed"]], dict[str, Any]]
 
 
 def gradient_map(
@@ -62,7 +79,7 @@ def gradient_map(
             `None` for all. `pull` returns zeros and `push` ignores what is left out.
 
     Raises:
-        ValueError: If `layers` leaves no parameter.
+        ValueError: If `layers` is empty, a string, or has a name that no path contains.
     """
     kept = _kept(params, layers)
     embedding, push_all = jax.linearize(lambda p: model.apply(p, features), params)
@@ -79,10 +96,8 @@ def gradient_map(
     def push(gradient):
         return push_all(restrict(gradient))
 
-    if model.tapped is None:
-        gram = lambda u: push(pull(u))  # noqa: E731
-    else:
-        gram = _dense_gram(dense_factors(model, params, features, layers))
+    factors = _dense_factors(model, params, features, kept)
+    gram = (lambda u: push(pull(u))) if factors is None else _dense_gram(factors)
     sizes = jax.tree.map(
         lambda keep, leaf: math.prod(leaf.shape) if keep else 0, kept, params
     )
@@ -93,48 +108,26 @@ def gradient_map(
         gram=gram,
         restrict=restrict,
         num_parameters=sum(jax.tree.leaves(sizes)),
+        factors=factors,
     )
 
 
-class DenseFactors(NamedTuple):
-    """A dense network's J, layer by layer; dictionaries have one entry per layer.
-
-    Attributes:
-        inputs: a_l (batch, in), with a column of ones where the layer has a bias.
-        push: {layer: (batch, out)} to Σ_l T_l z_l (batch, embed).
-        pull: u (batch, embed) to {layer: T_lᵀ u (batch, out)}.
-    """
-
-    inputs: dict[str, Float[Array, "batch _"]]
-    push: Callable[[dict[str, Any]], Float[Array, "batch embed"]]
-    pull: Callable[[Float[Array, "batch embed"]], dict[str, Any]]
-
-
-def dense_factors(
-    model: PartyModel,
-    params: Params,
-    features: Float[Array, " batch *features"],
-    layers: Collection[str] | None = None,
-) -> DenseFactors:
-    """Splits J of a network with `tapped` into its layers' factors.
-
-    Raises:
-        ValueError: If the model has no `tapped` or `layers` leaves no parameter.
-    """
+def _dense_factors(model, params, features, kept):
+    """The factors of J where there are such, see `GradientMap.factors`."""
     if model.tapped is None:
-        raise ValueError(
-            "model.tapped=None: only a network of dense layers has factors"
-        )
-    tapped, batch = model.tapped, features.shape[0]
-    names = [name for name in params if _is_kept(name, layers)]
-    if not names:
-        raise ValueError(f"layers={layers}: no such layer; layers: {list(params)}")
+        return None
+    kept = {name: set(jax.tree.leaves(kept[name])) for name in params}
+    if any(len(of_layer) > 1 for of_layer in kept.values()):
+        return None
+    names = [name for name in params if kept[name] == {True}]
     taps = {
-        name: jnp.zeros((batch, layer["kernel"].shape[1]), layer["kernel"].dtype)
+        name: jnp.zeros(
+            (features.shape[0], layer["kernel"].shape[1]), layer["kernel"].dtype
+        )
         for name, layer in params.items()
     }
     _, push_all, inputs = jax.linearize(
-        lambda t: tapped(params, features, t), taps, has_aux=True
+        lambda t: model.tapped(params, features, t), taps, has_aux=True
     )
     transpose = jax.linear_transpose(push_all, taps)
 
@@ -144,10 +137,14 @@ def dense_factors(
             columns = jnp.concatenate([columns, jnp.ones_like(columns[:, :1])], axis=1)
         return columns
 
+    def pull(u):
+        (pulled,) = transpose(u)
+        return {name: pulled[name] for name in names}
+
     return DenseFactors(
         inputs={name: with_bias(name) for name in names},
         push=lambda z: push_all({**taps, **z}),
-        pull=lambda u: {name: transpose(u)[0][name] for name in names},
+        pull=pull,
     )
 
 
@@ -159,7 +156,7 @@ def _dense_gram(factors):
         if batch <= 2 * num_inputs:
             kernel = a @ a.T
             return lambda z: kernel @ z
-        return lambda z: a @ (a.T @ z)
+        return lambda z: ((z.T @ a) @ a.T).T  # this order is the fastest
 
     products = {name: product_with_kernel(a) for name, a in factors.inputs.items()}
 
@@ -172,21 +169,16 @@ def _dense_gram(factors):
 
 def _kept(params, layers):
     """A tree like `params` of booleans: which leaves take part."""
-    kept = jax.tree_util.tree_map_with_path(
-        lambda path, _: (
-            layers is None or any(_is_kept(_key_name(key), layers) for key in path)
-        ),
-        params,
-    )
-    if not any(jax.tree.leaves(kept)):
-        paths = jax.tree_util.tree_flatten_with_path(params)[0]
-        names = sorted({_key_name(key) for path, _ in paths for key in path})
-        raise ValueError(f"layers={layers}: no parameter is so named; names: {names}")
-    return kept
-
-
-def _is_kept(name, layers):
-    return layers is None or name in layers
+    paths, tree = jax.tree_util.tree_flatten_with_path(params)
+    names = [{_key_name(key) for key in path} for path, _ in paths]
+    if layers is None:
+        return jax.tree.unflatten(tree, [True] * len(names))
+    known = set().union(*names)
+    if isinstance(layers, str) or not layers or not known.issuperset(layers):
+        raise ValueError(
+            f"layers={layers!r}: must be a collection of names out of {sorted(known)}"
+        )
+    return jax.tree.unflatten(tree, [not of.isdisjoint(layers) for of in names])
 
 
 def _key_name(key):

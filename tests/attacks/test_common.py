@@ -101,6 +101,8 @@ def test_nan_gradient_is_a_result_not_an_error(case):
     inference = jax.jit(attack)(jax.random.key(0), _replace(views[0], {name: broken}))
     assert not inference.finite
     np.testing.assert_array_equal(inference.labels, -1)
+    if inference.published_labels is not None:
+        np.testing.assert_array_equal(inference.published_labels, -1)
 
 
 def _replace(view, changes):

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from vfljax import attacks, losses, metrics, models, protocol
+from vfljax import attacks, defenses, losses, metrics, models, protocol
 
 
 def sample_view(gradients):
@@ -58,13 +58,15 @@ NOISE_TABLE = [
 
 @pytest.mark.parametrize(("scale", "first_negative", "arg_min"), NOISE_TABLE)
 def test_readouts_under_laplace_noise(scale, first_negative, arg_min):
+    noisy = defenses.dp_laplace(scale, reading="released", clip_norm=jnp.inf)
+
     def accuracies(key, deviation):
         key_logits, key_labels, key_noise = jax.random.split(key, 3)
         logits = deviation * jax.random.normal(key_logits, (32, 10))
         labels = jax.random.randint(key_labels, (32,), 0, 10)
         gradients = losses.logit_gradient(logits, jax.nn.one_hot(labels, 10))
-        noise = scale * jax.random.laplace(key_noise, gradients.shape)
-        inference = attacks.direct_inference(sample_view(gradients + noise))
+        sent, _ = noisy.perturb(key_noise, (), gradients, labels, jnp.arange(32))
+        inference = attacks.direct_inference(sample_view(sent))
         assert inference.published_labels is not None
         return (
             metrics.accuracy(inference.published_labels, labels),

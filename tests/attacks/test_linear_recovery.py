@@ -1,5 +1,7 @@
 """Linear recovery against hand-worked systems, NumPy and the rank bound."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -11,7 +13,7 @@ from vfljax.gradient_map import gradient_map
 
 recover = jax.jit(
     attacks.linear_recovery,
-    static_argnames=("layers", "solver", "iterations", "zero_sum"),
+    static_argnames=("layers", "solver", "iterations", "tolerance", "zero_sum"),
 )
 
 
@@ -74,33 +76,30 @@ def test_rows_sum_to_zero_when_asked_for(make_exchange):
         np.testing.assert_allclose(scores.sum(axis=1), 0.0, atol=1e-5)
 
 
-@pytest.mark.parametrize("seed", range(6))
-def test_exact_whenever_the_bound_holds(seed, make_exchange):
+def test_exact_whenever_the_bound_holds(make_exchange):
     """B·(C−1) <= rank(J) => every label, for random networks; and it is reported."""
-    rng = np.random.default_rng(seed)
-    classes = int(rng.integers(2, 7))
-    hidden = tuple(int(width) for width in rng.integers(5, 12, rng.integers(1, 3)))
-    exchange = make_exchange(
-        seed=seed, batch=1, classes=classes, hidden=hidden, widths=(20, 9)
-    )
-    num_parameters = sum(map(jnp.size, jax.tree.leaves(exchange.batch.params)))
-    batch = max(2, num_parameters // (2 * (classes - 1)) // 2)
-    exchange = make_exchange(
-        seed=seed, batch=batch, classes=classes, hidden=hidden, widths=(20, 9)
-    )
-    inference = recover(exchange.batch, solver="exact")
-    rank = zero_sum_rank(exchange.batch)
-    assert inference.info.bound_held == (batch * (classes - 1) <= rank)
-    if inference.info.bound_held:
-        np.testing.assert_array_equal(inference.labels, exchange.truth)
-        expected = -batch * exchange.transcript.gradients[0]
-        np.testing.assert_allclose(inference.scores, expected, atol=1e-3)
+    num_held = 0
+    for seed in range(5):
+        rng = np.random.default_rng(seed)
+        classes, width = int(rng.integers(2, 7)), int(rng.integers(12, 20))
+        hidden = (width,) if seed % 2 else (width + 3, width)
+        batch = int(0.7 * width)  # beyond what the units of the last layer resolve
+        exchange = make_exchange(
+            seed=seed, batch=batch, classes=classes, hidden=hidden, widths=(20, 9)
+        )
+        inference = recover(exchange.batch, solver="exact")
+        held = batch * (classes - 1) <= zero_sum_rank(exchange.batch)
+        assert inference.info.bound_held == held
+        if held:
+            num_held += 1
+            np.testing.assert_array_equal(inference.labels, exchange.truth)
+            expected = -batch * exchange.transcript.gradients[0]
+            np.testing.assert_allclose(inference.scores, expected, atol=1e-3)
+    assert num_held >= 3
 
 
-def test_the_bound_holds_in_most_of_these_cases_and_can_fail(make_exchange):
-    held = recover(make_exchange(batch=6).batch).info.bound_held
-    failed = recover(make_exchange(batch=80).batch).info.bound_held
-    assert (held, failed) == (1, 0)
+def test_the_bound_can_fail(make_exchange):
+    assert recover(make_exchange(batch=80).batch).info.bound_held == 0
 
 
 def test_identical_samples_break_the_bound_but_not_the_labels(make_exchange):
@@ -130,6 +129,16 @@ def test_does_not_blow_up_past_convergence(make_exchange):
     np.testing.assert_allclose(long.scores, short.scores, atol=1e-3)
     assert long.info.residual < 1e-4
     assert long.info.iterations < 100
+    unfrozen = recover(
+        view,
+        layers=("output",),
+        solver="cg",
+        iterations=5000,
+        zero_sum=False,
+        tolerance=0.0,
+    )
+    assert unfrozen.info.iterations > 100
+    np.testing.assert_allclose(unfrozen.scores, short.scores, atol=1e-3)
 
 
 @pytest.mark.parametrize("layers", [None, ("output",), ("hidden_0",)])
@@ -173,6 +182,8 @@ def test_auto_is_exact_where_it_fits(make_exchange):
         ({"solver": "newton"}, "solver='newton': must be one of"),
         ({"iterations": 0}, "iterations=0: must be >= 1"),
         ({"layers": ("outptu",)}, "outptu"),
+        ({"tolerance": -1.0}, r"tolerance=-1.0: must be in \[0, 1\)"),
+        ({"ridge": 1.0}, r"ridge=1.0: must be in \[0, 1\)"),
     ],
 )
 @pytest.mark.usefixtures("unchecked_types")
@@ -183,19 +194,17 @@ def test_bad_arguments(changes, message, make_exchange):
 
 def zero_sum_rank(view):
     """Rank of J with rows projected on zero sum, by NumPy's SVD in float64."""
-    flat, unflatten = ravel_pytree(view.params)
     batch, classes = view.features.shape[0], view.num_classes
     with jax.enable_x64(True):
-        jacobian = jax.jacobian(
-            lambda p: view.model.apply(
-                jax.tree.map(
-                    lambda leaf: leaf.astype(jnp.float64),
-                    unflatten(p.astype(flat.dtype)),
-                ),
-                view.features.astype(jnp.float64),
-            )
-        )(flat)
-    jacobian = np.asarray(jacobian, np.float64).reshape(batch, classes, -1)
+        params, features = jax.tree.map(
+            lambda leaf: jnp.asarray(leaf, jnp.float64), (view.params, view.features)
+        )
+        leaves = jax.tree.leaves(
+            jax.jit(jax.jacobian(view.model.apply))(params, features)
+        )
+        jacobian = np.concatenate(
+            [np.reshape(leaf, (batch, classes, -1)) for leaf in leaves], axis=2
+        )
     jacobian -= jacobian.mean(axis=1, keepdims=True)
     values = np.linalg.svd(jacobian.reshape(batch * classes, -1), compute_uv=False)
     return int((values > 1e-6 * values[0]).sum())
@@ -204,3 +213,15 @@ def zero_sum_rank(view):
 def test_mlp_layers_are_named_as_documented():
     params = models.mlp((4, 5), embed=3).init(jax.random.key(0), jnp.zeros((1, 2)))
     assert list(params) == ["hidden_0", "hidden_1", "output"]
+
+
+def test_a_network_that_casts_down_gets_conjugate_gradients(make_exchange):
+    view = make_exchange(batch=4).batch
+    casting = protocol.PartyModel(
+        init=view.model.init,
+        apply=lambda params, x: view.model.apply(params, x).astype(jnp.float32),
+    )
+    cast = dataclasses.replace(view, model=casting)
+    assert recover(cast).info.iterations > 0
+    with pytest.raises(ValueError, match="solver='exact': model casts"):
+        recover(cast, solver="exact")

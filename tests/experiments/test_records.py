@@ -6,6 +6,7 @@ import pytest
 
 from vfljax.experiments import Data, DPGaussian, Experiment, NoDefense, RunFolderError
 from vfljax.experiments.records import (
+    ROW_IDENTITY,
     append_rows,
     config_dict,
     default_folder,
@@ -18,12 +19,16 @@ EXPERIMENT = Experiment(
 )
 
 
+def row(**changes):
+    return {**dict.fromkeys(ROW_IDENTITY, 0), **changes}
+
+
 def test_rows_come_back_and_nan_is_null(tmp_path):
     with open_run(tmp_path / "run", EXPERIMENT, "made here") as rows:
         assert rows == []
-        append_rows(tmp_path / "run", [{"trial": 0, "a": 0.5}, {"a": float("nan")}])
+        append_rows(tmp_path / "run", [row(a=0.5), row(trial=1, a=float("nan"))])
     run = read_run(tmp_path / "run")
-    assert run.rows == [{"trial": 0, "a": 0.5}, {"a": None}]
+    assert run.rows == [row(a=0.5), row(trial=1, a=None)]
     assert run.environment["data"] == "made here"
     assert {"jax", "numpy", "vfljax"} <= set(run.environment["versions"])
     assert run.config["defenses"]["dp"]["kind"] == "DPGaussian"
@@ -32,28 +37,63 @@ def test_rows_come_back_and_nan_is_null(tmp_path):
 
 def test_a_cut_off_last_line_is_dropped_and_overwritten(tmp_path):
     with open_run(tmp_path, EXPERIMENT, ""):
-        append_rows(tmp_path, [{"trial": 0}, {"trial": 1}])
+        append_rows(tmp_path, [row(trial=0), row(trial=1)])
     with (tmp_path / "trials.jsonl").open("a") as rows_file:
         rows_file.write('{"trial": 2, "atta')
     reopened = open_run(tmp_path, EXPERIMENT, "")
     with pytest.warns(UserWarning, match="last line was cut off"):
         rows = reopened.__enter__()
-    assert rows == [{"trial": 0}, {"trial": 1}]
-    append_rows(tmp_path, [{"trial": 2}])
+    assert rows == [row(trial=0), row(trial=1)]
+    append_rows(tmp_path, [row(trial=2)])
     reopened.__exit__(None, None, None)
     assert [row["trial"] for row in read_run(tmp_path).rows] == [0, 1, 2]
 
 
-def test_a_damaged_line_in_the_middle_is_an_error(tmp_path):
+@pytest.mark.parametrize("damage", ["{oops", "3", "null", '{"trial": 1}'])
+def test_a_damaged_line_in_the_middle_is_an_error(damage, tmp_path):
     with open_run(tmp_path, EXPERIMENT, ""):
-        (tmp_path / "trials.jsonl").write_text('{"trial": 0}\n{oops\n{"trial": 2}\n')
+        append_rows(tmp_path, [row()])
+    with (tmp_path / "trials.jsonl").open("a") as rows_file:
+        rows_file.write(f"{damage}\n{json.dumps(row())}\n")
     with pytest.raises(RunFolderError, match="line 2 is damaged"):
         read_run(tmp_path)
 
 
-def test_another_experiment_is_refused_by_field(tmp_path):
+@pytest.mark.parametrize("content", ["[1]", "{"])
+def test_a_damaged_config_is_an_error(content, tmp_path):
+    with open_run(tmp_path, EXPERIMENT, ""):
+        append_rows(tmp_path, [row()])
+    (tmp_path / "config.json").write_text(content)
+    with pytest.raises(RunFolderError, match=r"config\.json: is damaged"):
+        read_run(tmp_path)
+
+
+def test_another_environment_is_added_not_put_in_place(tmp_path):
+    with open_run(tmp_path, EXPERIMENT, "here"):
+        append_rows(tmp_path, [row()])
+    with (
+        pytest.warns(UserWarning, match="in another environment"),
+        open_run(tmp_path, EXPERIMENT, "there"),
+    ):
+        pass
+    with open_run(tmp_path, EXPERIMENT, "there"):  # known by now
+        pass
+    environment = read_run(tmp_path).environment
+    assert environment["data"] == "here"
+    assert [later["data"] for later in environment["continued_in"]] == ["there"]
+
+
+def test_a_folder_without_rows_is_anybodys(tmp_path):
     with open_run(tmp_path, EXPERIMENT, ""):
         pass
+    with open_run(tmp_path, Experiment(name="other"), ""):
+        pass
+    assert read_run(tmp_path).config["name"] == "other"
+
+
+def test_another_experiment_is_refused_by_field(tmp_path):
+    with open_run(tmp_path, EXPERIMENT, ""):
+        append_rows(tmp_path, [row()])
     other = Experiment(name="tiny", seed=7, defenses=EXPERIMENT.defenses)
     with (
         pytest.raises(RunFolderError, match="seed=0, this one has 7"),

@@ -28,7 +28,12 @@ pytestmark = pytest.mark.usefixtures("unchecked_types")
         (lambda: Data(adversary=2), r"data.adversary=2: must be in \[-2, 1\]"),
         (lambda: Data(adversary=1), "another party than data.label_party"),
         (lambda: Data(adversary=-1), "another party than data.label_party"),
-        (lambda: Data(columns=((0,),)), "data.num_parties=1"),
+        (lambda: Data(columns=("0-3",)), r"data.columns=\('0-3',\): must be 2 or more"),
+        (lambda: Training(momentum=0.9), "training.momentum=0.9: must be 0 unless"),
+        (
+            lambda: DPGaussian(strengths=(float("inf"),)),
+            "strengths=inf: must be finite",
+        ),
         (lambda: Data(class_counts=(2, 1)), "data.class_counts=1: must be >= 2"),
         (lambda: Data(class_counts=(2, 2)), "without repetitions"),
         (lambda: MLP(hidden=(0,)), "model.hidden=0: must be >= 1"),
@@ -37,7 +42,10 @@ pytestmark = pytest.mark.usefixtures("unchecked_types")
             lambda: Training(learning_rate=0.0),
             "training.learning_rate=0.0: must be > 0",
         ),
-        (lambda: Training(momentum=1.0), r"training.momentum=1.0: must be in \[0, 1\)"),
+        (
+            lambda: Training(optimizer="sgd", momentum=1.0),
+            r"training.momentum=1.0: must be in \[0, 1\)",
+        ),
         (lambda: DPGaussian(strengths=(-1.0,)), "noise_std=-1.0"),
         (lambda: DPLaplace(strengths=()), r"strengths=\(\): must be not empty"),
         (lambda: Sparsification(strengths=(0.0,)), "keep_fraction=0.0"),
@@ -55,9 +63,12 @@ pytestmark = pytest.mark.usefixtures("unchecked_types")
         ),
         (
             lambda: Experiment(
-                name="x", training=Training(steps=1), data=Data(class_counts=(2,))
+                name="x",
+                training=Training(steps=1, batch_size=8),
+                batch_sizes=(4, 9),
+                defenses={"gs": Sparsification(residual="by_row")},
             ),
-            "data.class_choice='random'",
+            "defenses.gs.residual='by_row'",
         ),
     ],
 )
@@ -74,3 +85,13 @@ def test_laplace_strengths_are_called_what_they_are():
 def test_experiments_are_frozen():
     with pytest.raises(dataclasses.FrozenInstanceError):
         Experiment(name="x").seed = 1  # pyright: ignore
+
+
+def test_layers_may_have_equal_widths():
+    assert MLP(hidden=(64, 64)).hidden == (64, 64)
+
+
+def test_columns_are_numbers_ranges_and_names():
+    split = Data(columns=("0-2,7", "age, 3")).split_argument()
+    assert split == [[0, 1, 2, 7], ["age", 3]]
+    assert Data().split_argument() == "rows"

@@ -2,7 +2,6 @@
 
 import collections
 
-import chex
 import jax
 import numpy as np
 import pytest
@@ -23,6 +22,7 @@ from vfljax.experiments import (
     run_sweep,
     sweep,
 )
+from vfljax.experiments.records import ROW_IDENTITY
 from vfljax.experiments.trial import Cell, load_arrays, make_victim
 
 ROW = {
@@ -76,7 +76,7 @@ def run(experiment, dataset, folder):
 def results(rows):
     """Rows without their timings, by setting."""
     return {
-        tuple(row[name] for name in sweep._IDENTITY): (
+        tuple(row[name] for name in ROW_IDENTITY): (
             row["attack_accuracy"],
             row["main_accuracy"],
             row["chance_accuracy"],
@@ -129,9 +129,12 @@ def test_strength_zero_equals_no_defense(finished):
 def test_chunk_size_does_not_change_results(finished, dataset, tmp_path):
     chunked = experiment(execution=Execution(chunk_size=4))
     rows = run(chunked, dataset, tmp_path)
-    chex.assert_trees_all_close(results(rows), results(finished[0]), atol=0.07)
-    direct = [key for key in results(rows) if key[5] == "direct"]
-    assert all(results(rows)[key] == results(finished[0])[key] for key in direct)
+    undefended = {
+        key for key in results(rows) if key[2] == "none" or key[5] == "direct"
+    }
+    assert len(undefended) > 12
+    for key in undefended:
+        assert results(rows)[key] == results(finished[0])[key]
 
 
 def test_a_killed_run_goes_on_where_it_was(finished, dataset, tmp_path):
@@ -142,13 +145,13 @@ def test_a_killed_run_goes_on_where_it_was(finished, dataset, tmp_path):
     stopped.close()
     kept = read_run(tmp_path).rows
     assert 0 < len(kept) < len(finished[0])
-    with (tmp_path / "trials.jsonl").open("a") as rows_file:
-        rows_file.write('{"dataset": "dig')
+    content = (tmp_path / "trials.jsonl").read_bytes()
+    (tmp_path / "trials.jsonl").write_bytes(content[:-40])  # one row of a unit is cut
     with pytest.warns(UserWarning, match="cut off"):
         first = next(run_sweep(experiment(), dataset, tmp_path))
-    assert first.done == progress.done
+    assert first.done == progress.done - 1
     rows = run(experiment(), dataset, tmp_path)
-    assert rows[: len(kept)] == kept
+    assert rows[: len(kept) - 1] == kept[:-1]
     assert results(rows) == results(finished[0])
     assert len(rows) == len(finished[0])
 
@@ -217,14 +220,17 @@ def test_first_classes_can_be_trained(dataset, tmp_path):
 def test_a_diverged_attack_stays_in_the_table(dataset, tmp_path):
     setting = experiment(
         training=Training(steps=30, batch_size=32, optimizer="sgd", learning_rate=1e30),
-        train_steps=(30,),
+        train_steps=(0, 30),
         defenses={"none": NoDefense()},
         attacks={"inversion": GradientInversion(steps=5)},
         num_trials=2,
     )
     rows = run(setting, dataset, tmp_path)
-    assert [row["status"] for row in rows] == ["non_finite"] * 2
-    assert [row["attack_accuracy"] for row in rows] == [0.0] * 2
+    assert [row["train_step"] for row in rows] == [0, 0, 30, 30]
+    assert [row["status"] for row in rows] == ["training_diverged"] * 4
+    assert [row["main_accuracy"] for row in rows] == [0.0] * 4
+    assert [row["attack_accuracy"] for row in rows[2:]] == [0.0] * 2
+    assert [row["published_accuracy"] for row in rows[2:]] == [0.0] * 2
 
 
 @pytest.mark.parametrize(
@@ -236,13 +242,29 @@ def test_a_diverged_attack_stays_in_the_table(dataset, tmp_path):
             "training.batch_size=1500: larger than the data set",
         ),
         (
-            {"data": Data(class_counts=(11,), class_choice="first")},
+            {"data": Data(class_counts=(2, 11), class_choice="first")},
             "data.class_counts=11: digits has 10 classes",
         ),
         ({"data": Data(num_parties=9)}, "num_parties is 9"),
-        ({"data": Data(columns=((0, 1), (1, 2)))}, "again to party 1"),
+        ({"data": Data(columns=("0,1", "1,2"))}, "again to party 1"),
+        (
+            {"data": Data(class_counts=(2, 10))},
+            "data.class_choice='random': must be 'first'",
+        ),
     ],
 )
 def test_what_does_not_fit_the_data(changes, message, dataset, tmp_path):
     with pytest.raises(ValueError, match=message):
-        list(run_sweep(experiment(**changes), dataset, tmp_path))
+        list(run_sweep(experiment(**changes), dataset, tmp_path / "run"))
+    assert not (tmp_path / "run").exists()
+
+
+def test_noise_does_not_depend_on_which_views_are_asked_for(dataset, tmp_path):
+    """A view on the way is a look, not an intervention: the same model at the end."""
+    noisy = {"dp": DPGaussian(strengths=(0.05,))}
+    accuracies = []
+    for steps in ((20,), (5, 20)):
+        setting = experiment(train_steps=steps, defenses=noisy, num_trials=1)
+        rows = run(setting, dataset, tmp_path / str(len(steps)))
+        accuracies.append({row["main_accuracy"] for row in rows})
+    assert accuracies[0] == accuracies[1]

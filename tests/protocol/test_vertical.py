@@ -171,6 +171,20 @@ def test_defense_state_travels_through_training(batch):
     np.testing.assert_array_equal(touched, [True, True, True, True, False, False])
 
 
+@pytest.mark.parametrize("wrong", [-1, CLASSES])
+def test_labels_out_of_range(wrong, batch):
+    features, labels = batch
+    run = two_parties()
+    state = run.init(jax.random.key(0), features)
+    labels = labels.at[2].set(wrong)
+    message = rf"labels: contains {wrong}, must be in \[0, 2\]"
+    with pytest.raises(ValueError, match=message):
+        run.exchange(jax.random.key(2), state, features, labels, jnp.arange(6))
+    rows = jnp.array([[0, 1]])
+    with pytest.raises(ValueError, match=message):
+        protocol.train(run, jax.random.key(2), state, features, labels, rows)
+
+
 def test_epoch_batches_are_permutations():
     batches = protocol.epoch_batches(jax.random.key(0), 10, 3, 7)
     assert batches.shape == (7, 3)

@@ -17,6 +17,7 @@ def make_rows():
             "batch_size": 64,
             "num_classes": 10,
             "defense": "none",
+            "defense_strength": None,
             "attack": "linear_recovery",
             "trial": trial,
             "attack_accuracy": 0.5 + 0.2 * trial,

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import optax
+from jax.core import Tracer
 from jaxtyping import Array, Float, Key
 
 from vfljax.attacks.base import Inference, inference_from_scores
@@ -74,7 +75,8 @@ def make_inversion(
 ) -> Inversion:
     """Prepares gradient inversion of one view; arguments as `gradient_inversion`.
 
-    In float32 the loss has a floor of about 1e-7 ‖g‖²; guesses below it tie.
+    In float32 the loss has a floor of about 1e-7 ‖g‖², where it may be negative;
+    guesses below it tie.
     """
     check_view(view)
     jacobian = gradient_map(view.model, view.params, view.features, layers)
@@ -151,19 +153,22 @@ def gradient_inversion(
         readout loses 15 points by that. `scores` are −B·U' at the best loss.
 
     Raises:
-        ValueError: For `steps` below 1, or a view whose parts do not fit together.
+        ValueError: For an argument outside its range, or a view whose parts don't fit.
     """
     if steps < 1:
         raise ValueError(f"steps={steps}: must be >= 1")
+    if not isinstance(learning_rate, Tracer) and not learning_rate > 0:
+        raise ValueError(f"learning_rate={learning_rate}: must be > 0")
     inversion = make_inversion(view, learning_rate, layers)
     state, losses = jax.lax.scan(
         lambda state, _: inversion.step(state), inversion.init(key), length=steps
     )
     message, label_probabilities = inversion.read(state.best_guess)
-    message = jnp.where(jnp.isfinite(state.best_loss), message, jnp.nan)
+    is_finite = jnp.isfinite(state.best_loss)
+    published = jnp.where(is_finite, jnp.argmax(label_probabilities, axis=0), -1)
     return inference_from_scores(
-        -view.features.shape[0] * message.T,
-        published_labels=jnp.argmax(label_probabilities, axis=0),
+        -view.features.shape[0] * jnp.where(is_finite, message.T, jnp.nan),
+        published_labels=published,
         info=InversionInfo(losses=losses, best_loss=state.best_loss),
     )
 

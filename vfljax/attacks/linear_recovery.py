@@ -18,7 +18,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from vfljax.attacks.base import Inference, inference_from_scores
-from vfljax.gradient_map import dense_factors, gradient_map
+from vfljax.gradient_map import gradient_map
 from vfljax.protocol import BatchGradientView, check_view
 
 Solver = Literal["auto", "cg", "exact"]
@@ -34,8 +34,9 @@ class RecoveryInfo(NamedTuple):
         residual: ‖Jᵀ u − g‖ / ‖g‖; large if no message of the assumed form explains
             the gradient, as under a defense that breaks `zero_sum`.
         iterations: Conjugate-gradient steps until it converged; 0 for the exact solver.
-        bound_held: Whether B·(C − 1) <= rank(J), so that the solution is unique: 1
-            yes, 0 no, −1 not known, since conjugate gradients cannot tell.
+        bound_held: Whether B·(C − 1) <= rank(J) (B·C without `zero_sum`), so that the
+            solution is unique: 1 yes, 0 no, −1 not known. The exact solver measures
+            it; conjugate gradients know only that it fails with fewer parameters.
     """
 
     residual: Float[Array, ""]
@@ -66,7 +67,7 @@ def linear_recovery(
             float64: needed for trained networks, whose well-fitted samples have tiny
             rows that an early-stopped solve loses. `"auto"` takes the exact one up to
             4,608 unknowns B·(C − 1) (and 10⁸ entries of J, unless the network is
-            made of dense layers), where it needs a second or less.
+            made of dense layers), where it takes about a second.
         iterations: Of conjugate gradients, >= 1.
         tolerance: Conjugate gradients freeze once ‖J(g − Jᵀu)‖ falls to this share of
             ‖J g‖: run on, float32 blows up on systems without full rank. In any case
@@ -100,6 +101,9 @@ def linear_recovery(
         raise ValueError(f"solver={solver!r}: must be one of auto, cg, exact")
     if iterations < 1:
         raise ValueError(f"iterations={iterations}: must be >= 1")
+    for name, value in (("tolerance", tolerance), ("ridge", ridge)):
+        if not 0 <= value < 1:
+            raise ValueError(f"{name}={value}: must be in [0, 1)")
     check_view(view)
     batch = view.features.shape[0]
     num_unknowns = batch * (view.num_classes - zero_sum)
@@ -108,7 +112,7 @@ def linear_recovery(
         fits = num_unknowns <= _EXACT_UNKNOWNS and (
             view.model.tapped is not None or entries <= _EXACT_ENTRIES
         )
-        solver = "exact" if fits else "cg"
+        solver = "exact" if fits and _is_float64_able(view) else "cg"
     if solver == "exact":
         message, info = _solve_exactly(view, layers, zero_sum, ridge)
     else:
@@ -179,19 +183,22 @@ def _solve_by_cg(view, layers, zero_sum, num_iterations, tolerance):
 
 def _solve_exactly(view, layers, zero_sum, ridge):
     """Cholesky of J Jᵀ on the subspace of admissible rows, in float64."""
+    if not _is_float64_able(view):
+        raise ValueError(
+            "solver='exact': model casts to a lower precision, must compute in float64 "
+            "when given it; or use solver='cg'"
+        )
     with jax.enable_x64(True):
-        params, features, gradient = jax.tree.map(
-            lambda leaf: jnp.asarray(leaf).astype(jnp.float64),
-            (view.params, view.features, view.gradient),
+        params, features, gradient = _as_float64(
+            (view.params, view.features, view.gradient)
         )
         jacobian = gradient_map(view.model, params, features, layers)
         batch, classes = jacobian.embedding.shape
         basis = jnp.asarray(_zero_sum_basis(classes) if zero_sum else np.eye(classes))
-        if view.model.tapped is None:
+        if jacobian.factors is None:
             matrix = _gram_matrix(jacobian, basis)
         else:
-            factors = dense_factors(view.model, params, features, layers)
-            matrix = _dense_gram_matrix(factors, basis, batch)
+            matrix = _dense_gram_matrix(jacobian.factors, basis, batch)
         right = (jacobian.push(gradient) @ basis).reshape(-1)
         factor, ridge_used = _cholesky(matrix, ridge * jnp.mean(jnp.diagonal(matrix)))
         coordinates = jax.scipy.linalg.cho_solve((factor, True), right)
@@ -206,6 +213,21 @@ def _solve_exactly(view, layers, zero_sum, ridge):
         )
         message = message.astype(jnp.float32)
     return message, info
+
+
+def _as_float64(tree):
+    return jax.tree.map(lambda leaf: jnp.asarray(leaf).astype(jnp.float64), tree)
+
+
+def _is_float64_able(view):
+    """Whether the network keeps the precision that it is given."""
+    with jax.enable_x64(True):
+        embedding = jax.eval_shape(
+            lambda *arguments: view.model.apply(*_as_float64(arguments)),
+            view.params,
+            view.features,
+        )
+    return embedding.dtype == jnp.float64
 
 
 def _gram_matrix(jacobian, basis):

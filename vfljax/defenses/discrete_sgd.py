@@ -7,6 +7,7 @@ https://arxiv.org/abs/2112.05409), Eqs. 16-17.
 from typing import Literal
 
 import jax.numpy as jnp
+from jax.core import Tracer
 
 from vfljax.defenses.base import Defense, Number, check_choice, check_number
 
@@ -20,9 +21,9 @@ def discrete_sgd(
     """Rounds every entry to the nearest of `bins` + 1 equally spaced levels.
 
     Args:
-        bins: Number of intervals W >= 1, published 6 to 24. An even number has a level
-            at the center; an odd one gives entries near zero an invented sign. May be
-            traced.
+        bins: Number of intervals W, whole and >= 1, published 6 to 24. An even number
+            has a level at the center; an odd one gives entries near zero an invented
+            sign. May be traced.
         reading: `"paper"`: levels from μ − 2σ to μ + 2σ of the message's entries, the
             ends absorbing the tails. `"released"`: multiples of 2·bound/W around zero,
             not bounded, with a bound fixed once for all.
@@ -32,8 +33,13 @@ def discrete_sgd(
     Ties round to the even level. A message whose entries are all equal is sent as it
     is. The label party's own model is trained on the rounded gradient too, as in both
     released codes.
+
+    Raises:
+        ValueError: For an argument outside its range.
     """
     check_number("bins", bins, low=1)
+    if not isinstance(bins, Tracer) and bins != round(float(bins)):
+        raise ValueError(f"bins={bins}: must be a whole number")
     check_choice("reading", reading, ("paper", "released"))
     check_number("bound", bound, low=0.0, low_excluded=True)
 

@@ -35,6 +35,9 @@ def dp_gaussian(
             by one number, max(1, longest row / clip_norm), as the published code does.
 
     With `noise_std=0` and `clip_norm=inf` this is exactly no defense.
+
+    Raises:
+        ValueError: For an argument outside its range.
     """
     check_number("noise_std", noise_std, low=0.0)
     return _noisy(jax.random.normal, noise_std, clip_norm, reading)
@@ -55,6 +58,9 @@ def dp_laplace(
         reading: As in `dp_gaussian`, and what `noise` means.
 
     With `noise=0` and `clip_norm=inf` this is exactly no defense.
+
+    Raises:
+        ValueError: For an argument outside its range.
     """
     check_number("noise", noise, low=0.0)
     scale = noise / jnp.sqrt(2.0) if reading == "paper" else noise

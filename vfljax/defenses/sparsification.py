@@ -58,6 +58,11 @@ def sparsification(
     def perturb(key, state, gradients, labels, sample_ids):
         if memory_shape is None:
             return keep_largest(gradients), state
+        if residual == "by_row" and len(gradients) > memory_shape[0]:
+            raise ValueError(
+                f"memory_shape={memory_shape}: too small for a batch of "
+                f"{len(gradients)} rows"
+            )
         rows = sample_ids if residual == "by_sample" else jnp.arange(len(gradients))
         wanted = gradients + state[rows]
         sent = keep_largest(wanted)

@@ -26,6 +26,17 @@ import jax
 
 from vfljax.experiments.schema import Experiment
 
+ROW_IDENTITY = (
+    "num_classes",
+    "batch_size",
+    "defense",
+    "defense_strength",
+    "trial",
+    "attack",
+    "train_step",
+)
+"""What tells one row of a run from another."""
+
 _NOT_RESULTS = ("title", "num_trials", "execution")
 _PACKAGES = ("vfljax", "jax", "jaxlib", "flax", "optax", "numpy")
 
@@ -88,11 +99,15 @@ def open_run(
             fcntl.flock(rows_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             raise RunFolderError(f"--out {folder}: another run is writing it") from None
-        if (folder / "config.json").exists():
-            _check_same(folder, _read_json(folder / "config.json"), config)
-        _write_json(folder / "config.json", config)
-        _write_json(folder / "environment.json", _environment(origin))
         rows, num_bytes = _parse_rows(folder / "trials.jsonl")
+        environment = _environment(origin)
+        if rows:
+            if not (folder / "config.json").is_file():
+                raise RunFolderError(f"--out {folder}: has trials but no config.json")
+            _check_same(folder, _read_json(folder / "config.json"), config)
+            environment = _continued(folder / "environment.json", environment)
+        _write_json(folder / "config.json", config)
+        _write_json(folder / "environment.json", environment)
         rows_file.truncate(num_bytes)
         yield rows
 
@@ -123,6 +138,23 @@ def read_run(folder: Path) -> Run:
     )
 
 
+def _continued(path, environment):
+    """The first environment of a run, and the later ones that differ, in its list."""
+    if not path.is_file():
+        return environment
+    first = _read_json(path)
+    later = first.setdefault("continued_in", [])
+    known = {name: value for name, value in first.items() if name != "continued_in"}
+    if environment not in (known, *later):
+        later.append(environment)
+        warnings.warn(
+            f"{path}: the run goes on in another environment than it began in; both "
+            "are recorded",
+            stacklevel=4,
+        )
+    return first
+
+
 def _parse_rows(path):
     """The rows, and how many bytes they take up to a cut-off last line."""
     content = path.read_bytes()
@@ -130,9 +162,12 @@ def _parse_rows(path):
     rows = []
     for number, line in enumerate(complete.splitlines(), start=1):
         try:
-            rows.append(json.loads(line))
+            row = json.loads(line)
         except ValueError:
-            raise RunFolderError(f"{path}: line {number} is damaged") from None
+            row = None
+        if not isinstance(row, dict) or not row.keys() >= set(ROW_IDENTITY):
+            raise RunFolderError(f"{path}: line {number} is damaged")
+        rows.append(row)
     if len(complete) < len(content):
         warnings.warn(
             f"{path}: the last line was cut off and is dropped; its trial is redone",
@@ -205,10 +240,18 @@ def _environment(origin):
 
 
 def _commit():
-    """The library's own commit, where it runs from a checkout."""
-    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
+    """The library's own commit, where it runs from a checkout of itself."""
+    checkout = Path(__file__).parents[2]
+    if not (checkout / ".git").exists():
+        return None
+    command = ["git", "-C", str(checkout), "describe", "--always", "--dirty"]
     try:
-        result = subprocess.run(command, capture_output=True, text=True, check=True)
+        result = subprocess.run(
+            [*command, "--abbrev=40", "--exclude=*"],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
     except (OSError, subprocess.CalledProcessError):
         return None
     return result.stdout.strip()
@@ -216,9 +259,12 @@ def _commit():
 
 def _read_json(path):
     try:
-        return json.loads(path.read_text())
+        content = json.loads(path.read_text())
     except ValueError:
-        raise RunFolderError(f"{path}: is not valid JSON") from None
+        content = None
+    if not isinstance(content, dict):
+        raise RunFolderError(f"{path}: is damaged, must hold a JSON object")
+    return content
 
 
 def _write_json(path, value):

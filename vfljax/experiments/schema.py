@@ -6,6 +6,7 @@ them once and gives functions the values they need.
 """
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
@@ -37,8 +38,9 @@ class Data:
     """Name of a data set; `vfljax list` shows them."""
     split: str = "rows"
     """Vertical split by name: rows, columns, quadrants or features."""
-    columns: tuple[tuple[int | str, ...], ...] | None = None
-    """Explicit split instead: one list of columns, by number or name, per party."""
+    columns: tuple[str, ...] | None = None
+    """Explicit split instead: a text per party, numbers, ranges and names of columns,
+    such as "0-9,12" "10,11,age"."""
     num_parties: int = 2
     """Number of parties, >= 2."""
     adversary: int = 0
@@ -50,9 +52,28 @@ class Data:
     class_choice: Literal["random", "first"] = "random"
     """Which ones, when not all: fresh ones per trial, or always the first."""
 
+    def split_argument(self) -> str | list[list[int | str]]:
+        """The split as `data.split_features` takes it: a name, or lists of columns."""
+        if self.columns is None:
+            return self.split
+        lists = []
+        for text in self.columns:
+            entries: list[int | str] = []
+            for word in filter(None, (part.strip() for part in text.split(","))):
+                first, is_range, last = word.partition("-")
+                if is_range and first.isdigit() and last.isdigit():
+                    entries.extend(range(int(first), int(last) + 1))
+                else:
+                    entries.append(int(word) if word.isdigit() else word)
+            lists.append(entries)
+        return lists
+
     def __post_init__(self):
         """Checks what can be checked without the data."""
-        parties = len(self.columns) if self.columns else self.num_parties
+        parties = self.num_parties
+        if self.columns is not None:
+            parties = len(self.columns)
+            _require(parties >= 2, "data.columns", self.columns, "2 or more texts")
         _require(parties >= 2, "data.num_parties", parties, ">= 2")
         for name in ("adversary", "label_party"):
             _require(
@@ -83,7 +104,8 @@ class MLP:
 
     def __post_init__(self):
         """Checks the widths."""
-        _require_all("model.hidden", self.hidden, lambda width: width >= 1, ">= 1")
+        for width in self.hidden:
+            _require(width >= 1, "model.hidden", width, ">= 1")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -110,6 +132,13 @@ class Training:
         )
         _require(
             0 <= self.momentum < 1, "training.momentum", self.momentum, "in [0, 1)"
+        )
+
+        _require(
+            self.momentum == 0 or self.optimizer == "sgd",
+            "training.momentum",
+            self.momentum,
+            "0 unless training.optimizer is 'sgd'",
         )
 
     def make(self) -> optax.GradientTransformation:
@@ -316,7 +345,7 @@ AttackSpec = DirectInference | LinearRecovery | GradientInversion
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Execution:
-    """Settings that change speed and memory, never results."""
+    """Settings that change speed and memory, and results only by rounding."""
 
     chunk_size: int | None = None
     """Trials per program call; None: one per CPU device, what fits on a GPU or TPU."""
@@ -371,14 +400,16 @@ class Experiment:
             lambda step: 0 <= step <= self.training.steps,
             f"in [0, training.steps = {self.training.steps}]",
         )
-        _require(
-            self.training.steps == 0
-            or self.data.class_counts is None
-            or self.data.class_choice == "first",
-            "data.class_choice",
-            self.data.class_choice,
-            "'first' where a model is trained (training.steps > 0) on some classes",
-        )
+        for label, spec in self.defenses.items():
+            _require(
+                self.training.steps == 0
+                or getattr(spec, "residual", None) != "by_row"
+                or max(self.batch_sizes) <= self.training.batch_size,
+                f"defenses.{label}.residual",
+                "by_row",
+                "another, or batch_sizes at most training.batch_size "
+                f"= {self.training.batch_size}: rows must correspond",
+            )
 
 
 def _check_strengths(spec):
@@ -386,4 +417,5 @@ def _check_strengths(spec):
     _require(bool(spec.strengths), "strengths", spec.strengths, "not empty")
     shapes = Shapes(num_samples=1, batch_size=1, num_classes=2)
     for strength in spec.strengths:
+        _require(math.isfinite(strength), "strengths", strength, "finite")
         spec.make(strength, shapes)

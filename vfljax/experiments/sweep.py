@@ -22,6 +22,7 @@ from vfljax.experiments.schema import Experiment
 from vfljax.experiments.trial import (
     Cell,
     attack_program_key,
+    check_fits,
     load_arrays,
     make_attack,
     make_victim,
@@ -52,8 +53,8 @@ def run_sweep(
 ) -> Generator[Progress, None, None]:
     """Runs what is missing in a run folder, appending rows chunk by chunk.
 
-    Stopped at any point, it goes on where it was: a trial has the same key, and so the
-    same result, in any chunk and any order.
+    Stopped at any point, it goes on where it was: a trial has the same key in any chunk
+    and any order. (Programs for other chunk sizes may round differently.)
 
     Args:
         experiment: What to run.
@@ -66,6 +67,8 @@ def run_sweep(
     Raises:
         ValueError: If the experiment doesn't fit the data or the folder.
     """
+    for num_classes in _class_counts(experiment, dataset):
+        check_fits(experiment, dataset, num_classes)
     with records.open_run(folder, experiment, dataset.origin) as rows:
         units = all_units(experiment, dataset)
         present = {_row_identity(row) for row in rows}
@@ -99,15 +102,18 @@ def run_sweep(
 
 def all_units(experiment: Experiment, dataset: data.Dataset) -> list[Unit]:
     """Every unit of the experiment, cell by cell."""
-    class_counts = experiment.data.class_counts or (len(dataset.class_names),)
     return [
         Unit(Cell(num_classes, batch_size, label), strength, trial)
-        for num_classes in class_counts
+        for num_classes in _class_counts(experiment, dataset)
         for batch_size in experiment.batch_sizes
         for label, spec in experiment.defenses.items()
         for strength in spec.strengths
         for trial in range(experiment.num_trials)
     ]
+
+
+def _class_counts(experiment, dataset):
+    return experiment.data.class_counts or (len(dataset.class_names),)
 
 
 class _Programs:
@@ -174,11 +180,12 @@ def _run_chunk(experiment, dataset_name, programs, arrays, chunk, size):
                     **outcome._asdict(),
                     "main_accuracy": victim.main_accuracy,
                     "chance_accuracy": victim.chance_accuracy,
+                    "trained": victim.trained,
                 }
             )
             for place, unit in enumerate(chunk):
                 of_unit = {name: leaf[place].item() for name, leaf in measured.items()}
-                is_finite = of_unit.pop("finite")
+                status = _status(of_unit.pop("trained"), of_unit.pop("finite"))
                 rows.append(
                     {
                         "dataset": dataset_name,
@@ -192,13 +199,24 @@ def _run_chunk(experiment, dataset_name, programs, arrays, chunk, size):
                         "attack": label,
                         "trial": unit.trial,
                         **of_unit,
-                        "bound_held": [False, True, None][of_unit["bound_held"]],
-                        "status": "ok" if is_finite else "non_finite",
-                        "seconds": seconds / size,
-                        "train_seconds": train_seconds / size,
+                        "bound_held": _BOUND_HELD[of_unit["bound_held"]],
+                        "status": status,
+                        "seconds": seconds / len(chunk),
+                        "train_seconds": train_seconds / len(chunk),
+                        "seed": experiment.seed,
                     }
                 )
     return rows
+
+
+_BOUND_HELD = {1: True, 0: False, -1: None}  # None: not known
+
+
+def _status(is_trained, is_finite):
+    """Why a trial has no good result; its row stays and counts all the same."""
+    if not is_trained:
+        return "training_diverged"
+    return "ok" if is_finite else "non_finite"
 
 
 def _strength(unit):
@@ -250,19 +268,8 @@ def _fitting(programs, cell, arrays, limit):
     return min(per_device * num_devices, _MOST_TRIALS)
 
 
-_IDENTITY = (
-    "num_classes",
-    "batch_size",
-    "defense",
-    "defense_strength",
-    "trial",
-    "attack",
-    "train_step",
-)
-
-
 def _row_identity(row):
-    return tuple(row[name] for name in _IDENTITY)
+    return tuple(row[name] for name in records.ROW_IDENTITY)
 
 
 def _row_identities(experiment, unit):

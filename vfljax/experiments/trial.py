@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
 from vfljax import data, metrics, models, protocol
 from vfljax.experiments.schema import (
@@ -61,10 +61,15 @@ class Seen(NamedTuple):
 
 
 class Victim(NamedTuple):
-    """One trained model and the views on its training, by position of the step."""
+    """One trained model and the views on its training, by position of the step.
+
+    `main_accuracy` is `nan` where nothing was trained; a model whose training diverged
+    has no answers and is not `trained`.
+    """
 
     seen: tuple[Seen, ...]
     main_accuracy: Float[Array, ""]
+    trained: Bool[Array, ""]
     chance_accuracy: Float[Array, ""]
 
 
@@ -78,22 +83,26 @@ class Outcome(NamedTuple):
     bound_held: Int[Array, ""]
 
 
-def load_arrays(
-    experiment: Experiment, dataset: data.Dataset, num_classes: int
-) -> Arrays:
-    """Splits a data set between the parties and puts it on the device.
+def check_fits(experiment: Experiment, dataset: data.Dataset, num_classes: int) -> None:
+    """Raises a `ValueError` where experiment and data don't fit, before anything runs.
 
-    Raises:
-        ValueError: If the split, a batch or the number of classes doesn't fit the data.
+    The split, the number of classes, and the sizes of batches are checked.
     """
     spec, total = experiment.data, len(dataset.class_names)
     if num_classes > total:
         raise ValueError(
             f"data.class_counts={num_classes}: {dataset.name} has {total} classes"
         )
-    if spec.class_choice == "first" and num_classes < total:
-        dataset = data.select_classes(dataset, range(num_classes))
+    trains_on_some = experiment.training.steps > 0 and num_classes < total
+    if trains_on_some and spec.class_choice == "random":
+        raise ValueError(
+            "data.class_choice='random': must be 'first' where a model is trained "
+            f"(training.steps > 0) on {num_classes} of {total} classes"
+        )
+    _split(experiment, dataset, dataset.train_features[:1])
     num_samples = len(dataset.train_labels)
+    if spec.class_choice == "first":
+        num_samples = int((dataset.train_labels < num_classes).sum())
     sizes = [("batch_sizes", size) for size in experiment.batch_sizes]
     if experiment.training.steps:
         sizes.append(("training.batch_size", experiment.training.batch_size))
@@ -104,13 +113,27 @@ def load_arrays(
                 f"{num_samples} training samples"
             )
 
+
+def _split(experiment, dataset, features):
+    spec = experiment.data
+    return data.split_features(
+        features,
+        spec.split_argument(),
+        None if spec.columns else spec.num_parties,
+        feature_names=dataset.feature_names,
+    )
+
+
+def load_arrays(
+    experiment: Experiment, dataset: data.Dataset, num_classes: int
+) -> Arrays:
+    """Splits a data set between the parties and puts it on the device."""
+    spec, total = experiment.data, len(dataset.class_names)
+    if spec.class_choice == "first" and num_classes < total:
+        dataset = data.select_classes(dataset, range(num_classes))
+
     def split(features):
-        parts = data.split_features(
-            features,
-            spec.columns or spec.split,
-            None if spec.columns else spec.num_parties,
-            feature_names=dataset.feature_names,
-        )
+        parts = _split(experiment, dataset, features)
         return tuple(jnp.asarray(part) for part in parts)
 
     table = data.class_table(dataset.train_labels, len(dataset.class_names))
@@ -162,11 +185,12 @@ def make_victim(experiment: Experiment, cell: Cell) -> Callable[..., Victim]:
             if step > done:
                 state, _ = protocol.train(
                     run,
-                    jax.random.fold_in(key_train, done),
+                    key_train,
                     state,
                     arrays.features,
                     arrays.labels,
                     batches[done:step],
+                    first_step=done,
                 )
                 done = step
             if step in experiment.train_steps:
@@ -174,12 +198,16 @@ def make_victim(experiment: Experiment, cell: Cell) -> Callable[..., Victim]:
                 seen[step] = _look(key_view, run, state, arrays, classes, spec, cell)
         if training.steps:
             logits = run.predict(state.params, arrays.test_features)
-            main = metrics.accuracy(jnp.argmax(logits, axis=1), arrays.test_labels)
+            is_answer = jnp.all(jnp.isfinite(logits), axis=1)
+            predicted = jnp.where(is_answer, jnp.argmax(logits, axis=1), -1)
+            main = metrics.accuracy(predicted, arrays.test_labels)
+            is_trained = jnp.all(is_answer)
         else:
-            main = jnp.array(jnp.nan)
+            main, is_trained = jnp.array(jnp.nan), jnp.array(True)
         return Victim(
             seen=tuple(seen[step] for step in experiment.train_steps),
             main_accuracy=main,
+            trained=is_trained,
             chance_accuracy=metrics.chance_accuracy(arrays.table.counts[classes]),
         )
 
@@ -200,11 +228,19 @@ def make_attack(
         features = arrays.features[adversary][seen.rows]
         if spec.view == "sample_gradient":
             view = protocol.SampleGradientView(
-                model, seen.params, features, seen.gradients, cell.num_classes
+                model=model,
+                params=seen.params,
+                features=features,
+                gradients=seen.gradients,
+                num_classes=cell.num_classes,
             )
         else:
             view = protocol.BatchGradientView(
-                model, seen.params, features, seen.gradient, cell.num_classes
+                model=model,
+                params=seen.params,
+                features=features,
+                gradient=seen.gradient,
+                num_classes=cell.num_classes,
             )
         inference = spec.run(key, view, keeps_zero_sum)
         published = inference.published_labels

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import optax
+from jax.core import Tracer
 from jaxtyping import Array, Float, Int, Key, PyTree
 
 from vfljax import losses
@@ -131,6 +132,7 @@ def sum_of_logits(
         labels: Int[Array, " batch"],
         sample_ids: Int[Array, " batch"],
     ):
+        check_labels(labels, num_classes)
         embeddings, pullbacks = zip(
             *(
                 jax.vjp(lambda p, m=model, x=party_features: m.apply(p, x), party)
@@ -200,6 +202,7 @@ def train(
     features: Sequence[Float[Array, "samples ..."]],
     labels: Int[Array, " samples"],
     batches: Int[Array, "steps batch"],
+    first_step: int = 0,
 ) -> tuple[ProtocolState, Float[Array, " steps"]]:
     """Trains for one step per row of `batches`, as one scan over data on the device.
 
@@ -210,9 +213,13 @@ def train(
         features: One array per party, all samples.
         labels: In [0, C).
         batches: Sample numbers of each step, such as from `epoch_batches`.
+        first_step: Number t of the first step, where a training goes on.
 
     Returns:
         The state after the last step, and the loss before each step in nats.
+
+    Raises:
+        ValueError: If a label is out of range.
     """
 
     def one_step(state, numbered):
@@ -226,7 +233,18 @@ def train(
         )
         return state, transcript.loss
 
-    return jax.lax.scan(one_step, state, (jnp.arange(len(batches)), batches))
+    check_labels(labels, protocol.num_classes)
+    numbers = first_step + jnp.arange(len(batches))
+    return jax.lax.scan(one_step, state, (numbers, batches))
+
+
+def check_labels(labels: Int[Array, " samples"], num_classes: int) -> None:
+    """Raises a `ValueError` for labels outside of [0, C); traced ones pass."""
+    if isinstance(labels, Tracer):
+        return
+    if jnp.any((labels < 0) | (labels >= num_classes)):
+        wrong = labels[(labels < 0) | (labels >= num_classes)][0]
+        raise ValueError(f"labels: contains {wrong}, must be in [0, {num_classes - 1}]")
 
 
 def epoch_batches(
