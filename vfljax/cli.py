@@ -291,7 +291,7 @@ def _docstring(path):
 
 
 def _first_line(text):
-    return (text or "").strip().splitlines()[0] if (text or "").strip() else ""
+    return next(iter((text or "").strip().splitlines()), "")
 
 
 class _Parser(argparse.ArgumentParser):

@@ -19,7 +19,6 @@ from vfljax.experiments.schema import (
     AttackSpec,
     DefenseSpec,
     Experiment,
-    NoDefense,
     Shapes,
 )
 
@@ -294,7 +293,5 @@ def _make_defense(spec: DefenseSpec, strength, num_samples, experiment, cell):
 
 def _keeps_zero_sum(experiment, cell):
     spec = experiment.defenses[cell.defense]
-    if isinstance(spec, NoDefense):
-        return True
     shapes = Shapes(num_samples=1, batch_size=1, num_classes=2)
     return spec.make(spec.strengths[0], shapes).keeps_zero_sum
