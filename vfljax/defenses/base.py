@@ -11,6 +11,10 @@ Number = int | float | Float[Array, ""]
 """A hyperparameter that may be swept, hence traced."""
 
 
+def _send_unchanged(key, state, gradients, labels, sample_ids):
+    return gradients, state
+
+
 class Defense(NamedTuple):
     """The label party's defense as pure functions; the default is no defense.
 
@@ -26,6 +30,8 @@ class Defense(NamedTuple):
             the perturbed gradient too, rather than on the clean one.
         keeps_zero_sum: Whether rows that sum to zero still do when sent. Public
             knowledge about the protocol, which an attack may use.
+        needs_zero_sum: Whether `perturb` relies on rows that sum to zero.
+        encodes_labels: Whether the model is trained on other targets than the labels.
     """
 
     init: Callable[[], PyTree[Any]] = lambda: ()
@@ -33,13 +39,15 @@ class Defense(NamedTuple):
         [Float[Array, "batch classes"]], Float[Array, "batch classes"]
     ] = lambda labels: labels
     perturb: Callable[..., tuple[Float[Array, "batch embed"], PyTree[Any]]] = (
-        lambda key, state, gradients, labels, sample_ids: (gradients, state)
+        _send_unchanged
     )
     decode_logits: Callable[
         [Float[Array, "batch classes"]], Float[Array, "batch classes"]
     ] = lambda logits: logits
     covers_label_party: bool = False
     keeps_zero_sum: bool = True
+    needs_zero_sum: bool = False
+    encodes_labels: bool = False
 
 
 def no_defense() -> Defense:
@@ -55,10 +63,16 @@ def chain(*defenses: Defense) -> Defense:
     party if any part does, and keeps rows at zero sum if all parts do.
 
     Raises:
-        ValueError: If nothing is to be composed.
+        ValueError: If nothing is to be composed, or the composition makes no sense:
+            two parts that encode labels, one that does so after another has perturbed
+            messages, or one that relies on rows of zero sum after another broke them.
+
+    Example:
+        >>> from vfljax.defenses import discrete_sgd, dp_gaussian
+        >>> chain(dp_gaussian(0.01), discrete_sgd(12)).covers_label_party
+        True
     """
-    if not defenses:
-        raise ValueError("defenses=(): chain needs at least one defense")
+    _check_order(defenses)
 
     def encode_labels(labels: Float[Array, "batch classes"]):
         for defense in defenses:
@@ -88,7 +102,35 @@ def chain(*defenses: Defense) -> Defense:
         decode_logits=decode_logits,
         covers_label_party=any(defense.covers_label_party for defense in defenses),
         keeps_zero_sum=all(defense.keeps_zero_sum for defense in defenses),
+        needs_zero_sum=any(defense.needs_zero_sum for defense in defenses),
+        encodes_labels=any(defense.encodes_labels for defense in defenses),
     )
+
+
+def _check_order(defenses):
+    """Refuses compositions that make no sense."""
+    if not defenses:
+        raise ValueError("defenses=(): chain needs at least one defense")
+    encoders = [place for place, part in enumerate(defenses) if part.encodes_labels]
+    if len(encoders) > 1:
+        raise ValueError(
+            f"defenses: numbers {encoders} all encode the labels; allowed is one, as a "
+            "code of a code confuses nobody further and is decoded less surely"
+        )
+    has_perturbed, keeps_zero_sum = False, True
+    for place, part in enumerate(defenses):
+        if part.encodes_labels and has_perturbed:
+            raise ValueError(
+                f"defenses: number {place} encodes labels after another has perturbed "
+                "messages; labels are encoded before there are messages, put it first"
+            )
+        if part.needs_zero_sum and not keeps_zero_sum:
+            raise ValueError(
+                f"defenses: number {place} relies on rows that sum to zero, which one "
+                "before it breaks; put it first, or choose its variant for any message"
+            )
+        has_perturbed |= part.perturb is not _send_unchanged
+        keeps_zero_sum &= part.keeps_zero_sum
 
 
 def check_number(
