@@ -32,6 +32,7 @@ from vfljax.data.formats import (
     read_pickle,
     read_prepared,
 )
+from vfljax.data.nus_wide import LABEL_FOLDER, read_nus_wide
 
 __all__ = [
     "DATASETS",
@@ -61,7 +62,8 @@ def load(name: str, data_dir: str | os.PathLike[str] | None = None) -> Dataset:
     The original files are taken first, each plain, `.gz` or `.xz`. Where they are not
     found, data prepared by TFDS are read, whose rows are in another order; `origin`
     says which it was. Files that differ from the published ones are used, with one
-    warning that lists them.
+    warning that lists them. NUS-WIDE is read from its original plain files alone, and
+    not compared with published checksums.
 
     Args:
         name: A key of `DATASETS`.
@@ -69,7 +71,7 @@ def load(name: str, data_dir: str | os.PathLike[str] | None = None) -> Dataset:
             `VFLJAX_DATA` gives it, and TFDS's own default folder is tried as well.
 
     Returns:
-        The data set, images scaled to [0, 1].
+        The data set, images scaled to [0, 1], tables as in the files.
 
     Raises:
         DataError: The name is unknown, or the data are missing or damaged.
@@ -153,6 +155,22 @@ def _load_from_disk(name: str, data_dir: Path | None) -> Dataset:
             return _assemble(name, images, f"data prepared by TFDS in {version}")
 
     raise DataError(_missing_message(name, folders, prepared, has_tfds))
+
+
+def _load_nus_wide(
+    name: str, concepts: tuple[str, ...] | None, data_dir: Path | None
+) -> Dataset:
+    """Loads NUS-WIDE from the first folder that has its labels."""
+    roots, _ = _search_roots(data_dir)
+    folders = [root / folder for root in roots for folder in _NUS_WIDE_FOLDERS]
+    for folder in folders:
+        if (folder / LABEL_FOLDER).is_dir():
+            return read_nus_wide(name, folder, concepts)
+    searched = ", ".join(map(str, folders)) or "no folder, as none was given"
+    raise DataError(
+        f"no data for {name!r}; looked for the folder {LABEL_FOLDER} in {searched}; "
+        f"say where the data are with --data-dir or {ENVIRONMENT_VARIABLE}"
+    )
 
 
 def _search_roots(data_dir: Path | None) -> tuple[list[Path], list[Path]]:
@@ -310,6 +328,7 @@ def _read_cifar_files(
     return _Images(list(batches.values()), [test], tuple(map(as_text, class_names)))
 
 
+_NUS_WIDE_FOLDERS = ("nus_wide", "NUS_WIDE", "NUS-WIDE", "")
 _DIGIT_NAMES = tuple("0123456789")
 _FASHION_NAMES = (
     "T-shirt/top",
@@ -397,6 +416,22 @@ DATASETS: Mapping[str, DatasetSource] = MappingProxyType(
         "cifar100": DatasetSource(
             "photographs of objects and animals, 32x32 color, 100 classes",
             partial(_load_from_disk, "cifar100"),
+        ),
+        "nus_wide_5": DatasetSource(
+            "photographs as 1000 tags and 634 image features, 5 classes",
+            partial(
+                _load_nus_wide,
+                "nus_wide_5",
+                ("buildings", "grass", "animal", "water", "person"),
+            ),
+        ),
+        "nus_wide_2": DatasetSource(
+            "photographs as 1000 tags and 634 image features, 2 classes",
+            partial(_load_nus_wide, "nus_wide_2", ("clouds", "person")),
+        ),
+        "nus_wide_81": DatasetSource(
+            "photographs as 1000 tags and 634 image features, 81 classes",
+            partial(_load_nus_wide, "nus_wide_81", None),
         ),
     }
 )

@@ -1,0 +1,223 @@
+"""NUS-WIDE from its original files: photographs as two parties hold them.
+
+One party has the tags that people gave each photograph, the other has features of its
+pixels. Chua et al., "NUS-WIDE: A Real-World Web Image Database from National University
+of Singapore", CIVR 2009, https://doi.org/10.1145/1646396.1646452, describe the files;
+their rows are chosen as in Zou et al. 2022, https://arxiv.org/abs/2112.05409.
+"""
+
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Bool, Float32, Int64
+from tqdm import tqdm
+
+from vfljax.data.dataset import Dataset, make_dataset
+from vfljax.data.formats import DataError
+
+LABEL_FOLDER = "Groundtruth/TrainTestLabels"
+
+# Each block of columns: the start of its names, where its file lies, and its width.
+_TEXT = (("tag", "NUS_WID_Tags/{part}_Tags1k.dat", 1000),)
+_IMAGE = (
+    ("ch", "Low_Level_Features/{part}_Normalized_CH.dat", 64),
+    ("cm55", "Low_Level_Features/{part}_Normalized_CM55.dat", 225),
+    ("corr", "Low_Level_Features/{part}_Normalized_CORR.dat", 144),
+    ("edh", "Low_Level_Features/{part}_Normalized_EDH.dat", 73),
+    ("wt", "Low_Level_Features/{part}_Normalized_WT.dat", 128),
+)
+_BLOCKS = (*_TEXT, *_IMAGE)
+_ARCHIVE = "NUS_WID_Low_Level_Features"  # may have been unpacked into its own folder
+_MAX_ROWS = {"Train": 60_000, "Test": 40_000}
+_NUM_CONCEPTS = 81
+
+
+def read_nus_wide(
+    name: str, folder: Path, concepts: Sequence[str] | None = None
+) -> Dataset:
+    """Reads the rows of NUS-WIDE that show exactly one of some concepts.
+
+    Of these rows, the first 60,000 of the train files and the first 40,000 of the test
+    files are kept, in their order. Values are as in the files.
+
+    A label that is neither 0 nor 1 drops its row, with one warning for each file, as
+    such a row has no class. (The published `Labels_lake_Train.txt` is known to have
+    one, in line 78,372.)
+
+    Args:
+        name: What to call the set.
+        folder: Where `Groundtruth`, `NUS_WID_Tags` and `Low_Level_Features` lie; the
+            last may be in a folder `NUS_WID_Low_Level_Features`.
+        concepts: The concepts that are classes 0, 1, ...; None for all 81, in
+            alphabetical order.
+
+    Returns:
+        Features with 1,634 columns: `tag_0` to `tag_999`, 0 or 1, then 634 of the
+        pixels, `ch_0` (color histogram), `cm55_0` (color moments), `corr_0` (color
+        correlogram), `edh_0` (edge directions) and `wt_0` (wavelet texture) onward.
+
+    Raises:
+        DataError: A file is missing or damaged, has another number of rows than the
+            labels, or has a row with a wrong number of columns; or too few rows show
+            exactly one of the concepts. Only rows that are kept are looked into.
+    """
+    if concepts is None:
+        concepts = _all_concepts(folder)
+    paths = _find_files(name, folder, concepts)
+    origin = f"original files in {folder}; first rows with exactly one of the classes"
+    try:
+        train_features, train_labels = _read_part(name, "Train", paths, concepts)
+        test_features, test_labels = _read_part(name, "Test", paths, concepts)
+        return make_dataset(
+            name,
+            train_features,
+            train_labels,
+            test_features,
+            test_labels,
+            class_names=concepts,
+            feature_names=[
+                f"{block}_{column}"
+                for block, _, width in _BLOCKS
+                for column in range(width)
+            ],
+            origin=origin,
+        )
+    except DataError:
+        raise
+    except ValueError as error:
+        raise DataError(f"{name}, {origin}: {error}") from error
+
+
+def _all_concepts(folder: Path) -> list[str]:
+    """The concepts that have a file of labels."""
+    paths = (folder / LABEL_FOLDER).glob("Labels_*_Train.txt")
+    concepts = [path.name.split("_", 1)[1].rsplit("_", 1)[0] for path in paths]
+    if len(concepts) != _NUM_CONCEPTS:
+        raise DataError(
+            f"{folder / LABEL_FOLDER} has {len(concepts)} files Labels_*_Train.txt; "
+            f"allowed is one for each of the {_NUM_CONCEPTS} concepts"
+        )
+    return sorted(concepts)
+
+
+def _label_file(concept: str, part: str) -> str:
+    """Where the labels of one concept lie below the folder of the set."""
+    return f"{LABEL_FOLDER}/Labels_{concept}_{part}.txt"
+
+
+def _find_files(name: str, folder: Path, concepts: Sequence[str]) -> dict[str, Path]:
+    """Where each file lies, or one error that lists those that are missing."""
+    files = [_label_file(concept, part) for part in _MAX_ROWS for concept in concepts]
+    files += [file.format(part=part) for part in _MAX_ROWS for _, file, _ in _BLOCKS]
+    paths, lacking = {}, []
+    for file in files:
+        candidates = (folder / file, folder / _ARCHIVE / file)
+        path = next((path for path in candidates if path.is_file()), None)
+        if path is None:
+            lacking.append(file)
+        else:
+            paths[file] = path
+    if lacking:
+        raise DataError(f"no data for {name!r}: {folder} lacks {', '.join(lacking)}")
+    return paths
+
+
+def _read_part(
+    name: str, part: str, paths: dict[str, Path], concepts: Sequence[str]
+) -> tuple[Float32[np.ndarray, " rows features"], Int64[np.ndarray, " rows"]]:
+    """Reads the features and labels of the train or of the test rows."""
+    is_selected, labels = _select_rows(part, paths, concepts)
+    num_columns = sum(width for _, _, width in _BLOCKS)
+    features = np.empty((len(labels), num_columns), np.float32)
+    start = 0
+    # disable=None: no bar where nobody watches; delay: nor for a short wait
+    for _, file, width in tqdm(
+        _BLOCKS, desc=f"reading {name}: {part}", unit="file", delay=1, disable=None
+    ):
+        block = features[:, start : start + width]
+        _read_block(paths[file.format(part=part)], is_selected, block)
+        start += width
+    return features, labels
+
+
+def _select_rows(
+    part: str, paths: dict[str, Path], concepts: Sequence[str]
+) -> tuple[Bool[np.ndarray, " lines"], Int64[np.ndarray, " rows"]]:
+    """Which rows of the files are kept, and their classes."""
+    columns = []
+    for concept in concepts:
+        path = paths[_label_file(concept, part)]
+        columns.append(_read_indicators(path))
+        if len(columns[-1]) != len(columns[0]):
+            raise DataError(
+                f"{path} has {len(columns[-1])} rows; allowed is {len(columns[0])}, "
+                f"as for {concepts[0]}"
+            )
+    indicators = np.stack(columns, axis=1)
+    is_binary = ((indicators == 0) | (indicators == 1)).all(axis=1)
+    candidates = np.flatnonzero(is_binary & (indicators.sum(axis=1) == 1))
+    rows = candidates[: _MAX_ROWS[part]]
+    if len(rows) == 0:
+        raise DataError(
+            f"{paths[_label_file(concepts[0], part)].parent} has no {part} row with "
+            f"exactly one of {', '.join(concepts)}"
+        )
+    is_selected = np.zeros(len(indicators), bool)
+    is_selected[rows] = True
+    return is_selected, indicators[rows].argmax(axis=1)
+
+
+def _read_indicators(path: Path) -> Int64[np.ndarray, " lines"]:
+    """Reads one integer per line, and warns of those that are neither 0 nor 1."""
+    try:
+        values = np.array([int(word) for word in path.read_bytes().split()], np.int64)
+    except (ValueError, OverflowError) as error:
+        raise DataError(f"{path} is damaged: {error}") from error
+    odd = np.flatnonzero((values != 0) & (values != 1))
+    if odd.size:
+        warnings.warn(
+            f"{path} has {values[odd[0]]} in row {odd[0]}, which is neither 0 nor 1; "
+            f"{odd.size} such rows are left out",
+            UserWarning,
+            stacklevel=7,  # the caller of load
+        )
+    return values
+
+
+def _read_block(
+    path: Path,
+    is_selected: Bool[np.ndarray, " lines"],
+    block: Float32[np.ndarray, " rows columns"],
+) -> None:
+    """Fills `block` with the selected rows of a file of numbers between blanks."""
+    num_lines = num_filled = 0
+    with path.open("rb") as file:
+        for line in file:
+            if line.isspace():
+                continue  # the file may end in an empty line
+            if num_lines < len(is_selected) and is_selected[num_lines]:
+                block[num_filled] = _parse_line(line, path, num_lines, block.shape[1])
+                num_filled += 1
+            num_lines += 1
+    if num_lines != len(is_selected):
+        raise DataError(
+            f"{path} has {num_lines} rows; allowed is {len(is_selected)}, as in the "
+            "files of labels"
+        )
+
+
+def _parse_line(
+    line: bytes, path: Path, row: int, num_columns: int
+) -> Float32[np.ndarray, " columns"]:
+    """The numbers in one line, which may end in a separator."""
+    try:
+        values = np.loadtxt([line], np.float32, comments=None, ndmin=1)
+    except ValueError as error:
+        raise DataError(f"{path} is damaged: row {row} is not all numbers") from error
+    if len(values) != num_columns:
+        raise DataError(
+            f"{path} has {len(values)} columns in row {row}; allowed is {num_columns}"
+        )
+    return values
