@@ -24,7 +24,7 @@ from tqdm import tqdm
 
 import vfljax
 from vfljax import attacks, data, experiments, reports
-from vfljax.experiments import Experiment, records, schema
+from vfljax.experiments import Experiment, defense_specs, records
 
 _DESCRIPTION = """\
 How much do labels leak in vertical federated learning, and which defense helps?
@@ -135,9 +135,9 @@ def _sweep(experiment, dataset, folder):
             if bar.total is None:
                 bar.reset(progress.total)
             cell = progress.cell
+            words = f"{cell.defense}, {cell.num_classes} classes, B={cell.batch_size}"
             bar.set_postfix_str(
-                f"{cell.defense}, {cell.num_classes} classes, B={cell.batch_size}",
-                refresh=False,
+                progress.activity or words, refresh=bool(progress.activity)
             )
             bar.update(progress.done - bar.n)
 
@@ -167,11 +167,12 @@ def _list(arguments):
     sections = {
         "attacks": {
             name: _first_line(getattr(attacks, name).__doc__)
-            for name in ("direct_inference", "gradient_inversion", "linear_recovery")
+            for name in attacks.__all__
+            if name not in ("Inference", "make_inversion")
         },
         "defenses": {
             spec.__name__: _first_line(spec.__doc__)
-            for spec in schema.DefenseSpec.__args__
+            for spec in defense_specs.DefenseSpec.__args__
         },
         "data sets": {
             name: source.description for name, source in data.DATASETS.items()

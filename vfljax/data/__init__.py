@@ -9,6 +9,7 @@ from vfljax.data.vertical import (
     class_table,
     draw_batch,
     draw_classes,
+    draw_known_labels,
     select_classes,
     split_features,
 )
@@ -24,6 +25,7 @@ __all__ = [
     "class_table",
     "draw_batch",
     "draw_classes",
+    "draw_known_labels",
     "load",
     "make_dataset",
     "select_classes",

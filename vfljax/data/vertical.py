@@ -210,6 +210,34 @@ def draw_batch(
     return indices, new_labels
 
 
+def draw_known_labels(
+    key: Key[Array, ""],
+    labels: Int[Array, " batch"],
+    num_classes: int,
+    per_class: int,
+) -> Int32[Array, " batch"]:
+    """The labels of `per_class` random samples of each class, −1 for all others.
+
+    A class with fewer samples in the batch has all of them known. Pure; may be traced
+    and mapped.
+
+    Raises:
+        ValueError: `per_class` is negative.
+
+    Example:
+        >>> known = draw_known_labels(jax.random.key(0), jnp.array([1, 0, 1]), 2, 2)
+        >>> known
+        Array([1, 0, 1], dtype=int32)
+    """
+    if per_class < 0:
+        raise ValueError(f"per_class is {per_class}; allowed is 0 or more")
+    order = jax.random.permutation(key, len(labels))
+    of_class = jax.nn.one_hot(labels[order], num_classes, dtype=jnp.int32)
+    rank = jnp.sum(jnp.cumsum(of_class, axis=0) * of_class, axis=1)  # from 1
+    known = jnp.where(rank <= per_class, labels[order], -1).astype(jnp.int32)
+    return jnp.zeros_like(known).at[order].set(known)
+
+
 def _check_num_parties(num_parties: int) -> None:
     """Refuses fewer than two parties."""
     if num_parties < 2:

@@ -4,8 +4,9 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 from jax.core import Tracer
-from jaxtyping import Array, Float, Key, PyTree
+from jaxtyping import Array, Float, Int, Key, PyTree
 
 Number = int | float | Float[Array, ""]
 """A hyperparameter that may be swept, hence traced."""
@@ -156,3 +157,10 @@ def check_choice(name: str, value: str, allowed: tuple[str, ...]):
     """Raises a `ValueError` unless `value` is one of `allowed`."""
     if value not in allowed:
         raise ValueError(f"{name}={value!r}: must be one of {', '.join(allowed)}")
+
+
+def count_entries(fraction: Number, total: int) -> Int[Array, ""]:
+    """⌊fraction · total⌋, unharmed by the rounding of both to float32."""
+    guard = 1.0 + 4.0 * jnp.finfo(jnp.float32).eps
+    product = jnp.asarray(fraction, jnp.float32) * total * guard
+    return jnp.minimum(jnp.floor(product).astype(jnp.int32), total)

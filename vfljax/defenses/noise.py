@@ -25,6 +25,7 @@ def dp_gaussian(
     *,
     clip_norm: int | float = _CLIP_NORM,
     reading: Reading = "paper",
+    covers_label_party: bool = False,
 ) -> Defense:
     """Adds N(0, noise_std²) to every entry of a clipped message.
 
@@ -33,6 +34,9 @@ def dp_gaussian(
         clip_norm: 2-norm to which messages are clipped; > 0, infinite for no clipping.
         reading: `"paper"` clips each sample's row, `"released"` divides the whole batch
             by one number, max(1, longest row / clip_norm), as the published code does.
+        covers_label_party: Whether the label party's own model is trained on the noised
+            message too. Zou et al. train it on the clean one, and then the noise
+            guarantees nothing beyond the first message; Fu et al. on the noised one.
 
     With `noise_std=0` and `clip_norm=inf` this is exactly no defense.
 
@@ -40,7 +44,7 @@ def dp_gaussian(
         ValueError: For an argument outside its range.
     """
     check_number("noise_std", noise_std, low=0.0)
-    return _noisy(jax.random.normal, noise_std, clip_norm, reading)
+    return _noisy(jax.random.normal, noise_std, clip_norm, reading, covers_label_party)
 
 
 def dp_laplace(
@@ -48,6 +52,7 @@ def dp_laplace(
     *,
     clip_norm: int | float = _CLIP_NORM,
     reading: Reading = "paper",
+    covers_label_party: bool = False,
 ) -> Defense:
     """Adds Laplace noise of mean zero to every entry of a clipped message.
 
@@ -56,6 +61,7 @@ def dp_laplace(
             the scale b (standard deviation √2·b) in the released one. May be traced.
         clip_norm: As in `dp_gaussian`.
         reading: As in `dp_gaussian`, and what `noise` means.
+        covers_label_party: As in `dp_gaussian`.
 
     With `noise=0` and `clip_norm=inf` this is exactly no defense.
 
@@ -64,10 +70,10 @@ def dp_laplace(
     """
     check_number("noise", noise, low=0.0)
     scale = noise / jnp.sqrt(2.0) if reading == "paper" else noise
-    return _noisy(jax.random.laplace, scale, clip_norm, reading)
+    return _noisy(jax.random.laplace, scale, clip_norm, reading, covers_label_party)
 
 
-def _noisy(draw, scale, clip_norm, reading):
+def _noisy(draw, scale, clip_norm, reading, covers_label_party):
     check_choice("reading", reading, ("paper", "released"))
     check_number("clip_norm", clip_norm, low=0.0, low_excluded=True)
 
@@ -77,4 +83,6 @@ def _noisy(draw, scale, clip_norm, reading):
         clipped = gradients / jnp.maximum(1.0, longest / clip_norm)
         return clipped + scale * draw(key, gradients.shape, gradients.dtype), state
 
-    return Defense(perturb=perturb, keeps_zero_sum=False)
+    return Defense(
+        perturb=perturb, covers_label_party=covers_label_party, keeps_zero_sum=False
+    )

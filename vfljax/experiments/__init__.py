@@ -1,25 +1,39 @@
 """Typed experiments, trials as pure functions, sweeps over them, and run folders."""
 
-from vfljax.experiments.records import Run, RunFolderError, read_run
-from vfljax.experiments.schema import (
-    MLP,
-    Data,
+from vfljax.experiments.attack_specs import (
+    ClusterMatching,
     DirectInference,
+    GradientInversion,
+    KnownEncoder,
+    LinearRecovery,
+    NoiseAwareRecovery,
+    OwnPrediction,
+    RepeatedObservation,
+)
+from vfljax.experiments.defense_specs import (
+    CAE,
+    DCAE,
+    PPDL,
     DiscreteSGD,
     DPGaussian,
     DPLaplace,
-    Execution,
-    Experiment,
-    GradientInversion,
-    LinearRecovery,
+    GradientCompression,
+    Isotropic,
+    Marvell,
+    MaxNorm,
     NoDefense,
     Sparsification,
-    Training,
 )
+from vfljax.experiments.records import Run, RunFolderError, read_run
+from vfljax.experiments.schema import MLP, Data, Execution, Experiment, Training
 from vfljax.experiments.sweep import Progress, run_sweep
 
 __all__ = [
+    "CAE",
+    "DCAE",
     "MLP",
+    "PPDL",
+    "ClusterMatching",
     "DPGaussian",
     "DPLaplace",
     "Data",
@@ -27,10 +41,18 @@ __all__ = [
     "DiscreteSGD",
     "Execution",
     "Experiment",
+    "GradientCompression",
     "GradientInversion",
+    "Isotropic",
+    "KnownEncoder",
     "LinearRecovery",
+    "Marvell",
+    "MaxNorm",
     "NoDefense",
+    "NoiseAwareRecovery",
+    "OwnPrediction",
     "Progress",
+    "RepeatedObservation",
     "Run",
     "RunFolderError",
     "Sparsification",

@@ -6,28 +6,18 @@ them once and gives functions the values they need.
 """
 
 import dataclasses
-import math
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from typing import Literal
 
 import optax
 
-from vfljax import attacks, defenses
-from vfljax.defenses import Defense
-
-
-def _require(is_met, name, value, allowed):
-    if not is_met:
-        raise ValueError(f"{name}={value!r}: must be {allowed}")
-
-
-def _require_all(name, values, is_met, allowed):
-    for value in values:
-        _require(is_met(value), name, value, allowed)
-    _require(len(set(values)) == len(values), name, values, "without repetitions")
-
-
-ViewName = Literal["sample_gradient", "batch_gradient"]
+from vfljax.experiments.attack_specs import (
+    AttackSpec,
+    LinearRecovery,
+    RepeatedObservation,
+)
+from vfljax.experiments.checks import require, require_all
+from vfljax.experiments.defense_specs import DefenseSpec, NoDefense
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -73,24 +63,24 @@ class Data:
         parties = self.num_parties
         if self.columns is not None:
             parties = len(self.columns)
-            _require(parties >= 2, "data.columns", self.columns, "2 or more texts")
-        _require(parties >= 2, "data.num_parties", parties, ">= 2")
+            require(parties >= 2, "data.columns", self.columns, "2 or more texts")
+        require(parties >= 2, "data.num_parties", parties, ">= 2")
         for name in ("adversary", "label_party"):
-            _require(
+            require(
                 -parties <= getattr(self, name) < parties,
                 f"data.{name}",
                 getattr(self, name),
                 f"in [{-parties}, {parties - 1}]",
             )
-        _require(
+        require(
             self.adversary % parties != self.label_party % parties,
             "data.adversary",
             self.adversary,
             "another party than data.label_party",
         )
         if self.class_counts is not None:
-            _require(bool(self.class_counts), "data.class_counts", (), "not empty")
-            _require_all(
+            require(bool(self.class_counts), "data.class_counts", (), "not empty")
+            require_all(
                 "data.class_counts", self.class_counts, lambda c: c >= 2, ">= 2"
             )
 
@@ -105,7 +95,7 @@ class MLP:
     def __post_init__(self):
         """Checks the widths."""
         for width in self.hidden:
-            _require(width >= 1, "model.hidden", width, ">= 1")
+            require(width >= 1, "model.hidden", width, ">= 1")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -125,16 +115,14 @@ class Training:
 
     def __post_init__(self):
         """Checks the ranges."""
-        _require(self.steps >= 0, "training.steps", self.steps, ">= 0")
-        _require(self.batch_size >= 1, "training.batch_size", self.batch_size, ">= 1")
-        _require(
+        require(self.steps >= 0, "training.steps", self.steps, ">= 0")
+        require(self.batch_size >= 1, "training.batch_size", self.batch_size, ">= 1")
+        require(
             self.learning_rate > 0, "training.learning_rate", self.learning_rate, "> 0"
         )
-        _require(
-            0 <= self.momentum < 1, "training.momentum", self.momentum, "in [0, 1)"
-        )
+        require(0 <= self.momentum < 1, "training.momentum", self.momentum, "in [0, 1)")
 
-        _require(
+        require(
             self.momentum == 0 or self.optimizer == "sgd",
             "training.momentum",
             self.momentum,
@@ -149,201 +137,6 @@ class Training:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class NoDefense:
-    """The message is sent as it is."""
-
-    strengths: ClassVar[tuple[None, ...]] = (None,)
-    strength_name: ClassVar[str | None] = None
-
-    def make(self, strength: Any, shapes: "Shapes") -> Defense:
-        """Returns the defense."""
-        return defenses.no_defense()
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Shapes:
-    """Shapes a defense's memory may need."""
-
-    num_samples: int
-    batch_size: int
-    num_classes: int
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class DPGaussian:
-    """Clip each sample's message and add Gaussian noise (DP-G)."""
-
-    strengths: tuple[float, ...] = (0.0001, 0.001, 0.01, 0.1)
-    """Standard deviations of the noise, >= 0, in units of dL/dH (which has 1/B)."""
-    clip_norm: float = 0.2
-    """2-norm to which messages are clipped; inf for no clipping."""
-    reading: Literal["paper", "released"] = "paper"
-    """Clip per sample (paper) or the whole batch by one factor (released code)."""
-    strength_name: ClassVar[str] = "noise_std"
-
-    def __post_init__(self):
-        """Checks every strength by building the defense."""
-        _check_strengths(self)
-
-    def make(self, strength: Any, shapes: Shapes) -> Defense:
-        """Returns the defense at one, possibly traced, strength."""
-        return defenses.dp_gaussian(
-            strength, clip_norm=self.clip_norm, reading=self.reading
-        )
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class DPLaplace:
-    """Clip each sample's message and add Laplace noise (DP-L)."""
-
-    strengths: tuple[float, ...] = (0.0001, 0.001, 0.01, 0.1)
-    """Standard deviations (paper) or Laplace scales (released), >= 0."""
-    clip_norm: float = 0.2
-    """2-norm to which messages are clipped; inf for no clipping."""
-    reading: Literal["paper", "released"] = "paper"
-    """As for DP-Gaussian, and whether strengths are deviations or scales."""
-
-    @property
-    def strength_name(self) -> str:
-        """What the strengths are, by the reading."""
-        return "noise_std" if self.reading == "paper" else "noise_scale"
-
-    def __post_init__(self):
-        """Checks every strength by building the defense."""
-        _check_strengths(self)
-
-    def make(self, strength: Any, shapes: Shapes) -> Defense:
-        """Returns the defense at one, possibly traced, strength."""
-        return defenses.dp_laplace(
-            strength, clip_norm=self.clip_norm, reading=self.reading
-        )
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Sparsification:
-    """Send only the largest entries of the message (gradient sparsification)."""
-
-    strengths: tuple[float, ...] = (0.1, 0.05, 0.01, 0.001)
-    """Shares of the entries that are kept, in (0, 1]."""
-    residual: Literal["by_sample", "by_row", "none"] = "by_sample"
-    """Where the dropped part is added later: to the same sample (paper), to the same
-    row of the next batch (released code), or nowhere."""
-    strength_name: ClassVar[str] = "keep_fraction"
-
-    def __post_init__(self):
-        """Checks every strength by building the defense."""
-        _check_strengths(self)
-
-    def make(self, strength: Any, shapes: Shapes) -> Defense:
-        """Returns the defense at one, possibly traced, strength."""
-        rows = {"by_sample": shapes.num_samples, "by_row": shapes.batch_size}
-        return defenses.sparsification(
-            strength,
-            residual=self.residual,
-            memory_shape=(rows[self.residual], shapes.num_classes)
-            if self.residual in rows
-            else None,
-        )
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class DiscreteSGD:
-    """Round the message to a few levels (DiscreteSGD)."""
-
-    strengths: tuple[int, ...] = (24, 18, 12, 6)
-    """Numbers of bins, >= 1."""
-    reading: Literal["paper", "released"] = "paper"
-    """Levels within two deviations (paper) or multiples of a fixed step (released)."""
-    bound: float = 3e-4
-    """Half the interval of the released reading, > 0."""
-    strength_name: ClassVar[str] = "bins"
-
-    def __post_init__(self):
-        """Checks every strength by building the defense."""
-        _check_strengths(self)
-
-    def make(self, strength: Any, shapes: Shapes) -> Defense:
-        """Returns the defense at one, possibly traced, strength."""
-        return defenses.discrete_sgd(strength, reading=self.reading, bound=self.bound)
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class DirectInference:
-    """Read labels off per-sample gradients (plaintext protocol)."""
-
-    view: ClassVar[ViewName] = "sample_gradient"
-
-    def run(self, key, view, keeps_zero_sum: bool) -> attacks.Inference:
-        """Attacks one view."""
-        return attacks.direct_inference(view)
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class LinearRecovery:
-    """Solve the linear system behind a batch gradient (encrypted protocol)."""
-
-    solver: Literal["auto", "cg", "exact"] = "auto"
-    """Conjugate gradients, float64 Cholesky, or the latter where it fits."""
-    iterations: int = 1000
-    """Of conjugate gradients."""
-    tolerance: float = 1e-6
-    """Relative residual at which conjugate gradients freeze."""
-    layers: tuple[str, ...] | None = None
-    """Layers whose gradient is used; None for all."""
-    zero_sum: bool | None = None
-    """Look for rows that sum to zero; None: if the defense in use keeps them so."""
-    view: ClassVar[ViewName] = "batch_gradient"
-
-    def __post_init__(self):
-        """Checks the ranges."""
-        _require(self.iterations >= 1, "iterations", self.iterations, ">= 1")
-        _require(self.tolerance >= 0, "tolerance", self.tolerance, ">= 0")
-
-    def run(self, key, view, keeps_zero_sum: bool) -> attacks.Inference:
-        """Attacks one view."""
-        return attacks.linear_recovery(
-            view,
-            layers=self.layers,
-            solver=self.solver,
-            iterations=self.iterations,
-            tolerance=self.tolerance,
-            zero_sum=keeps_zero_sum if self.zero_sum is None else self.zero_sum,
-        )
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class GradientInversion:
-    """Match the batch gradient by gradient descent (encrypted protocol)."""
-
-    steps: int = 10_000
-    """Adam steps."""
-    learning_rate: float = 0.05
-    """Of Adam, > 0."""
-    layers: tuple[str, ...] | None = None
-    """Layers whose gradient is matched; None for all."""
-    view: ClassVar[ViewName] = "batch_gradient"
-
-    def __post_init__(self):
-        """Checks the ranges."""
-        _require(self.steps >= 1, "steps", self.steps, ">= 1")
-        _require(self.learning_rate > 0, "learning_rate", self.learning_rate, "> 0")
-
-    def run(self, key, view, keeps_zero_sum: bool) -> attacks.Inference:
-        """Attacks one view."""
-        return attacks.gradient_inversion(
-            key,
-            view,
-            steps=self.steps,
-            learning_rate=self.learning_rate,
-            layers=self.layers,
-        )
-
-
-DefenseSpec = NoDefense | DPGaussian | DPLaplace | Sparsification | DiscreteSGD
-AttackSpec = DirectInference | LinearRecovery | GradientInversion
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
 class Execution:
     """Settings that change speed and memory, and results only by rounding."""
 
@@ -353,9 +146,7 @@ class Execution:
     def __post_init__(self):
         """Checks the range."""
         chunk_size = self.chunk_size
-        _require(
-            chunk_size is None or chunk_size >= 1, "chunk_size", chunk_size, ">= 1"
-        )
+        require(chunk_size is None or chunk_size >= 1, "chunk_size", chunk_size, ">= 1")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -373,6 +164,9 @@ class Experiment:
     """Sizes of the batch that is attacked."""
     train_steps: tuple[int, ...] = (0,)
     """Training steps before which views are taken, in [0, training.steps]."""
+    same_samples: bool = False
+    """Whether the views at all train_steps are of the same samples, as when epochs
+    repeat, so that attacks may combine them; else of fresh ones."""
     defenses: Mapping[str, DefenseSpec] = dataclasses.field(
         default_factory=lambda: {"none": NoDefense()}
     )
@@ -381,6 +175,8 @@ class Experiment:
         default_factory=lambda: {"linear_recovery": LinearRecovery()}
     )
     """Attacks by label."""
+    record_confusion: bool = False
+    """Whether rows hold the counts of true and inferred classes."""
     num_trials: int = 10
     """Repetitions, each with fresh samples, classes and weights."""
     seed: int = 0
@@ -389,19 +185,19 @@ class Experiment:
 
     def __post_init__(self):
         """Checks what can be checked without the data."""
-        _require(bool(self.name), "name", self.name, "not empty")
-        _require(self.num_trials >= 1, "num_trials", self.num_trials, ">= 1")
+        require(bool(self.name), "name", self.name, "not empty")
+        require(self.num_trials >= 1, "num_trials", self.num_trials, ">= 1")
         for name in ("batch_sizes", "train_steps", "defenses", "attacks"):
-            _require(bool(getattr(self, name)), name, getattr(self, name), "not empty")
-        _require_all("batch_sizes", self.batch_sizes, lambda size: size >= 1, ">= 1")
-        _require_all(
+            require(bool(getattr(self, name)), name, getattr(self, name), "not empty")
+        require_all("batch_sizes", self.batch_sizes, lambda size: size >= 1, ">= 1")
+        require_all(
             "train_steps",
             self.train_steps,
             lambda step: 0 <= step <= self.training.steps,
             f"in [0, training.steps = {self.training.steps}]",
         )
         for label, spec in self.defenses.items():
-            _require(
+            require(
                 self.training.steps == 0
                 or getattr(spec, "residual", None) != "by_row"
                 or max(self.batch_sizes) <= self.training.batch_size,
@@ -410,12 +206,27 @@ class Experiment:
                 "another, or batch_sizes at most training.batch_size "
                 f"= {self.training.batch_size}: rows must correspond",
             )
+        earlier: dict[str, AttackSpec] = {}
+        for label, spec in self.attacks.items():
+            if isinstance(spec, RepeatedObservation):
+                require(
+                    self.same_samples,
+                    "same_samples",
+                    self.same_samples,
+                    f"True for attacks.{label}, which combines observations",
+                )
+                require(
+                    spec.of in earlier
+                    and not isinstance(earlier[spec.of], RepeatedObservation),
+                    f"attacks.{label}.of",
+                    spec.of,
+                    "the label of an attack before it that recovers messages",
+                )
+            earlier[label] = spec
 
-
-def _check_strengths(spec):
-    """A defense's strengths are its factory's business: let it judge each of them."""
-    _require(bool(spec.strengths), "strengths", spec.strengths, "not empty")
-    shapes = Shapes(num_samples=1, batch_size=1, num_classes=2)
-    for strength in spec.strengths:
-        _require(math.isfinite(strength), "strengths", strength, "finite")
-        spec.make(strength, shapes)
+    def view_of(self, attack: str) -> str:
+        """What an attack of this experiment sees."""
+        spec = self.attacks[attack]
+        if isinstance(spec, RepeatedObservation):
+            return self.view_of(spec.of)
+        return spec.view

@@ -17,10 +17,12 @@ import numpy as np
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 from vfljax import data
-from vfljax.experiments import records
+from vfljax.experiments import records, rows
+from vfljax.experiments.attack_specs import RepeatedObservation
 from vfljax.experiments.schema import Experiment
 from vfljax.experiments.trial import (
     Cell,
+    Setting,
     attack_program_key,
     check_fits,
     load_arrays,
@@ -41,11 +43,12 @@ class Unit(NamedTuple):
 
 
 class Progress(NamedTuple):
-    """How far a sweep is, after each chunk."""
+    """How far a sweep is, after each chunk; `activity` says what else takes time."""
 
     done: int
     total: int
     cell: Cell
+    activity: str = ""
 
 
 def run_sweep(
@@ -69,9 +72,9 @@ def run_sweep(
     """
     for num_classes in _class_counts(experiment, dataset):
         check_fits(experiment, dataset, num_classes)
-    with records.open_run(folder, experiment, dataset.origin) as rows:
+    with records.open_run(folder, experiment, dataset.origin) as old_rows:
         units = all_units(experiment, dataset)
-        present = {_row_identity(row) for row in rows}
+        present = {_row_identity(row) for row in old_rows}
         missing = [
             unit for unit in units if not _row_identities(experiment, unit) <= present
         ]
@@ -86,6 +89,15 @@ def run_sweep(
             )
             for cell, of_cell in itertools.groupby(of_classes, lambda unit: unit.cell):
                 of_cell = list(of_cell)
+                preparation = experiment.defenses[cell.defense].prepare(num_classes)
+                while True:
+                    try:
+                        activity = next(preparation)
+                    except StopIteration as stop:
+                        prepared = jax.device_put(stop.value, programs.everywhere)
+                        break
+                    yield Progress(done, len(units), cell, activity)
+                arrays = arrays._replace(prepared=prepared)
                 size = _chunk_size(experiment, programs, cell, arrays, len(of_cell))
                 for start in range(0, len(of_cell), size):
                     chunk = of_cell[start : start + size]
@@ -143,8 +155,8 @@ class _Programs:
 
     def _program(self, name, make: Callable[[], Callable[..., Any]], arguments):
         """Maps over the first axis of all arguments but the last; compiles once."""
-        num_trials = jax.tree.leaves(arguments[0])[0].shape[0]
-        key = (*name, num_trials)
+        shapes = jax.tree.map(jnp.shape, arguments[:2])
+        key = (*name, str(shapes))
         if key not in self._compiled:
             one = make()
 
@@ -165,71 +177,57 @@ class _Programs:
 def _run_chunk(experiment, dataset_name, programs, arrays, chunk, size):
     """The rows of some units of one cell, padded to `size` with the last of them."""
     cell = chunk[0].cell
-    defense = experiment.defenses[cell.defense]
     padded = chunk + [chunk[-1]] * (size - len(chunk))
-    victim_keys, attack_keys, strengths = _inputs(programs, padded)
-    compiled = programs.victim(cell, victim_keys, strengths, arrays)
-    victim, train_seconds = _timed(compiled, victim_keys, strengths, arrays)
-    rows = []
+    victim_keys, attack_keys, settings = _inputs(programs, padded)
+    compiled = programs.victim(cell, victim_keys, settings, arrays)
+    victim, train_seconds = _timed(compiled, victim_keys, settings, arrays)
+    public = arrays._replace(prepared=())
+    new_rows, recovered = [], {}
     for label, spec in experiment.attacks.items():
-        for step, seen in zip(experiment.train_steps, victim.seen, strict=True):
-            compiled = programs.attack(cell, label, attack_keys, seen, arrays)
-            outcome, seconds = _timed(compiled, attack_keys, seen, arrays)
-            measured = jax.device_get(
-                {
-                    **outcome._asdict(),
-                    "main_accuracy": victim.main_accuracy,
-                    "chance_accuracy": victim.chance_accuracy,
-                    "trained": victim.trained,
-                }
+        for number, step in enumerate(experiment.train_steps):
+            earlier = (
+                tuple(recovered[spec.of][: number + 1])
+                if isinstance(spec, RepeatedObservation)
+                else ()
             )
-            for place, unit in enumerate(chunk):
-                of_unit = {name: leaf[place].item() for name, leaf in measured.items()}
-                status = _status(of_unit.pop("trained"), of_unit.pop("finite"))
-                rows.append(
-                    {
-                        "dataset": dataset_name,
-                        "num_parties": len(arrays.features),
-                        "protocol": "sum_of_logits",
-                        "view": spec.view,
-                        "train_step": step,
-                        **cell._asdict(),
-                        "defense_strength": _strength(unit),
-                        "strength_name": defense.strength_name,
-                        "attack": label,
-                        "trial": unit.trial,
-                        **of_unit,
-                        "bound_held": _BOUND_HELD[of_unit["bound_held"]],
-                        "status": status,
-                        "seconds": seconds / len(chunk),
-                        "train_seconds": train_seconds / len(chunk),
-                        "seed": experiment.seed,
-                    }
-                )
-    return rows
-
-
-_BOUND_HELD = {1: True, 0: False, -1: None}  # None: not known
-
-
-def _status(is_trained, is_finite):
-    """Why a trial has no good result; its row stays and counts all the same."""
-    if not is_trained:
-        return "training_diverged"
-    return "ok" if is_finite else "non_finite"
-
-
-def _strength(unit):
-    return None if unit.strength is None else float(unit.strength)
+            inputs = (victim.seen[number], earlier)
+            compiled = programs.attack(cell, label, attack_keys, inputs, public)
+            outcome, seconds = _timed(compiled, attack_keys, inputs, public)
+            recovered.setdefault(label, []).append(outcome.scores)
+            new_rows += rows.make_rows(
+                experiment,
+                cell,
+                [(unit.strength, unit.trial) for unit in chunk],
+                label,
+                step,
+                jax.device_get(outcome._replace(scores=())),
+                jax.device_get(victim._replace(seen=())),
+                dataset=dataset_name,
+                num_parties=len(arrays.features),
+                num_samples=len(arrays.labels),
+                seconds=seconds / len(chunk),
+                train_seconds=train_seconds / len(chunk),
+            )
+    return new_rows
 
 
 def _inputs(programs, units):
-    """Victim keys, attack keys and strengths of some units, spread over the devices."""
+    """Victim keys, attack keys and settings of some units, spread over the devices."""
     root = jax.random.key(programs.experiment.seed)
     keys = [jax.random.split(jax.random.fold_in(root, unit.trial)) for unit in units]
     victim_keys, attack_keys = (jnp.stack(column) for column in zip(*keys, strict=True))
-    strengths = np.array([unit.strength or 0.0 for unit in units], np.float32)
-    return jax.device_put((victim_keys, attack_keys, strengths), programs.spread)
+    specs = [programs.experiment.defenses[unit.cell.defense] for unit in units]
+    settings = Setting(
+        strength=jnp.array([unit.strength or 0.0 for unit in units], np.float32),
+        place=jnp.array(
+            [
+                spec.place(unit.strength, unit.trial)
+                for spec, unit in zip(specs, units, strict=True)
+            ],
+            np.int32,
+        ),
+    )
+    return jax.device_put((victim_keys, attack_keys, settings), programs.spread)
 
 
 def _timed(compiled, *arguments):
@@ -251,15 +249,18 @@ def _chunk_size(experiment, programs, cell, arrays, num_units):
 
 def _fitting(programs, cell, arrays, limit):
     """How many trials of the hungriest program fit an accelerator's memory."""
-    num_devices = programs.mesh.size
-    unit = Unit(cell, None, 0)
-    victim_keys, attack_keys, strengths = _inputs(programs, [unit] * num_devices)
-    victim = programs.victim(cell, victim_keys, strengths, arrays)
-    seen = victim(victim_keys, strengths, arrays).seen[0]
+    num_devices, experiment = programs.mesh.size, programs.experiment
+    strength = experiment.defenses[cell.defense].strengths[0]
+    units = [Unit(cell, strength, 0)] * num_devices
+    victim_keys, attack_keys, settings = _inputs(programs, units)
+    victim = programs.victim(cell, victim_keys, settings, arrays)
+    seen = victim(victim_keys, settings, arrays).seen[0]
+    public = arrays._replace(prepared=())
     needed = [victim.memory_analysis()]
-    for label in programs.experiment.attacks:
-        compiled = programs.attack(cell, label, attack_keys, seen, arrays)
-        needed.append(compiled.memory_analysis())
+    for label, spec in experiment.attacks.items():
+        if not isinstance(spec, RepeatedObservation):
+            compiled = programs.attack(cell, label, attack_keys, (seen, ()), public)
+            needed.append(compiled.memory_analysis())
     most = max(
         analysis.temp_size_in_bytes + analysis.output_size_in_bytes
         for analysis in needed

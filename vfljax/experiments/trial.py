@@ -4,7 +4,7 @@ A trial is one line: data → parties → protocol → transcript → view → a
 → metrics. It is cut in two, so that several attacks share a victim and each is timed
 alone: `make_victim` trains and returns what the adversary saw at each step of
 interest, `make_attack` attacks one of these views. Both are written for one key and
-one strength; `sweep.py` maps them.
+one setting; `sweep.py` maps them and scores what comes out.
 """
 
 from collections.abc import Callable
@@ -15,12 +15,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 from vfljax import data, metrics, models, protocol
-from vfljax.experiments.schema import (
-    AttackSpec,
-    DefenseSpec,
-    Experiment,
-    Shapes,
-)
+from vfljax.experiments.attack_specs import AttackSpec, Auxiliary
+from vfljax.experiments.defense_specs import Public, Shapes
+from vfljax.experiments.schema import Experiment
 
 
 class Cell(NamedTuple):
@@ -31,14 +28,25 @@ class Cell(NamedTuple):
     defense: str
 
 
+class Setting(NamedTuple):
+    """What is swept within a cell: the strength, and which of the prepared ones."""
+
+    strength: Float[Array, ""]
+    place: Int[Array, ""]
+
+
 class Arrays(NamedTuple):
-    """The data set on the device; features have one entry per party."""
+    """The data set on the device; features have one entry per party.
+
+    `prepared` is what the defense trained beforehand, stacked; see `_Spec.prepare`.
+    """
 
     features: tuple[Float[Array, "samples ..."], ...]
     labels: Int[Array, " samples"]
     table: data.ClassTable
     test_features: tuple[Float[Array, "test_samples ..."], ...]
     test_labels: Int[Array, " test_samples"]
+    prepared: Any = ()
 
 
 class Seen(NamedTuple):
@@ -50,6 +58,8 @@ class Seen(NamedTuple):
         gradients: dL/dH as sent (batch, classes), for the plaintext protocol.
         gradient: The adversary's batch gradient, for the encrypted protocol.
         truth: Labels of the batch, in [0, classes).
+        codebook: Soft label of each class; the identity without a label encoder.
+        public: What the defense is known to do to a message.
     """
 
     params: Any
@@ -57,6 +67,8 @@ class Seen(NamedTuple):
     gradients: Float[Array, "batch classes"]
     gradient: Any
     truth: Int[Array, " batch"]
+    codebook: Float[Array, "classes classes"]
+    public: Public
 
 
 class Victim(NamedTuple):
@@ -73,11 +85,25 @@ class Victim(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """One attack on one view; `nan` stands for "there is no such number"."""
+    """One attack on one view.
 
-    attack_accuracy: Float[Array, ""]
-    published_accuracy: Float[Array, ""]
-    finite: Array
+    Attributes:
+        labels: As inferred.
+        published_labels: By the published readout; nothing (0,) where there is none.
+        truth: For the metrics.
+        is_known: Samples whose labels the adversary was given; they don't count.
+        scores: For attacks that combine several inferences.
+        finite: Whether all scores are.
+        residual: Of linear recovery, else NaN.
+        bound_held: Of linear recovery, −1 where not known.
+    """
+
+    labels: Int[Array, " batch"]
+    published_labels: Int[Array, " _"]
+    truth: Int[Array, " batch"]
+    is_known: Bool[Array, " batch"]
+    scores: Float[Array, "batch classes"]
+    finite: Bool[Array, ""]
     residual: Float[Array, ""]
     bound_held: Int[Array, ""]
 
@@ -92,6 +118,20 @@ def check_fits(experiment: Experiment, dataset: data.Dataset, num_classes: int) 
         raise ValueError(
             f"data.class_counts={num_classes}: {dataset.name} has {total} classes"
         )
+    for label, defense in experiment.defenses.items():
+        if defense.only_classes not in (None, num_classes):
+            raise ValueError(
+                f"defenses.{label}: is for {defense.only_classes} classes, this run "
+                f"has {num_classes} (data.class_counts)"
+            )
+    for label, attack in experiment.attacks.items():
+        known, smallest = attack.named_per_class, min(experiment.batch_sizes)
+        if known and smallest <= known * num_classes:
+            raise ValueError(
+                f"attacks.{label}.named_per_class={known}: leaves nothing to infer in "
+                f"a batch of {smallest} samples in {num_classes} classes; allowed is "
+                "fewer, or larger batch_sizes"
+            )
     trains_on_some = experiment.training.steps > 0 and num_classes < total
     if trains_on_some and spec.class_choice == "random":
         raise ValueError(
@@ -146,25 +186,36 @@ def load_arrays(
 
 
 def make_victim(experiment: Experiment, cell: Cell) -> Callable[..., Victim]:
-    """Returns `victim(key, strength, arrays)`, which trains one model under attack.
+    """Returns `victim(key, setting, arrays)`, which trains one model under attack.
 
-    `key` is one trial's: two calls that differ in the strength alone start from the
-    same weights and see the same batches. `strength` may be traced.
+    `key` is one trial's: two calls that differ in the setting alone start from the
+    same weights and see the same batches. The setting may be traced.
     """
     spec, training = experiment.data, experiment.training
     defense_spec = experiment.defenses[cell.defense]
     model = models.mlp(experiment.model.hidden, embed=cell.num_classes)
 
-    def victim(key, strength, arrays: Arrays) -> Victim:
+    def victim(key, setting: Setting, arrays: Arrays) -> Victim:
         num_samples, num_parties = len(arrays.labels), len(arrays.features)
+        defense = defense_spec.make(
+            setting.strength,
+            _shapes(experiment, cell, num_samples),
+            jax.tree.map(lambda leaf: leaf[setting.place], arrays.prepared),
+        )
         run = protocol.sum_of_logits(
             (model,) * num_parties,
             tuple(training.make() for _ in range(num_parties)),
             num_classes=cell.num_classes,
-            defense=_make_defense(
-                defense_spec, strength, num_samples, experiment, cell
-            ),
+            defense=defense,
             label_party=spec.label_party,
+        )
+        public = Public(
+            *map(
+                jnp.float32,
+                defense_spec.public(
+                    setting.strength, cell.batch_size, cell.num_classes
+                ),
+            )
         )
         key_classes, key_weights, key_order, key_train, key_views = jax.random.split(
             key, 5
@@ -179,7 +230,7 @@ def make_victim(experiment: Experiment, cell: Cell) -> Callable[..., Victim]:
             batches = protocol.epoch_batches(
                 key_order, num_samples, training.batch_size, training.steps
             )
-        seen, done = {}, 0
+        views, done, rows, truth = {}, 0, None, None
         for step in sorted({*experiment.train_steps, training.steps}):
             if step > done:
                 state, _ = protocol.train(
@@ -193,8 +244,18 @@ def make_victim(experiment: Experiment, cell: Cell) -> Callable[..., Victim]:
                 )
                 done = step
             if step in experiment.train_steps:
-                key_view = jax.random.fold_in(key_views, step)
-                seen[step] = _look(key_view, run, state, arrays, classes, spec, cell)
+                key_batch, key_defense = jax.random.split(
+                    jax.random.fold_in(key_views, step)
+                )
+                if rows is None or truth is None or not experiment.same_samples:
+                    rows, truth = data.draw_batch(
+                        key_batch, arrays.table, classes, cell.batch_size
+                    )
+                views[step] = Seen(
+                    **_look(key_defense, run, state, arrays, rows, truth, spec),
+                    codebook=defense.encode_labels(jnp.eye(cell.num_classes)),
+                    public=public,
+                )
         if training.steps:
             logits = run.predict(state.params, arrays.test_features)
             is_answer = jnp.all(jnp.isfinite(logits), axis=1)
@@ -204,7 +265,7 @@ def make_victim(experiment: Experiment, cell: Cell) -> Callable[..., Victim]:
         else:
             main, is_trained = jnp.array(jnp.nan), jnp.array(True)
         return Victim(
-            seen=tuple(seen[step] for step in experiment.train_steps),
+            seen=tuple(views[step] for step in experiment.train_steps),
             main_accuracy=main,
             trained=is_trained,
             chance_accuracy=metrics.chance_accuracy(arrays.table.counts[classes]),
@@ -216,16 +277,31 @@ def make_victim(experiment: Experiment, cell: Cell) -> Callable[..., Victim]:
 def make_attack(
     experiment: Experiment, cell: Cell, spec: AttackSpec
 ) -> Callable[..., Outcome]:
-    """Returns `attack(key, seen, arrays)`, one attack on one view and its score."""
-    model = models.mlp(experiment.model.hidden, embed=cell.num_classes)
-    adversary, keeps_zero_sum = (
-        experiment.data.adversary,
-        _keeps_zero_sum(experiment, cell),
-    )
+    """Returns `attack(key, (seen, earlier), arrays)`, one attack on one view.
 
-    def attack(key, seen: Seen, arrays: Arrays) -> Outcome:
+    `earlier` holds the scores of all observations up to this one, for attacks that
+    combine them.
+    """
+    model = models.mlp(experiment.model.hidden, embed=cell.num_classes)
+    adversary = experiment.data.adversary
+    keeps_zero_sum, drops_entries = _public_facts(experiment, cell)
+
+    def attack(key, seen_and_earlier, arrays: Arrays) -> Outcome:
+        seen, earlier = seen_and_earlier
         features = arrays.features[adversary][seen.rows]
-        if spec.view == "sample_gradient":
+        key_known, key_attack = jax.random.split(key)
+        auxiliary = Auxiliary(
+            known_labels=data.draw_known_labels(
+                key_known, seen.truth, cell.num_classes, spec.named_per_class
+            ),
+            codebook=seen.codebook,
+            noise_std=seen.public.noise_std,
+            keep_fraction=seen.public.keep_fraction,
+            earlier=earlier,
+            keeps_zero_sum=keeps_zero_sum,
+            drops_entries=drops_entries,
+        )
+        if getattr(spec, "view", None) == "sample_gradient":
             view = protocol.SampleGradientView(
                 model=model,
                 params=seen.params,
@@ -241,16 +317,16 @@ def make_attack(
                 gradient=seen.gradient,
                 num_classes=cell.num_classes,
             )
-        inference = spec.run(key, view, keeps_zero_sum)
+        inference = spec.run(key_attack, view, auxiliary)
         published = inference.published_labels
-        none = jnp.array(jnp.nan)
         return Outcome(
-            attack_accuracy=metrics.accuracy(inference.labels, seen.truth),
-            published_accuracy=none
-            if published is None
-            else metrics.accuracy(published, seen.truth),
+            labels=inference.labels,
+            published_labels=jnp.zeros(0, int) if published is None else published,
+            truth=seen.truth,
+            is_known=auxiliary.known_labels >= 0,
+            scores=inference.scores,
             finite=inference.finite,
-            residual=getattr(inference.info, "residual", none),
+            residual=getattr(inference.info, "residual", jnp.array(jnp.nan)),
             bound_held=getattr(inference.info, "bound_held", jnp.array(-1)),
         )
 
@@ -259,39 +335,35 @@ def make_attack(
 
 def attack_program_key(experiment: Experiment, cell: Cell) -> tuple[Any, ...]:
     """Cells with equal keys share their compiled attacks, whatever the defense."""
-    return cell.num_classes, cell.batch_size, _keeps_zero_sum(experiment, cell)
+    return cell.num_classes, cell.batch_size, *_public_facts(experiment, cell)
 
 
-def _look(key, run, state, arrays, classes, spec, cell):
-    """Draws a fresh batch and returns what the adversary sees of it."""
-    key_batch, key_defense = jax.random.split(key)
-    rows, labels = data.draw_batch(key_batch, arrays.table, classes, cell.batch_size)
+def _look(key, run, state, arrays, rows, truth, spec):
+    """What the adversary sees of one batch."""
     features = [party[rows] for party in arrays.features]
     adversary = spec.adversary % len(features)
-    transcript, _ = run.exchange(key_defense, state, features, labels, rows)
+    transcript, _ = run.exchange(key, state, features, truth, rows)
     view = protocol.batch_gradient_view(
         run, state, features[adversary], transcript, adversary
     )
-    return Seen(
-        params=view.params,
-        rows=rows,
-        gradients=transcript.gradients[adversary],
-        gradient=view.gradient,
-        truth=labels,
-    )
+    return {
+        "params": view.params,
+        "rows": rows,
+        "gradients": transcript.gradients[adversary],
+        "gradient": view.gradient,
+        "truth": truth,
+    }
 
 
-def _make_defense(spec: DefenseSpec, strength, num_samples, experiment, cell):
+def _shapes(experiment, cell, num_samples):
     trains = experiment.training.steps > 0
-    shapes = Shapes(
+    return Shapes(
         num_samples=num_samples,
         batch_size=experiment.training.batch_size if trains else cell.batch_size,
         num_classes=cell.num_classes,
     )
-    return spec.make(strength, shapes)
 
 
-def _keeps_zero_sum(experiment, cell):
-    spec = experiment.defenses[cell.defense]
-    shapes = Shapes(num_samples=1, batch_size=1, num_classes=2)
-    return spec.make(spec.strengths[0], shapes).keeps_zero_sum
+def _public_facts(experiment, cell):
+    """What of the defense shapes an attack's program."""
+    return experiment.defenses[cell.defense].facts()

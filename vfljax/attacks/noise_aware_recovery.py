@@ -1,0 +1,124 @@
+"""Linear recovery by an adversary who knows how messages were perturbed.
+
+What a defense does and how strongly is part of the protocol, so it is public. Noise is
+added to the message u, before Jᵀ: the batch gradient g = Jᵀ(u + η) is still exactly
+linear in what was sent, and solving for it does not amplify the noise. Knowing the
+scale of η says three things that plain linear recovery must guess:
+
+1. how far row sums may be off zero. With E η² = σ² per entry and clean rows of zero
+   sum and variance 1/C per direction (in units of 1/B, a label in C classes), the
+   best linear estimate weighs the mean of each row by σ/√(1/C + σ²): a ridge on the
+   row sums. σ = 0 is linear recovery with `zero_sum`, σ = ∞ without.
+2. how many entries are zero. A sparse message is found beyond B·(C − 1) = rank(J) by
+   iteratively reweighted least squares (Daubechies, DeVore, Fornasier and Güntürk
+   2010, https://doi.org/10.1002/cpa.20303, Eqs. 1.6-1.9 with q = 1).
+3. how far to trust a row. The label's posterior under Gaussian noise is proportional to
+   p_c·exp(−B·u_c/σ²), where p is what the adversary's own logits say.
+"""
+
+from collections.abc import Collection
+
+import jax
+import jax.numpy as jnp
+from jax.core import Tracer
+from jaxtyping import Array, Float
+
+from vfljax.attacks.base import Inference, inference_from_scores
+from vfljax.attacks.least_squares import (
+    Solver,
+    choose_solver,
+    solve_by_cg,
+    solve_exactly,
+)
+from vfljax.gradient_map import gradient_map
+from vfljax.protocol import BatchGradientView, check_view
+
+
+def noise_aware_recovery(
+    view: BatchGradientView,
+    *,
+    noise_std: int | float | Float[Array, ""] = 0.0,
+    keep_fraction: int | float | Float[Array, ""] = 1.0,
+    reweightings: int = 0,
+    layers: Collection[str] | None = None,
+    solver: Solver = "auto",
+    iterations: int = 1000,
+    tolerance: int | float = 1e-6,
+) -> Inference:
+    """Infers the labels of a batch from its gradient, knowing the defense.
+
+    Args:
+        view: Of the encrypted protocol.
+        noise_std: σ in units of 1/B, >= 0: standard deviation of what the defense added
+            to an entry of B·dL/dH, as `defenses` document it. May be traced. Rounding
+            to levels an interval apart adds about interval/√12.
+        keep_fraction: Share of the entries that were sent, in (0, 1]. May be traced.
+        reweightings: How often conjugate gradients are repeated with weights for a
+            sparse message; 5 are enough, 0 unless entries were dropped. The exact
+            solver needs none, its solution is unique.
+        layers: As in `linear_recovery`, like the following.
+        solver: Which solver.
+        iterations: Of conjugate gradients, each time.
+        tolerance: Of conjugate gradients.
+
+    Returns:
+        `scores` are −B·u + σ²·log p. The `info` is a `RecoveryInfo`.
+
+    Raises:
+        ValueError: For an argument outside its range, or a view whose parts do not fit.
+    """
+    if solver not in ("auto", "cg", "exact"):
+        raise ValueError(f"solver={solver!r}: must be one of auto, cg, exact")
+    if iterations < 1:
+        raise ValueError(f"iterations={iterations}: must be >= 1")
+    if reweightings < 0:
+        raise ValueError(f"reweightings={reweightings}: must be >= 0")
+    if not isinstance(noise_std, Tracer) and not noise_std >= 0:
+        raise ValueError(f"noise_std={noise_std}: must be >= 0")
+    if not isinstance(keep_fraction, Tracer) and not 0 < keep_fraction <= 1:
+        raise ValueError(f"keep_fraction={keep_fraction}: must be in (0, 1]")
+    check_view(view)
+    batch, classes = view.features.shape[0], view.num_classes
+    is_sparse = jnp.asarray(keep_fraction) < 1
+    weight = noise_std / jnp.sqrt(1.0 / classes + jnp.square(noise_std))
+    weight = jnp.where(is_sparse, 1.0, weight)
+    if choose_solver(view, solver, batch * classes) == "exact":
+        message, info = solve_exactly(view, layers, row_sum_weight=weight)
+    else:
+        jacobian = gradient_map(view.model, view.params, view.features, layers)
+
+        def solve(scale):
+            return solve_by_cg(
+                jacobian,
+                view.gradient,
+                row_sum_weight=weight,
+                entry_scale=scale,
+                num_iterations=iterations,
+                tolerance=tolerance,
+            )
+
+        def reweigh(carry, _):
+            message, threshold, _ = carry
+            # The first entry that was not sent bounds how wrong the others may be.
+            threshold = jnp.minimum(threshold, _dropped_below(message, keep_fraction))
+            scale = (message**2 + threshold**2) ** 0.25
+            scale = jnp.where(is_sparse, scale / jnp.max(scale), 1.0)
+            message, info = solve(scale)
+            return (message, threshold, info), None
+
+        message, info = solve(jnp.ones((batch, classes)))
+        start = (message, jnp.array(jnp.inf), info)
+        (message, _, info), _ = jax.lax.scan(reweigh, start, length=reweightings)
+    # Entries that were dropped lie anywhere below the threshold, on either side.
+    threshold = batch * _dropped_below(message, keep_fraction)
+    variance = jnp.where(is_sparse, threshold**2 / 3.0, jnp.square(noise_std))
+    own_logits = view.model.apply(view.params, view.features)
+    scores = -batch * message + variance * jax.nn.log_softmax(own_logits)
+    return inference_from_scores(scores, info=info)
+
+
+def _dropped_below(message, keep_fraction):
+    """Magnitude of the largest entry that was not sent."""
+    magnitudes = jnp.sort(jnp.abs(message).reshape(-1))
+    num_dropped = jnp.floor((1.0 - keep_fraction) * magnitudes.size).astype(int)
+    return magnitudes[jnp.maximum(num_dropped - 1, 0)]

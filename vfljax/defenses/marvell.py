@@ -1,0 +1,289 @@
+"""Noise shaped so that the messages of two classes look as alike as possible.
+
+MARVELL, Li et al. (2022, "Label leakage and protection in two-party split learning",
+https://arxiv.org/abs/2102.08504); binary labels only.
+
+Model: the gradients of a class are Gaussian about its mean with equal variance in every
+direction, v for positive samples and u for negative ones. With Δ the difference of the
+means, g = ‖Δ‖², d the dimension and π the share of positive samples, noise of
+covariance
+
+    Σ_c = (λ1_c − λ2_c) ΔΔᵀ/g + λ2_c I,    λ1_c >= λ2_c >= 0,
+
+is added to class c. The λ minimize the sum of both KL divergences between the classes
+as they are sent at mean squared noise π tr Σ₁ + (1−π) tr Σ₀ = P.
+"""
+
+import functools
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
+from jaxtyping import Array, Float, Int
+
+from vfljax.defenses.base import Defense, Number, check_number
+
+_GRID = 400  # points, to find the cell of the optimum
+_GOLDEN_STEPS = 80  # narrow the cell by 2e-17
+_GOLDEN = (5**0.5 - 1) / 2
+
+
+class NoiseLevels(NamedTuple):
+    """The optimal noise and what it leaves to see.
+
+    Attributes:
+        along_positive: λ1₁, variance along Δ of the noise on positive samples.
+        along_negative: λ1₀.
+        isotropic_positive: λ2₁, variance in every other direction.
+        isotropic_negative: λ2₀.
+        sum_kl: KL divergences ε of the two classes as sent, one from the other and
+            back, in nats. No score tells them apart with an AUC above ½ + √ε/2 − ε/8
+            (for ε <= 4) or a mean of both error rates below ½ − √ε/4.
+    """
+
+    along_positive: Float[Array, ""]
+    along_negative: Float[Array, ""]
+    isotropic_positive: Float[Array, ""]
+    isotropic_negative: Float[Array, ""]
+    sum_kl: Float[Array, ""]
+
+
+class MarvellState(NamedTuple):
+    """What `marvell` remembers.
+
+    Attributes:
+        num_unprotected: Batches sent as they were, since one class was absent or the
+            class means were equal, though `power` was > 0.
+    """
+
+    num_unprotected: Int[Array, ""]
+
+
+def marvell(power: Number, *, zero_sum: bool = True) -> Defense:
+    """Adds the noise of `optimal_noise`, by each batch's own means and variances.
+
+    A batch with one class absent or with equal class means is sent as it is and
+    counted in the state.
+
+    Args:
+        power: s >= 0: the mean squared length of the noise is P = s·‖Δ‖², the *squared*
+            distance of the class means. Li et al. use .05 to 25. The paper of Zou et
+            al. (2022, https://arxiv.org/abs/2112.05409) has s from 1 to 10 "times the
+            norm"; their released code passes s to where it has no effect, so that it is
+            `power=1` whatever s. May be traced. 0 is exactly no defense.
+        zero_sum: Messages are gradients of a softmax of two logits, hence of the form
+            (t, −t). The noise then has that form too: in the second dimension it would
+            hide nothing, as one projects it away. Otherwise any width, and noise in
+            every dimension.
+
+    Labels are 0 or 1 (positive). Where they are traced and cannot be checked, every
+    label but 1 is of the negative class.
+
+    Raises:
+        ValueError: For a negative power; by `perturb` for labels that are known and
+            neither 0 nor 1, and for rows of other than two entries if `zero_sum`.
+    """
+    check_number("power", power, low=0.0)
+
+    def init():
+        return MarvellState(num_unprotected=jnp.zeros((), jnp.int32))
+
+    def perturb(key, state, gradients, labels, sample_ids):
+        _check_labels(labels)
+        if zero_sum and gradients.shape[1] != 2:
+            raise ValueError(
+                f"gradients of width {gradients.shape[1]}: must be 2, one per class, "
+                "with zero_sum=True; zero_sum=False takes any width"
+            )
+        is_positive = labels == 1
+        if zero_sum:
+            heights = (gradients[:, :1] - gradients[:, 1:]) / 2**0.5
+            noise, is_protected = _noise(key, heights, is_positive, power)
+            noise = jnp.concatenate([noise, -noise], axis=1) / 2**0.5
+        else:
+            noise, is_protected = _noise(key, gradients, is_positive, power)
+        missed = jnp.logical_and(~is_protected, jnp.asarray(power) > 0)
+        count = state.num_unprotected + missed.astype(jnp.int32)
+        return gradients + noise, MarvellState(num_unprotected=count)
+
+    return Defense(
+        init=init, perturb=perturb, keeps_zero_sum=zero_sum, needs_zero_sum=zero_sum
+    )
+
+
+def optimal_noise(
+    positive_variance: Number,
+    negative_variance: Number,
+    squared_distance: Number,
+    positive_share: Number,
+    power: Number,
+    *,
+    dimension: int,
+) -> NoiseLevels:
+    """The noise of a given power that makes two Gaussian classes most alike.
+
+    The class of larger own variance gets no isotropic noise. For a given isotropic
+    noise x of the other class the optimum is closed form, and the best x is found on a
+    grid and then by golden section: the divergence falls and then rises with x.
+
+    Args:
+        positive_variance: v >= 0, per dimension.
+        negative_variance: u >= 0.
+        squared_distance: g > 0, between the class means. At 0 there is no direction to
+            put noise along, and the answer is no noise.
+        positive_share: π, strictly between 0 and 1.
+        power: P >= 0, the mean squared length of the noise, all of which is used.
+        dimension: d >= 1. At 1 there is no other direction, and both λ2 are 0.
+
+    Returns:
+        The levels, in the widest floating type among the arguments. They scale with
+        the first three variances and P.
+
+    Raises:
+        ValueError: For a dimension below 1.
+
+    Example:
+        Two classes without variance at distance 1, noise of power 1 in one dimension:
+
+        >>> levels = optimal_noise(0.0, 0.0, 1.0, 0.5, 1.0, dimension=1)
+        >>> print(levels.along_positive, levels.along_negative, levels.sum_kl)
+        1.0 1.0 1.0
+    """
+    if dimension < 1:
+        raise ValueError(f"dimension={dimension}: must be >= 1")
+    arguments = (positive_variance, negative_variance, squared_distance)
+    arguments += (positive_share, power)
+    dtype = jnp.result_type(float, *arguments)
+    return _solve(*(jnp.asarray(value, dtype) for value in arguments), dimension)
+
+
+# Jitted here, as every eager call would compile the loop in it anew.
+@functools.partial(jax.jit, static_argnums=5)
+def _solve(positive, negative, distance, share, power, dimension):
+    """`optimal_noise`, in units of the squared distance."""
+    is_apart = distance > 0
+    unit = jnp.where(is_apart, distance, 1.0)
+    power = jnp.where(is_apart, power, 0.0) / unit
+    is_swapped = negative > positive
+    narrow = jnp.minimum(positive, negative) / unit
+    wide = jnp.maximum(positive, negative) / unit
+    wide_share = jnp.where(is_swapped, 1.0 - share, share)
+
+    def sum_kl(isotropic):
+        along_narrow, along_wide = _along(
+            isotropic, narrow, wide, wide_share, power, dimension
+        )
+        sent_narrow, sent_wide = along_narrow + narrow, along_wide + wide
+        shift = jnp.where(is_apart, 1.0 / sent_narrow + 1.0 / sent_wide, 0.0)
+        total = _mismatch(sent_narrow, sent_wide) + shift
+        if dimension > 1:
+            total += (dimension - 1) * _mismatch(isotropic + narrow, wide)
+        return total / 2
+
+    if dimension == 1:
+        isotropic = jnp.zeros_like(power)
+    else:
+        most = jnp.minimum(power / ((1.0 - wide_share) * dimension), wide - narrow)
+        isotropic = _minimize(sum_kl, most)
+    along_narrow, along_wide = _along(
+        isotropic, narrow, wide, wide_share, power, dimension
+    )
+    return NoiseLevels(
+        along_positive=unit * jnp.where(is_swapped, along_narrow, along_wide),
+        along_negative=unit * jnp.where(is_swapped, along_wide, along_narrow),
+        isotropic_positive=unit * jnp.where(is_swapped, isotropic, 0.0),
+        isotropic_negative=unit * jnp.where(is_swapped, 0.0, isotropic),
+        sum_kl=sum_kl(isotropic),
+    )
+
+
+def _along(isotropic, narrow, wide, wide_share, power, dimension):
+    """λ1 of the narrow and of the wide class at a given λ2 of the narrow one.
+
+    Where no bound binds, the variances along Δ as sent are in the proportion E = √((C +
+    narrow_share) / (C + wide_share)), C being their weighted sum; in between, the
+    divergence is convex, so that clipping is right. Solved for λ1, not for λ1 + the
+    class's own variance, so that no power gives exactly no noise.
+    """
+    narrow_share = 1.0 - wide_share
+    left = power - narrow_share * (dimension - 1) * isotropic
+    total = left + wide_share * wide + narrow_share * narrow
+    proportion = jnp.sqrt((total + narrow_share) / (total + wide_share))
+    excess = (narrow_share - wide_share) / ((total + wide_share) * (proportion + 1.0))
+    along_narrow = (left + wide_share * (wide - narrow - narrow * excess)) / (
+        wide_share * proportion + narrow_share
+    )
+    along_narrow = jnp.clip(along_narrow, isotropic, left / narrow_share)
+    along_wide = (left - narrow_share * along_narrow) / wide_share
+    return along_narrow, jnp.maximum(along_wide, 0.0)
+
+
+def _mismatch(first, second):
+    """a/b + b/a − 2, without cancellation, and 0 for two variances of 0."""
+    gap = first - second
+    return jnp.where(gap == 0, 0.0, (gap / first) * (gap / second))
+
+
+def _minimize(objective, most):
+    """Where on [0, most] a function that falls and then rises is smallest."""
+    points = most * jnp.linspace(0.0, 1.0, _GRID, dtype=most.dtype)
+    best = jnp.argmin(objective(points))
+
+    def narrow_down(_, interval):
+        low, high = interval
+        step = _GOLDEN * (high - low)
+        left, right = high - step, low + step
+        is_left = objective(left) < objective(right)
+        return jnp.where(is_left, low, left), jnp.where(is_left, right, high)
+
+    low, high = jax.lax.fori_loop(
+        0,
+        _GOLDEN_STEPS,
+        narrow_down,
+        (points[jnp.maximum(best - 1, 0)], points[jnp.minimum(best + 1, _GRID - 1)]),
+    )
+    return (low + high) / 2
+
+
+def _noise(key, rows, is_positive, power):
+    """Noise for each row, and whether there can be any; it is exactly 0 otherwise."""
+    dimension = rows.shape[1]
+    num_positive = jnp.sum(is_positive)
+    has_both = (num_positive > 0) & (num_positive < len(rows))
+    mean_1, variance_1 = _moments(rows, is_positive)
+    mean_0, variance_0 = _moments(rows, ~is_positive)
+    difference = mean_1 - mean_0
+    distance = jnp.where(has_both, jnp.sum(difference**2), 0.0)
+    share = jnp.where(has_both, num_positive / len(rows), 0.5).astype(rows.dtype)
+    levels = optimal_noise(
+        variance_1, variance_0, distance, share, power * distance, dimension=dimension
+    )
+    along = jnp.where(is_positive, levels.along_positive, levels.along_negative)
+    isotropic = jnp.where(
+        is_positive, levels.isotropic_positive, levels.isotropic_negative
+    )
+    key_along, key_isotropic = jax.random.split(key)
+    only_along = jnp.sqrt(jnp.maximum(along - isotropic, 0.0))  # −1e-18 by rounding
+    only_along *= jax.random.normal(key_along, is_positive.shape, rows.dtype)
+    direction = difference / jnp.sqrt(jnp.where(distance > 0, distance, 1.0))
+    everywhere = jax.random.normal(key_isotropic, rows.shape, rows.dtype)
+    noise = only_along[:, None] * direction + jnp.sqrt(isotropic)[:, None] * everywhere
+    return noise, distance > 0
+
+
+def _moments(rows, is_member):
+    """Mean (1, d) and variance per dimension of the rows of one class."""
+    members, count = is_member[:, None], jnp.maximum(jnp.sum(is_member), 1)
+    mean = jnp.sum(jnp.where(members, rows, 0.0), axis=0, keepdims=True) / count
+    squares = jnp.where(members, (rows - mean) ** 2, 0.0)
+    return mean, jnp.sum(squares) / (count * rows.shape[1])
+
+
+def _check_labels(labels):
+    if isinstance(labels, Tracer):
+        return
+    others = np.setdiff1d(np.asarray(labels), [0, 1])
+    if others.size:
+        raise ValueError(f"labels: contain {others.tolist()}; must be 0 or 1")

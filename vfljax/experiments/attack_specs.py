@@ -1,0 +1,280 @@
+"""Attacks as plain data: what a config holds, and how a trial runs it.
+
+Every spec says what it sees (`view`), whether it is adaptive, that is whether it uses
+more than the view and the task, and what that is (`knowledge`).
+"""
+
+import dataclasses
+from typing import Any, ClassVar, Literal, NamedTuple
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int
+
+from vfljax import attacks
+from vfljax.experiments.checks import require
+
+ViewName = Literal["sample_gradient", "batch_gradient"]
+
+
+class Auxiliary(NamedTuple):
+    """What an adversary may know besides its view; each attack states what it uses.
+
+    Attributes:
+        known_labels: Labels of a few samples, −1 for the others.
+        codebook: Soft label of each class; the identity without a label encoder.
+        noise_std: Standard deviation of the perturbation in units of 1/B.
+        keep_fraction: Share of the message's entries that was sent.
+        earlier: Recovered messages −B·u of all observations up to this one, for
+            attacks that combine them.
+        keeps_zero_sum: Whether the defense keeps rows at zero sum.
+        drops_entries: Whether it drops entries.
+    """
+
+    known_labels: Int[Array, " batch"]
+    codebook: Float[Array, "classes classes"]
+    noise_std: Float[Array, ""]
+    keep_fraction: Float[Array, ""]
+    earlier: tuple[Float[Array, "batch classes"], ...]
+    keeps_zero_sum: bool
+    drops_entries: bool
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DirectInference:
+    """Read labels off per-sample gradients (plaintext protocol)."""
+
+    view: ClassVar[ViewName] = "sample_gradient"
+    is_adaptive: ClassVar[bool] = False
+    knowledge: ClassVar[str | None] = None
+    named_per_class: ClassVar[int] = 0
+
+    def run(self, key, view, auxiliary: Auxiliary) -> attacks.Inference:
+        """Attacks one view."""
+        return attacks.direct_inference(view)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class LinearRecovery:
+    """Solve the linear system behind a batch gradient (encrypted protocol)."""
+
+    solver: Literal["auto", "cg", "exact"] = "auto"
+    """Conjugate gradients, float64 Cholesky, or the latter where it fits."""
+    iterations: int = 1000
+    """Of conjugate gradients."""
+    tolerance: float = 1e-6
+    """Relative residual at which conjugate gradients freeze."""
+    layers: tuple[str, ...] | None = None
+    """Layers whose gradient is used; None for all."""
+    zero_sum: bool | None = None
+    """Look for rows that sum to zero; None: if the defense in use keeps them so."""
+    view: ClassVar[ViewName] = "batch_gradient"
+    is_adaptive: ClassVar[bool] = False
+    knowledge: ClassVar[str | None] = None
+    named_per_class: ClassVar[int] = 0
+
+    def __post_init__(self):
+        """Checks the ranges."""
+        _check_solver(self)
+        require(self.tolerance >= 0, "tolerance", self.tolerance, ">= 0")
+
+    def run(self, key, view, auxiliary: Auxiliary) -> attacks.Inference:
+        """Attacks one view."""
+        zero_sum = auxiliary.keeps_zero_sum if self.zero_sum is None else self.zero_sum
+        return attacks.linear_recovery(
+            view,
+            layers=self.layers,
+            solver=self.solver,
+            iterations=self.iterations,
+            tolerance=self.tolerance,
+            zero_sum=zero_sum,
+        )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class GradientInversion:
+    """Match the batch gradient by gradient descent (encrypted protocol)."""
+
+    steps: int = 10_000
+    """Adam steps."""
+    learning_rate: float = 0.05
+    """Of Adam, > 0."""
+    layers: tuple[str, ...] | None = None
+    """Layers whose gradient is matched; None for all."""
+    view: ClassVar[ViewName] = "batch_gradient"
+    is_adaptive: ClassVar[bool] = False
+    knowledge: ClassVar[str | None] = None
+    named_per_class: ClassVar[int] = 0
+
+    def __post_init__(self):
+        """Checks the ranges."""
+        require(self.steps >= 1, "steps", self.steps, ">= 1")
+        require(self.learning_rate > 0, "learning_rate", self.learning_rate, "> 0")
+
+    def run(self, key, view, auxiliary: Auxiliary) -> attacks.Inference:
+        """Attacks one view."""
+        return attacks.gradient_inversion(
+            key,
+            view,
+            steps=self.steps,
+            learning_rate=self.learning_rate,
+            layers=self.layers,
+        )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class OwnPrediction:
+    """Read labels off the adversary's own bottom model, without any gradient."""
+
+    view: ViewName = "batch_gradient"
+    """Which protocol; it makes no difference to this attack."""
+    is_adaptive: ClassVar[bool] = False
+    knowledge: ClassVar[str | None] = None
+    named_per_class: ClassVar[int] = 0
+
+    def run(self, key, view, auxiliary: Auxiliary) -> attacks.Inference:
+        """Attacks one view."""
+        return attacks.own_prediction(view)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class NoiseAwareRecovery:
+    """Linear recovery that knows the noise scale, the bins or the share kept."""
+
+    reweightings: int = 5
+    """Repetitions for sparse messages; none where the defense drops no entries."""
+    solver: Literal["auto", "cg", "exact"] = "auto"
+    """As in linear recovery."""
+    iterations: int = 1000
+    """Of conjugate gradients, each time."""
+    view: ClassVar[ViewName] = "batch_gradient"
+    is_adaptive: ClassVar[bool] = True
+    knowledge: ClassVar[str | None] = "kind and strength of the defense"
+    named_per_class: ClassVar[int] = 0
+
+    def __post_init__(self):
+        """Checks the ranges."""
+        _check_solver(self)
+        require(self.reweightings >= 0, "reweightings", self.reweightings, ">= 0")
+
+    def run(self, key, view, auxiliary: Auxiliary) -> attacks.Inference:
+        """Attacks one view."""
+        return attacks.noise_aware_recovery(
+            view,
+            noise_std=auxiliary.noise_std,
+            keep_fraction=auxiliary.keep_fraction,
+            reweightings=self.reweightings if auxiliary.drops_entries else 0,
+            solver=self.solver,
+            iterations=self.iterations,
+        )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ClusterMatching:
+    """Cluster the recovered messages, name the clusters by a few known samples."""
+
+    view: ViewName = "batch_gradient"
+    """batch_gradient recovers messages first; sample_gradient has them."""
+    named_per_class: int = 1
+    """Known samples per class, at random in the batch; not counted as recovered. 0
+    names nothing: only the rates up to a renaming of the classes mean something."""
+    restarts: int = 8
+    """Starts of k-means."""
+    solver: Literal["auto", "cg", "exact"] = "auto"
+    """As in linear recovery."""
+    iterations: int = 1000
+    """Of conjugate gradients."""
+    is_adaptive: ClassVar[bool] = True
+
+    def __post_init__(self):
+        """Checks the ranges."""
+        _check_solver(self)
+        require(self.restarts >= 1, "restarts", self.restarts, ">= 1")
+        named = self.named_per_class
+        require(named >= 0, "named_per_class", named, ">= 0")
+
+    @property
+    def knowledge(self) -> str | None:
+        """What the attack uses besides its view."""
+        if self.named_per_class == 0:
+            return "that labels are encoded"
+        plural = "" if self.named_per_class == 1 else "s"
+        return f"{self.named_per_class} known label{plural} per class"
+
+    def run(self, key, view, auxiliary: Auxiliary) -> attacks.Inference:
+        """Attacks one view."""
+        return attacks.cluster_matching(
+            key,
+            view,
+            _recover(self, view, auxiliary),
+            auxiliary.known_labels,
+            restarts=self.restarts,
+        )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class KnownEncoder:
+    """Decode recovered messages with the label encoder in hand."""
+
+    view: ViewName = "batch_gradient"
+    """batch_gradient recovers messages first; sample_gradient has them."""
+    solver: Literal["auto", "cg", "exact"] = "auto"
+    """As in linear recovery."""
+    iterations: int = 1000
+    """Of conjugate gradients."""
+    is_adaptive: ClassVar[bool] = True
+    knowledge: ClassVar[str | None] = "the label encoder"
+    named_per_class: ClassVar[int] = 0
+
+    def __post_init__(self):
+        """Checks the ranges."""
+        _check_solver(self)
+
+    def run(self, key, view, auxiliary: Auxiliary) -> attacks.Inference:
+        """Attacks one view."""
+        recovered = _recover(self, view, auxiliary)
+        return attacks.known_encoder(view, recovered, auxiliary.codebook)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RepeatedObservation:
+    """Combine what all training steps so far gave away about the same samples."""
+
+    of: str = "linear_recovery"
+    """Label of the attack before this one whose recovered messages are combined."""
+    is_adaptive: ClassVar[bool] = True
+    knowledge: ClassVar[str | None] = "earlier messages about the same samples"
+    named_per_class: ClassVar[int] = 0
+
+    def run(self, key, view, auxiliary: Auxiliary) -> attacks.Inference:
+        """Attacks all observations up to this one."""
+        return attacks.repeated_observation(
+            jnp.stack(auxiliary.earlier), auxiliary.noise_std
+        )
+
+
+AttackSpec = (
+    DirectInference
+    | LinearRecovery
+    | GradientInversion
+    | OwnPrediction
+    | NoiseAwareRecovery
+    | ClusterMatching
+    | KnownEncoder
+    | RepeatedObservation
+)
+
+
+def _check_solver(spec: Any):
+    require(spec.iterations >= 1, "iterations", spec.iterations, ">= 1")
+
+
+def _recover(spec: Any, view, auxiliary: Auxiliary):
+    """Messages −B·u, from a batch gradient or as received."""
+    if spec.view == "sample_gradient":
+        return attacks.direct_inference(view).scores
+    return attacks.linear_recovery(
+        view,
+        solver=spec.solver,
+        iterations=spec.iterations,
+        zero_sum=auxiliary.keeps_zero_sum,
+    ).scores

@@ -1,0 +1,19 @@
+"""Errors of experiments: name, value and what is allowed."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+
+def require(is_met: bool, name: str, value: Any, allowed: str) -> None:
+    """Raises a `ValueError` unless a condition is met."""
+    if not is_met:
+        raise ValueError(f"{name}={value!r}: must be {allowed}")
+
+
+def require_all(
+    name: str, values: Sequence[Any], is_met: Callable[[Any], bool], allowed: str
+) -> None:
+    """Raises a `ValueError` unless each value meets a condition and none repeats."""
+    for value in values:
+        require(is_met(value), name, value, allowed)
+    require(len(set(values)) == len(values), name, values, "without repetitions")

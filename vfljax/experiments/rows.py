@@ -1,0 +1,126 @@
+"""From what came out of a chunk to flat rows: every reading of every attack, scored."""
+
+import functools
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from vfljax import metrics
+from vfljax.experiments.schema import Experiment
+from vfljax.experiments.trial import Cell, Outcome, Victim
+
+_BOUND_HELD = {1: True, 0: False, -1: None}  # None: not known
+
+
+def make_rows(
+    experiment: Experiment,
+    cell: Cell,
+    settings: Sequence[tuple[float | None, int]],
+    attack: str,
+    step: int,
+    outcome: Outcome,
+    victim: Victim,
+    *,
+    num_samples: int,
+    **common: Any,
+) -> list[dict[str, Any]]:
+    """One row per strength and trial of a chunk.
+
+    Args:
+        experiment: What is run.
+        cell: Of the chunk.
+        settings: Strength and trial of each; leaves may have more entries (padding).
+        attack: Its label.
+        step: The training step of the view.
+        outcome: Of the attack, stacked, in host memory.
+        victim: Likewise.
+        num_samples: Of the training set.
+        common: Further fields, the same in all rows.
+    """
+    defense, spec = experiment.defenses[cell.defense], experiment.attacks[attack]
+    training = experiment.training
+    num_messages = training.steps * training.batch_size
+    num_releases = max(1, -(-num_messages // num_samples))
+    made = []
+    for place, (strength, trial) in enumerate(settings):
+        of_unit = Outcome(*(leaf[place] if len(leaf) else leaf for leaf in outcome))
+        budget = _budget(defense, strength, cell, num_releases)
+        made.append(
+            {
+                **common,
+                "protocol": "sum_of_logits",
+                "view": experiment.view_of(attack),
+                "train_step": step,
+                **cell._asdict(),
+                "defense_strength": None if strength is None else float(strength),
+                "strength_name": defense.strength_name,
+                "attack": attack,
+                "is_adaptive": spec.is_adaptive,
+                "knowledge": spec.knowledge,
+                "trial": trial,
+                **_scores(of_unit, cell.num_classes, experiment.record_confusion),
+                "chance_accuracy": float(victim.chance_accuracy[place]),
+                "main_accuracy": float(victim.main_accuracy[place]),
+                "residual": float(of_unit.residual),
+                "bound_held": _BOUND_HELD[int(of_unit.bound_held)],
+                **budget,
+                "status": _status(victim.trained[place], of_unit.finite),
+                "seed": experiment.seed,
+            }
+        )
+    return made
+
+
+def _scores(outcome, num_classes, with_confusion):
+    """The metrics of one attack, over the samples whose labels it was not given."""
+    counts = ~outcome.is_known
+    labels, truth = outcome.labels[counts], outcome.truth[counts]
+    chance = _chance_levels(truth.tobytes(), truth.dtype.str, num_classes)
+    scored = {
+        "attack_accuracy": float(np.mean(labels == truth)),
+        "published_accuracy": None,
+        "matched_accuracy": metrics.matched_accuracy(labels, truth, num_classes),
+        "matched_chance": chance.matched_accuracy,
+        "mutual_information": metrics.mutual_information(labels, truth, num_classes),
+        "mutual_information_chance": chance.mutual_information,
+    }
+    has_published = len(outcome.published_labels) > 0
+    if has_published:
+        published = outcome.published_labels[counts]
+        scored["published_accuracy"] = float(np.mean(published == truth))
+    if with_confusion:
+        matrix = metrics.confusion(labels, truth, num_classes)
+        scored["confusion"] = matrix.reshape(-1).tolist()
+        if has_published:
+            matrix = metrics.confusion(published, truth, num_classes)
+            scored["published_confusion"] = matrix.reshape(-1).tolist()
+    return scored
+
+
+@functools.lru_cache(maxsize=4096)
+def _chance_levels(truth, dtype, num_classes):
+    return metrics.chance_levels(np.frombuffer(truth, dtype), num_classes)
+
+
+@functools.lru_cache(maxsize=4096)
+def _budget(defense, strength, cell, num_releases):
+    """What a defense with a guarantee allows, as fields of a row."""
+    found = defense.budget(strength, cell.batch_size, cell.num_classes, num_releases)
+    if found is None:
+        return {}
+    budget, words = found
+    return {
+        "label_epsilon": budget.epsilon,
+        "label_delta": budget.delta,
+        "label_epsilon_training": budget.epsilon_training,
+        "allowed_accuracy": budget.allowed_accuracy,
+        "budget": words,
+    }
+
+
+def _status(is_trained, is_finite):
+    """Why a trial has no good result; its row stays and counts all the same."""
+    if not is_trained:
+        return "training_diverged"
+    return "ok" if is_finite else "non_finite"
