@@ -1,7 +1,7 @@
 """Attacks: each a pure function of a view, one method per file."""
 
 from vfljax.attacks.base import Inference
-from vfljax.attacks.cluster_matching import cluster_matching
+from vfljax.attacks.cluster_matching import cluster_matching, cluster_rows
 from vfljax.attacks.direct_inference import direct_inference
 from vfljax.attacks.gradient_inversion import gradient_inversion, make_inversion
 from vfljax.attacks.known_encoder import known_encoder
@@ -13,6 +13,7 @@ from vfljax.attacks.repeated_observation import repeated_observation
 __all__ = [
     "Inference",
     "cluster_matching",
+    "cluster_rows",
     "direct_inference",
     "gradient_inversion",
     "known_encoder",

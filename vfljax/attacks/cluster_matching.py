@@ -66,16 +66,29 @@ def cluster_matching(
         ValueError: For an argument outside its range, or shapes that do not fit.
     """
     check_view(view)
-    for name, value in (("restarts", restarts), ("iterations", iterations)):
-        if value < 1:
-            raise ValueError(f"{name}={value}: must be >= 1")
-    classes = view.num_classes
     own = jax.nn.softmax(view.model.apply(view.params, view.features))
     if recovered.shape != own.shape:
         raise ValueError(f"recovered: shape {recovered.shape}, must be {own.shape}")
+    return cluster_rows(
+        key, -recovered - own, known_labels, restarts=restarts, iterations=iterations
+    )
+
+
+def cluster_rows(
+    key: Key[Array, ""],
+    rows: Float[Array, "batch classes"],
+    known_labels: Int[Array, " batch"] | None = None,
+    *,
+    restarts: int = 8,
+    iterations: int = 50,
+) -> Inference:
+    """The same with the rows x_i in hand; arguments and results as above."""
+    for name, value in (("restarts", restarts), ("iterations", iterations)):
+        if value < 1:
+            raise ValueError(f"{name}={value}: must be >= 1")
+    classes = rows.shape[1]
     if known_labels is None:
-        known_labels = jnp.full(len(own), -1)
-    rows = -recovered - own
+        known_labels = jnp.full(len(rows), -1)
     is_known = jax.nn.one_hot(known_labels, classes)  # a row of zeros for −1
     starts = jax.vmap(lambda start_key: _spread_out(start_key, rows, classes))(
         jax.random.split(key, restarts)

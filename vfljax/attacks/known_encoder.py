@@ -1,12 +1,20 @@
 """Decode recovered messages with the label encoder in hand.
 
 An autoencoder that protects labels (Zou et al. 2022,
-https://arxiv.org/abs/2112.05409, section 6) is one table of C soft labels. Whoever gets
-hold of it, from a colluding employee or because it was shared for prediction, reads
+https://arxiv.org/abs/2112.05409, section 6) is one table of C soft labels ỹ. Somebody
+gets hold of it: a colluding employee, or a party that it was shared with for
+prediction. As B·u_i = S_i − ỹ_{y_i}, each class c implies a softmax, and with it the
+logits that all other parties must have sent:
 
-    y_i = argmin_c ‖(S_i − B·u_i) − ỹ_c‖²,      S_i ≈ softmax(H^p_i),
+    S_i(c) = B·u_i + ỹ_c,      h_i(c) = log S_i(c) − H^p_i.
 
-as B·u_i = S_i − ỹ_{y_i}: the adversary's own logits stand in for the sum of all.
+Logits are of moderate size. The label is read as the class whose implied logits vary
+least, the most likely one for logits from N(m, τ²) with any m. A class that would need
+a negative probability varies most of all, by a floor on S.
+
+Nearest soft label, arg-min_c ‖S_i(c) − softmax(H^p_i)‖, does as well on untrained
+models; on trained ones, whose softmax is far from that of a single party, it loses up
+to 30 points to this.
 """
 
 import jax
@@ -16,11 +24,14 @@ from jaxtyping import Array, Float
 from vfljax.attacks.base import Inference, inference_from_scores
 from vfljax.protocol import BatchGradientView, SampleGradientView, check_view
 
+_LEAST_PROBABILITY = 1e-6
+
 
 def known_encoder(
     view: BatchGradientView | SampleGradientView,
     recovered: Float[Array, "batch classes"],
     codebook: Float[Array, "classes classes"],
+    noise_std: int | float | Float[Array, ""] = 0.0,
 ) -> Inference:
     """Infers labels from recovered messages and the encoder's soft labels.
 
@@ -28,9 +39,11 @@ def known_encoder(
         view: Of either protocol.
         recovered: −B·u, the scores of `linear_recovery` or `direct_inference`.
         codebook: Row c is the soft label ỹ_c of class c; the identity without encoder.
+        noise_std: Standard deviation of the noise in an entry of B·u, >= 0, where it is
+            known: probabilities below it are not told apart. May be traced.
 
     Returns:
-        `scores` are the negative squared distances.
+        `scores` are minus the variances of the implied logits.
 
     Raises:
         ValueError: If the shapes do not fit.
@@ -41,9 +54,10 @@ def known_encoder(
             f"codebook: shape {codebook.shape}, must be ({view.num_classes}, "
             f"{view.num_classes})"
         )
-    own = jax.nn.softmax(view.model.apply(view.params, view.features))
+    own = view.model.apply(view.params, view.features)
     if recovered.shape != own.shape:
         raise ValueError(f"recovered: shape {recovered.shape}, must be {own.shape}")
-    target = own + recovered
-    distances = jnp.sum((target[:, None] - codebook[None]) ** 2, axis=2)
-    return inference_from_scores(-distances)
+    implied = codebook[None] - recovered[:, None]  # S_i(c): batch, candidate, classes
+    floor = jnp.maximum(_LEAST_PROBABILITY, noise_std)
+    logits = jnp.log(jnp.maximum(implied, floor)) - jax.nn.log_softmax(own)[:, None]
+    return inference_from_scores(-jnp.var(logits, axis=2))

@@ -6,10 +6,18 @@ the matched filter Σ_t a_t·B·u_t has the highest signal-to-noise ratio (North
 grows as the square root of the number of epochs, for ever.
 """
 
+from typing import NamedTuple
+
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from vfljax.attacks.base import Inference, inference_from_scores
+
+
+class CombinationInfo(NamedTuple):
+    """Diagnostics: the weight of each observation; they sum to one."""
+
+    weights: Float[Array, " observations"]
 
 
 def repeated_observation(
@@ -27,7 +35,9 @@ def repeated_observation(
 
     Returns:
         `scores` (batch, classes) are the weighted mean of `recovered`; weights are
-        equal where no observation has a signal.
+        equal where no observation has a signal. They are messages themselves, so
+        `cluster_matching.cluster_rows` may name what an encoder renamed. The `info` is
+        a `CombinationInfo`.
 
     Raises:
         ValueError: If there is no observation.
@@ -39,4 +49,5 @@ def repeated_observation(
     total = jnp.sum(amplitude)
     equal = jnp.full_like(amplitude, 1.0 / len(amplitude))
     weights = jnp.where(total > 0, amplitude / jnp.where(total > 0, total, 1.0), equal)
-    return inference_from_scores(jnp.einsum("t,tbc->bc", weights, recovered))
+    scores = jnp.einsum("t,tbc->bc", weights, recovered)
+    return inference_from_scores(scores, info=CombinationInfo(weights))

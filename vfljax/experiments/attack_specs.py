@@ -24,8 +24,8 @@ class Auxiliary(NamedTuple):
         codebook: Soft label of each class; the identity without a label encoder.
         noise_std: Standard deviation of the perturbation in units of 1/B.
         keep_fraction: Share of the message's entries that was sent.
-        earlier: Recovered messages −B·u of all observations up to this one, for
-            attacks that combine them.
+        earlier: For attacks that combine all observations up to this one: recovered
+            messages −B·u and the adversary's own softmax(H^p) of each.
         keeps_zero_sum: Whether the defense keeps rows at zero sum.
         drops_entries: Whether it drops entries.
     """
@@ -34,7 +34,7 @@ class Auxiliary(NamedTuple):
     codebook: Float[Array, "classes classes"]
     noise_std: Float[Array, ""]
     keep_fraction: Float[Array, ""]
-    earlier: tuple[Float[Array, "batch classes"], ...]
+    earlier: tuple[tuple[Float[Array, "batch classes"], ...], ...]
     keeps_zero_sum: bool
     drops_entries: bool
 
@@ -197,8 +197,7 @@ class ClusterMatching:
         """What the attack uses besides its view."""
         if self.named_per_class == 0:
             return "that labels are encoded"
-        plural = "" if self.named_per_class == 1 else "s"
-        return f"{self.named_per_class} known label{plural} per class"
+        return _named(self.named_per_class)
 
     def run(self, key, view, auxiliary: Auxiliary) -> attacks.Inference:
         """Attacks one view."""
@@ -232,7 +231,9 @@ class KnownEncoder:
     def run(self, key, view, auxiliary: Auxiliary) -> attacks.Inference:
         """Attacks one view."""
         recovered = _recover(self, view, auxiliary)
-        return attacks.known_encoder(view, recovered, auxiliary.codebook)
+        return attacks.known_encoder(
+            view, recovered, auxiliary.codebook, auxiliary.noise_std
+        )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -241,15 +242,33 @@ class RepeatedObservation:
 
     of: str = "linear_recovery"
     """Label of the attack before this one whose recovered messages are combined."""
+    named_per_class: int = 0
+    """Above 0, the combined messages are clustered and named as in ClusterMatching."""
     is_adaptive: ClassVar[bool] = True
-    knowledge: ClassVar[str | None] = "earlier messages about the same samples"
-    named_per_class: ClassVar[int] = 0
+
+    def __post_init__(self):
+        """Checks the range."""
+        named = self.named_per_class
+        require(named >= 0, "named_per_class", named, ">= 0")
+
+    @property
+    def knowledge(self) -> str | None:
+        """What the attack uses besides its view."""
+        named = _named(self.named_per_class)
+        return "earlier messages about the same samples" + (
+            f", {named}" if self.named_per_class else ""
+        )
 
     def run(self, key, view, auxiliary: Auxiliary) -> attacks.Inference:
         """Attacks all observations up to this one."""
-        return attacks.repeated_observation(
-            jnp.stack(auxiliary.earlier), auxiliary.noise_std
+        recovered, own = (
+            jnp.stack(part) for part in zip(*auxiliary.earlier, strict=True)
         )
+        combined = attacks.repeated_observation(recovered, auxiliary.noise_std)
+        if self.named_per_class == 0:
+            return combined
+        rows = -combined.scores - jnp.einsum("t,tbc->bc", combined.info.weights, own)
+        return attacks.cluster_rows(key, rows, auxiliary.known_labels)
 
 
 AttackSpec = (
@@ -266,6 +285,10 @@ AttackSpec = (
 
 def _check_solver(spec: Any):
     require(spec.iterations >= 1, "iterations", spec.iterations, ">= 1")
+
+
+def _named(number):
+    return f"{number} known label{'' if number == 1 else 's'} per class"
 
 
 def _recover(spec: Any, view, auxiliary: Auxiliary):

@@ -193,14 +193,14 @@ def _run_chunk(experiment, dataset_name, programs, arrays, chunk, size):
             inputs = (victim.seen[number], earlier)
             compiled = programs.attack(cell, label, attack_keys, inputs, public)
             outcome, seconds = _timed(compiled, attack_keys, inputs, public)
-            recovered.setdefault(label, []).append(outcome.scores)
+            recovered.setdefault(label, []).append((outcome.scores, outcome.own))
             new_rows += rows.make_rows(
                 experiment,
                 cell,
                 [(unit.strength, unit.trial) for unit in chunk],
                 label,
                 step,
-                jax.device_get(outcome._replace(scores=())),
+                jax.device_get(outcome._replace(scores=(), own=())),
                 jax.device_get(victim._replace(seen=())),
                 dataset=dataset_name,
                 num_parties=len(arrays.features),

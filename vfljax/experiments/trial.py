@@ -92,7 +92,8 @@ class Outcome(NamedTuple):
         published_labels: By the published readout; nothing (0,) where there is none.
         truth: For the metrics.
         is_known: Samples whose labels the adversary was given; they don't count.
-        scores: For attacks that combine several inferences.
+        scores: For attacks that combine several inferences, like the next.
+        own: softmax(H^p), what the adversary's own model says.
         finite: Whether all scores are.
         residual: Of linear recovery, else NaN.
         bound_held: Of linear recovery, −1 where not known.
@@ -103,6 +104,7 @@ class Outcome(NamedTuple):
     truth: Int[Array, " batch"]
     is_known: Bool[Array, " batch"]
     scores: Float[Array, "batch classes"]
+    own: Float[Array, "batch classes"]
     finite: Bool[Array, ""]
     residual: Float[Array, ""]
     bound_held: Int[Array, ""]
@@ -279,8 +281,8 @@ def make_attack(
 ) -> Callable[..., Outcome]:
     """Returns `attack(key, (seen, earlier), arrays)`, one attack on one view.
 
-    `earlier` holds the scores of all observations up to this one, for attacks that
-    combine them.
+    `earlier` holds scores and own predictions of all observations up to this one, for
+    attacks that combine them.
     """
     model = models.mlp(experiment.model.hidden, embed=cell.num_classes)
     adversary = experiment.data.adversary
@@ -325,6 +327,7 @@ def make_attack(
             truth=seen.truth,
             is_known=auxiliary.known_labels >= 0,
             scores=inference.scores,
+            own=jax.nn.softmax(model.apply(seen.params, features)),
             finite=inference.finite,
             residual=getattr(inference.info, "residual", jnp.array(jnp.nan)),
             bound_held=getattr(inference.info, "bound_held", jnp.array(-1)),

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jax.core import Tracer
 from jaxtyping import Array, Float, Int, Key, PyTree
@@ -242,9 +243,12 @@ def check_labels(labels: Int[Array, " samples"], num_classes: int) -> None:
     """Raises a `ValueError` for labels outside of [0, C); traced ones pass."""
     if isinstance(labels, Tracer):
         return
-    if jnp.any((labels < 0) | (labels >= num_classes)):
-        wrong = labels[(labels < 0) | (labels >= num_classes)][0]
-        raise ValueError(f"labels: contains {wrong}, must be in [0, {num_classes - 1}]")
+    concrete = np.asarray(labels)  # in NumPy: concrete inside a caller's jit too
+    wrong = concrete[(concrete < 0) | (concrete >= num_classes)]
+    if wrong.size:
+        raise ValueError(
+            f"labels: contains {wrong[0]}, must be in [0, {num_classes - 1}]"
+        )
 
 
 def epoch_batches(
