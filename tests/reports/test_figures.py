@@ -129,6 +129,30 @@ def test_train_step_figure():
     assert ticks == ["0", "200", "2000"]
 
 
+def test_adaptive_attacks_dash_and_leaks_are_hollow():
+    rows = [
+        row
+        for attack in ("naive", "adaptive")
+        for step in (0, 200)
+        for row in make_rows(
+            attack=attack,
+            train_step=step,
+            is_adaptive=attack == "adaptive",
+            attack_accuracy=0.0 if (attack, step) == ("naive", 200) else 0.5,
+            matched_accuracy=0.9,
+            matched_chance=0.2,
+        )
+    ]
+    figure = accuracy_against_train_step(rows)
+    axes = figure.axes[0]
+    assert line_of(axes, "naive").get_linestyle() == "-"
+    assert line_of(axes, "adaptive").get_linestyle() == "--"
+    assert xs_of(line_of(axes, "_leaks nonetheless naive")) == [200]
+    texts = legend_texts(figure)
+    assert any(text.startswith("dashed") for text in texts)
+    assert any(text.startswith("hollow") for text in texts)
+
+
 def test_batch_size_figure_has_a_log_2_axis_and_a_line_per_defense():
     rows = [
         row

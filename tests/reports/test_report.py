@@ -58,6 +58,51 @@ def test_the_report_of_a_folder(run_dir):
     assert paths[3].read_bytes().startswith(b"%PDF")
 
 
+def make_judged_rows():
+    """A naive and an adaptive attack on a defense with an account of what it bounds."""
+    return [
+        row
+        | {
+            "train_step": 0,
+            "trial": row["trial"] + (3 if row["train_step"] else 0),
+            "attack": attack,
+            "is_adaptive": attack == "known_scale",
+            "label_epsilon": 1.234567,
+            "label_delta": 1e-5,
+            "label_epsilon_training": None,
+            "allowed_accuracy": 0.2,
+            "budget": "It buys little.",
+        }
+        for attack in ("linear_recovery", "known_scale")
+        for row in make_rows()
+    ]
+
+
+def test_the_verdict_comes_first_and_the_budget_is_a_section(run_dir):
+    lines = [json.dumps(row) + "\n" for row in make_judged_rows()]
+    (run_dir / "trials.jsonl").write_text("".join(lines))
+    text = write_report(run_dir)[0].read_text()
+    headings = [line for line in text.split("\n") if line.startswith("## ")]
+    assert headings == [
+        "## Verdict",
+        "## All attacks",
+        "## Label privacy budget",
+        "## Notes",
+    ]
+    assert "- none: It buys little." in text
+    assert "| none | 1.23 | ∞ | 20.0 |" in text
+
+
+def test_the_printed_verdict():
+    printed = io.StringIO()
+    console = Console(width=100, file=printed, color_system=None)
+    print_summary(Run(config={}, environment={}, rows=make_judged_rows()), console)
+    text = printed.getvalue()
+    assert text.index("Verdict") < text.index("knows the defense")
+    assert text.index("knows the defense") < text.index("Label privacy budget")
+    assert "It buys little." in text
+
+
 def test_the_same_records_give_the_same_bytes(run_dir):
     first = {path: path.read_bytes() for path in write_report(run_dir)}
     second = {path: path.read_bytes() for path in write_report(run_dir)}

@@ -1,6 +1,8 @@
+from math import inf
+
 import pytest
 
-from vfljax.reports.statistics import mean_interval, summarize
+from vfljax.reports.statistics import summarize
 
 
 def make_row(**changes):
@@ -25,38 +27,6 @@ def make_row(**changes):
         "seconds": 0.5,
     }
     return row | changes
-
-
-def test_interval_worked_by_hand():
-    # Deviations -0.2, 0, 0.2: s = sqrt(0.08 / 2) = 0.2, standard error
-    # 0.2 / sqrt(3) = 0.115470, and a t table gives 4.302653 for two degrees of
-    # freedom: half-width 0.496828. The upper end, 1.1968, is cut off at 1.
-    interval = mean_interval([0.5, 0.7, 0.9])
-    assert interval.mean == pytest.approx(0.7)
-    assert interval.low == pytest.approx(0.7 - 0.496828, abs=1e-6)
-    assert interval.high == 1.0
-
-
-def test_interval_of_two_trials_not_cut_off():
-    # s = 0.02 / sqrt(2), standard error 0.01, t(1) = 12.706205.
-    interval = mean_interval([0.49, 0.51])
-    assert interval.low == pytest.approx(0.5 - 0.12706205, abs=1e-7)
-    assert interval.high == pytest.approx(0.5 + 0.12706205, abs=1e-7)
-
-
-def test_one_trial_has_no_interval():
-    assert mean_interval([0.3]) == (0.3, None, None)
-
-
-def test_agreeing_trials_have_exactly_zero_width():
-    # 0.1 has no exact binary form; its rounded mean must not open the interval.
-    assert mean_interval([0.1] * 7) == (0.1, 0.1, 0.1)
-
-
-@pytest.mark.parametrize("values", [[], [0.5, 1.2], [-0.1], [float("nan")]])
-def test_interval_refuses_what_is_no_rate(values):
-    with pytest.raises(ValueError, match="values"):
-        mean_interval(values)
 
 
 def test_settings_in_order_of_first_appearance():
@@ -138,3 +108,85 @@ def test_a_missing_field_is_named():
     del row["attack_accuracy"]
     with pytest.raises(ValueError, match=r"rows\[1\] lacks \['attack_accuracy'\]"):
         summarize([make_row(), row])
+
+
+def test_rows_without_the_later_fields_still_work():
+    (summary,) = summarize([make_row()])
+    assert summary.matched_mean is None
+    assert not summary.is_adaptive
+    assert summary.knowledge is None
+    assert not summary.leaks_nonetheless
+    assert summary.label_epsilon is None
+
+
+def test_matched_and_information_are_means_with_their_chance_levels():
+    rows = [
+        make_row(
+            trial=trial,
+            matched_accuracy=0.49 + 0.02 * trial,
+            matched_chance=0.2 + 0.1 * trial,
+            mutual_information=0.4 * trial,
+            mutual_information_chance=0.1,
+        )
+        for trial in (0, 1)
+    ]
+    (summary,) = summarize(rows)
+    # As in tests/reports/test_intervals.py: half-width 0.12706205.
+    assert summary.matched_mean == pytest.approx(0.5)
+    assert summary.matched_low == pytest.approx(0.37293795)
+    assert summary.matched_chance == pytest.approx(0.25)
+    assert summary.information_mean == pytest.approx(0.2)
+    assert summary.information_chance == pytest.approx(0.1)
+    assert (summary.num_matched, summary.finds_classes) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("attack", "matched", "finds_classes", "hides_names_only"),
+    [
+        ((0.0, 0.0), (0.9, 0.9), True, True),
+        ((0.2, 0.2), (0.9, 0.9), True, True),  # 0.075 beyond chance, of 0.7: a tenth
+        ((0.6, 0.6), (0.9, 0.9), True, False),  # 0.475 of 0.7: more than half
+        ((0.0, 0.0), (0.24, 0.24), False, False),  # 0.04 above chance is no margin
+        ((0.0, 0.0), (0.2, 0.9), False, False),  # the interval reaches below chance
+        ((0.0,), (0.61,), True, True),  # one trial, more than halfway from 0.2 to 1
+        ((0.0,), (0.59,), False, False),
+    ],
+)
+def test_hiding_names_only(attack, matched, finds_classes, hides_names_only):
+    rows = [
+        make_row(
+            trial=trial,
+            attack_accuracy=rate,
+            matched_accuracy=renamed,
+            matched_chance=0.2,
+        )
+        for trial, (rate, renamed) in enumerate(zip(attack, matched, strict=True))
+    ]
+    (summary,) = summarize(rows)
+    assert summary.finds_classes is finds_classes
+    assert summary.hides_names_only is hides_names_only
+
+
+def test_knowledge_may_vary_between_and_within_settings():
+    rows = [
+        make_row(
+            train_step=step, trial=trial, is_adaptive=True, knowledge=f"{seen} messages"
+        )
+        for step, trial, seen in ((0, 0, 1), (8, 0, 8), (8, 1, 8), (9, 0, 2), (9, 1, 3))
+    ]
+    summaries = summarize(rows)
+    assert all(summary.is_adaptive for summary in summaries)
+    assert [summary.knowledge for summary in summaries] == [
+        "1 messages",
+        "8 messages",
+        "2 messages or 3 messages",
+    ]
+
+
+def test_an_epsilon_that_json_has_no_number_for_is_infinite():
+    budget = {"label_epsilon": None, "label_delta": 1e-5, "allowed_accuracy": 1.0}
+    (summary,) = summarize([make_row(**budget, budget="Nothing is bounded.")])
+    assert (summary.label_epsilon, summary.label_epsilon_training) == (inf, inf)
+    assert summary.label_delta == 1e-5
+    (summary,) = summarize([make_row(**budget, budget=None)])
+    assert summary.label_epsilon is None

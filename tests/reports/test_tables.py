@@ -4,13 +4,9 @@ import io
 import pytest
 from rich.console import Console
 
+from vfljax.reports.layout import percent
 from vfljax.reports.statistics import Summary, summarize
-from vfljax.reports.tables import (
-    csv_table,
-    lay_out,
-    markdown_table,
-    percent,
-)
+from vfljax.reports.tables import csv_table, lay_out, markdown_table
 from vfljax.reports.terminal import terminal_table
 
 
@@ -146,6 +142,32 @@ def test_below_chance_is_marked_and_explained():
     for text in (render(summaries, width=300), markdown_table(summaries)):
         assert "read it as leakage, not protection" in text
     assert not lay_out(summarize(make_rows())).footnotes
+
+
+def test_leaking_up_to_names_is_marked_and_explained():
+    rows = [
+        row | {"matched_accuracy": 0.99, "matched_chance": 0.25} for row in make_rows()
+    ]
+    for row in rows[:3]:
+        row["attack_accuracy"] = 0.13
+    summaries = summarize(rows)
+    layout = lay_out(summaries)
+    column = layout.headings.index("up to names % (chance)")
+    assert layout.cells[0][1] == "13.0 ± 0.0 §"
+    assert layout.cells[0][column] == "99.0 ± 0.0 (25.0)"
+    for text in (render(summaries, width=300), markdown_table(summaries)):
+        assert "the labels leak up to the names of the classes" in text
+
+
+def test_many_attacks_get_several_tables_in_100_columns():
+    rows = [row for index in range(8) for row in make_rows(attack=f"attack_{index}")]
+    for row in rows:
+        row["is_adaptive"] = row["attack"] == "attack_7"
+    text = render(summarize(rows))
+    assert max(map(len, text.split("\n"))) <= 100
+    assert text.count("91.0 ± 2.5") == 8
+    assert text.count("adaptive") == 1
+    assert "…" not in text
 
 
 def test_a_mean_over_fewer_trials_is_marked():

@@ -72,7 +72,7 @@ def test_each_point_is_the_strongest_attack_in_order_of_strength(rows):
     star = line_of(axes, "none")
     assert (xs_of(star), ys_of(star)) == ([100.0], [95.0])
     assert star.get_marker() == "*"
-    assert "linear_recovery, gradient_inversion" in axes.get_xlabel()
+    assert "linear_recovery, gradient_inversion" in axes.get_xlabel().replace("\n", " ")
 
 
 def test_strengths_are_written_inside_the_panel_and_apart(rows):
@@ -127,7 +127,7 @@ def test_below_chance_is_hollow(rows):
     for trial in (0, 1):
         rows.append(make_defended(1.0, "linear_recovery", 0.0, 0.9, trial=trial))
     figure = trade_off(rows)
-    hollow = line_of(figure.axes[0], "_below chance dp_gaussian")
+    hollow = line_of(figure.axes[0], "_leaks nonetheless dp_gaussian")
     assert xs_of(hollow) == [0.0]
     assert "leaks" in figure.legends[0].get_texts()[-1].get_text()
 
@@ -145,3 +145,40 @@ def test_without_main_accuracy_there_is_no_trade_off(rows):
     assert "trade_off" not in choose_figures(rows)
     with pytest.raises(ValueError, match="main_accuracy"):
         trade_off(rows)
+
+
+def test_knowing_the_defense_is_drawn_beside_ignoring_it(rows):
+    rows.append(make_defended(0.1, "noise_aware", 0.7, 0.6, is_adaptive=True))
+    rows.append(make_defended(0.01, "noise_aware", 0.4, 0.8, is_adaptive=True))
+    figure = trade_off(rows)
+    axes = figure.axes[0]
+    assert xs_of(line_of(axes, "dp_gaussian")) == pytest.approx([80.0, 60.0, 70.0])
+    # Only at 0.1 does the adaptive attack beat the best naive one, 0.3.
+    assert xs_of(line_of(axes, "_ignoring dp_gaussian")) == pytest.approx([30.0])
+    assert xs_of(line_of(axes, "_knowing dp_gaussian")) == pytest.approx([30.0, 70.0])
+    texts = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert "attacker ignores / knows the defense" in texts
+
+
+def test_leaking_up_to_names_is_hollow(rows):
+    rows[2] |= {"matched_accuracy": 0.95, "matched_chance": 0.2}
+    figure = trade_off(rows)
+    hollow = line_of(figure.axes[0], "_leaks nonetheless dp_gaussian")
+    assert xs_of(hollow) == pytest.approx([30.0])  # the strongest attack at 0.1
+
+
+def test_eight_defenses_of_four_strengths_are_drawn():
+    rows = [make_row()] + [
+        make_row(
+            defense=f"defense_{number}",
+            strength_name="noise_std",
+            defense_strength=strength,
+            attack_accuracy=rate,
+            main_accuracy=0.9 - 0.01 * number,
+        )
+        for number in range(8)
+        for strength, rate in ((1.0, 0.9), (2.0, 0.6), (3.0, 0.4), (4.0, 0.2))
+    ]
+    axes = trade_off(rows).axes[0]
+    curves = [line_of(axes, f"defense_{number}") for number in range(8)]
+    assert len({(line.get_color(), line.get_marker()) for line in curves}) == 8

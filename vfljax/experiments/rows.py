@@ -113,7 +113,10 @@ def _budget(defense, strength, cell, num_releases):
     return {
         "label_epsilon": budget.epsilon,
         "label_delta": budget.delta,
-        "label_epsilon_training": budget.epsilon_training,
+        # Over training nothing holds if the label party learns from clean messages.
+        "label_epsilon_training": budget.epsilon_training
+        if defense.covers_label_party
+        else None,
         "allowed_accuracy": budget.allowed_accuracy,
         "budget": words,
     }

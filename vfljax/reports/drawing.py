@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.legend_handler import HandlerTuple
 from matplotlib.lines import Line2D
 
 from vfljax.reports.statistics import Summary
@@ -38,12 +39,37 @@ LOOK: dict[Any, Any] = {
     "ytick.labelsize": 8,
 }
 
-# Okabe and Ito's palette, without the yellow that white paper swallows.
-COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<")
+# Okabe and Ito's palette, without the yellow that white paper swallows, and with brown
+# and violet for black, which is for the undefended.
+COLORS = (
+    "#0072B2",
+    "#D55E00",
+    "#009E73",
+    "#CC79A7",
+    "#E69F00",
+    "#56B4E9",
+    "#7A4A2B",
+    "#6A3D9A",
+)
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">")
 DASHES = ("-", (0, (6, 1.5)), (0, (4, 1, 1, 1)), (0, (2, 1)), (0, (8, 1, 1, 1, 1, 1)))
+ADAPTIVE_DASH = (0, (5, 2))
 CHANCE_COLOR = "0.45"
-CHANCE: dict[str, Any] = {"linestyle": "--", "linewidth": 1, "zorder": 1.5}
+CHANCE: dict[str, Any] = {"linestyle": (0, (2, 2)), "linewidth": 1, "zorder": 1.5}
+HOLLOW: dict[str, Any] = {"linestyle": "none", "markerfacecolor": "white"}
+
+# The settings, with a defense and its strength as one, in the order titles name them.
+SETTINGS = (
+    "dataset",
+    "num_parties",
+    "protocol",
+    "view",
+    "attack",
+    "defense_label",
+    "train_step",
+    "batch_size",
+    "num_classes",
+)
 
 _VIEWS = {
     "sample_gradient": "plaintext protocol (gradient per sample)",
@@ -66,7 +92,7 @@ class Style(NamedTuple):
 
 
 def style(index: int) -> Style:
-    """The look of series `index`: no two of the first 280 are the same."""
+    """The look of series `index`: no two of the first 360 are the same."""
     return Style(
         color=COLORS[index % len(COLORS)],
         marker=MARKERS[index % len(MARKERS)],
@@ -115,21 +141,32 @@ def title_panel(axes: Axes, summary: Summary, names: Sequence[str]) -> None:
     axes.set_title(fill(describe(summary, names), width=42))
 
 
-def panels(num_panels: int, title: str | None, **kwargs: Any) -> tuple[Figure, list]:
-    """An empty figure with axes for `num_panels` panels, at most three in a row.
+def panels(
+    num_panels: int,
+    title: str | None,
+    *,
+    most_columns: int = 3,
+    size: tuple[float, float] | None = None,
+    **kwargs: Any,
+) -> tuple[Figure, list]:
+    """An empty figure with axes for `num_panels` panels.
 
     Args:
         num_panels: number of panels.
         title: the figure's title, or None.
+        most_columns: panels in a row, at most.
+        size: inches a panel, or None for sizes that suit curves.
         **kwargs: passed to `Figure.subplots` (`sharex`, `sharey`).
 
     Returns:
         The figure, and its axes row by row.
     """
-    num_columns = num_panels if num_panels <= 3 else (2 if num_panels == 4 else 3)
-    num_rows = -(-num_panels // num_columns)
-    width = {1: 5.0, 2: 7.2, 3: 9.6}[num_columns]
-    figure = Figure(figsize=(width, 3.0 * num_rows + 0.4), layout="constrained")
+    num_rows = -(-num_panels // most_columns)
+    num_columns = -(-num_panels // num_rows)
+    width, height = size or ({1: 5.0, 2: 3.6}.get(num_columns, 3.2), 3.0)
+    figure = Figure(
+        figsize=(width * num_columns, height * num_rows + 0.4), layout="constrained"
+    )
     FigureCanvasAgg(figure)
     axes = list(figure.subplots(num_rows, num_columns, squeeze=False, **kwargs).flat)
     for unused in axes[num_panels:]:
@@ -140,14 +177,27 @@ def panels(num_panels: int, title: str | None, **kwargs: Any) -> tuple[Figure, l
 
 
 def draw_legend(figure: Figure, handles: Sequence[Any]) -> None:
-    """A legend below the panels, where no data can be, and the room for it."""
-    longest = max(len(str(handle.get_label())) for handle in handles)
+    """A legend below the panels, where no data can be, and the room for it.
+
+    A tuple of handles is one entry, under the label of its last.
+    """
+    labels = [
+        str((handle[-1] if isinstance(handle, tuple) else handle).get_label())
+        for handle in handles
+    ]
+    longest = max(map(len, labels))
     # 8 pt text is about 0.065 inch a letter; the handle and gaps take 0.6 inch.
     fitting = int(figure.get_figwidth() / (0.065 * longest + 0.6))
     num_columns = max(1, min(len(handles), fitting))
     num_lines = -(-len(handles) // num_columns)
     figure.set_figheight(figure.get_figheight() + 0.17 * num_lines)
-    figure.legend(handles=handles, loc="outside lower center", ncols=num_columns)
+    figure.legend(
+        handles=handles,
+        labels=labels,
+        loc="outside lower center",
+        ncols=num_columns,
+        handler_map={tuple: HandlerTuple(ndivide=None)},
+    )
 
 
 def label_left(all_axes: Sequence[Axes], text: str) -> None:
@@ -156,6 +206,16 @@ def label_left(all_axes: Sequence[Axes], text: str) -> None:
         place = axes.get_subplotspec()
         if place is not None and place.is_first_col():
             axes.set_ylabel(text)
+
+
+def label_bottom(all_axes: Sequence[Axes], text: str) -> None:
+    """Labels the x axes of the panels that have none below them."""
+    num_columns = 0
+    for axes in all_axes:
+        place = axes.get_subplotspec()
+        num_columns = place.get_gridspec().ncols if place is not None else 1
+    for axes in all_axes[-num_columns:]:
+        axes.set_xlabel(text)
 
 
 def percent_axis(axes: Axes, axis: str) -> None:
@@ -187,6 +247,12 @@ def tick_values(axes: Axes, values: Sequence[int]) -> None:
     axes.set_xticks([values[index] for index in kept])
     axes.set_xticklabels([f"{values[index]:g}" for index in kept])
     axes.minorticks_off()
+
+
+def hollow_handle() -> Line2D:
+    """The legend entry of markers that must not be read as protection."""
+    label = "hollow: leaks all the same (up to names, or below chance)"
+    return Line2D([], [], color="0.3", marker="o", label=label, **HOLLOW)
 
 
 def chance_handle(label: str = "chance") -> Line2D:

@@ -5,31 +5,15 @@ Every function takes the rows of a run, one per trial, and returns a new
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 import matplotlib as mpl
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
 from vfljax.reports import drawing
-from vfljax.reports.statistics import Row, Summary, summarize
+from vfljax.reports.curves import curves, is_swept
+from vfljax.reports.restored import has_confusion, restored_given_true
+from vfljax.reports.statistics import Row, summarize
 from vfljax.reports.trade_off import can_draw_trade_off, trade_off
-
-# The settings, with a defense and its strength as one, in the order titles name them.
-_SETTINGS = (
-    "dataset",
-    "num_parties",
-    "protocol",
-    "view",
-    "attack",
-    "defense_label",
-    "train_step",
-    "batch_size",
-    "num_classes",
-)
-_MOST_SERIES = 8
-_SAME_CHANCE = 2.0  # percentage points between series that share one line
 
 
 @mpl.rc_context(drawing.LOOK)
@@ -50,7 +34,7 @@ def accuracy_against_classes(rows: Sequence[Row], title: str | None = None) -> F
     Raises:
         ValueError: if no two settings differ in the number of classes alone.
     """
-    return _curves(rows, "num_classes", ("batch_size",), title, panel_names=("attack",))
+    return curves(rows, "num_classes", ("batch_size",), title, panel_names=("attack",))
 
 
 @mpl.rc_context(drawing.LOOK)
@@ -72,7 +56,7 @@ def accuracy_against_train_step(
     Raises:
         ValueError: if no two settings differ in the training step alone.
     """
-    return _curves(rows, "train_step", ("attack", "defense_label"), title)
+    return curves(rows, "train_step", ("attack", "defense_label"), title)
 
 
 @mpl.rc_context(drawing.LOOK)
@@ -94,7 +78,7 @@ def accuracy_against_batch_size(
     Raises:
         ValueError: if no two settings differ in the batch size alone.
     """
-    return _curves(rows, "batch_size", ("attack", "defense_label"), title)
+    return curves(rows, "batch_size", ("attack", "defense_label"), title)
 
 
 def choose_figures(rows: Sequence[Row], title: str | None = None) -> dict[str, Figure]:
@@ -109,216 +93,18 @@ def choose_figures(rows: Sequence[Row], title: str | None = None) -> dict[str, F
     """
     summaries = summarize(rows)
     figures = {}
-    if _is_swept(summaries, "num_classes"):
+    if is_swept(summaries, "num_classes"):
         figures["accuracy_against_classes"] = accuracy_against_classes(rows, title)
-    elif _is_swept(summaries, "batch_size"):
+    elif is_swept(summaries, "batch_size"):
         figures["accuracy_against_batch_size"] = accuracy_against_batch_size(
             rows, title
         )
-    if _is_swept(summaries, "train_step"):
+    if is_swept(summaries, "train_step"):
         figures["accuracy_against_train_step"] = accuracy_against_train_step(
             rows, title
         )
     if can_draw_trade_off(summaries):
         figures["trade_off"] = trade_off(rows, title)
+    if has_confusion(rows):
+        figures["restored_given_true"] = restored_given_true(rows, title)
     return figures
-
-
-def _curves(
-    rows: Sequence[Row],
-    x_name: str,
-    series_names: tuple[str, ...],
-    title: str | None,
-    panel_names: tuple[str, ...] = (),
-) -> Figure:
-    """Recovery against one setting: a line per series, a panel per other setting."""
-    summaries = summarize(rows)
-    if not _is_swept(summaries, x_name):
-        raise ValueError(
-            f"rows has no two settings that differ in {x_name} alone; allowed: a run "
-            f"that sweeps {x_name}"
-        )
-    # A defense that is the same everywhere need not be in the legend.
-    series_names = series_names[:1] + tuple(
-        name
-        for name in series_names[1:]
-        if len(drawing.distinct(summaries, (name,))) > 1
-    )
-    series_keys = drawing.distinct(summaries, series_names)
-    if len(series_keys) > _MOST_SERIES and "defense_label" in series_names:
-        series_names = tuple(name for name in series_names if name != "defense_label")
-        series_keys = drawing.distinct(summaries, series_names)
-    panel_names = _panel_names(summaries, (x_name, *series_names), panel_names)
-    panel_keys = drawing.distinct(summaries, panel_names)
-    styles = {key: drawing.style(index) for index, key in enumerate(series_keys)}
-    figure, all_axes = drawing.panels(len(panel_keys), title, sharey=True)
-    has_own_chance = False
-    for axes, panel_key in zip(all_axes, panel_keys, strict=True):
-        in_panel = drawing.matching(summaries, panel_names, panel_key)
-        for series_key in drawing.distinct(in_panel, series_names):
-            line = drawing.matching(in_panel, series_names, series_key)
-            line.sort(key=lambda summary: getattr(summary, x_name))
-            _draw_series(axes, line, x_name, series_names, styles[series_key])
-        has_own_chance |= _draw_chance(axes, in_panel, x_name, series_names, styles)
-        _finish_axes(axes, in_panel, x_name)
-        drawing.title_panel(axes, in_panel[0], panel_names)
-    drawing.label_left(all_axes, "labels recovered (%)")
-    handles = _handles(summaries, series_names, styles, has_own_chance)
-    drawing.draw_legend(figure, handles)
-    return figure
-
-
-def _panel_names(
-    summaries: list[Summary], drawn: tuple[str, ...], wanted: tuple[str, ...]
-) -> tuple[str, ...]:
-    """The settings that need a panel per value: all that vary and are not drawn yet."""
-    names = [
-        name
-        for name in _SETTINGS
-        if name in wanted
-        or (name not in drawn and len(drawing.distinct(summaries, (name,))) > 1)
-    ]
-    attacks = drawing.distinct(summaries, ("attack",))
-    if len(drawing.distinct(summaries, ("attack", "view"))) == len(attacks):
-        # Every attack has one view, and each line or panel has one attack.
-        names = [name for name in names if name != "view"]
-    return tuple(names)
-
-
-def _draw_series(
-    axes: Axes,
-    line: list[Summary],
-    x_name: str,
-    series_names: tuple[str, ...],
-    style: drawing.Style,
-) -> None:
-    """One line with its band, and lighter the published readout where there is one."""
-    xs = [getattr(summary, x_name) for summary in line]
-    axes.plot(
-        xs,
-        [100 * summary.attack_mean for summary in line],
-        **style._asdict(),
-        label=drawing.describe(line[0], series_names),
-        clip_on=False,
-        zorder=3,
-    )
-    axes.fill_between(
-        xs,
-        [100 * (s.attack_mean if s.attack_low is None else s.attack_low) for s in line],
-        [
-            100 * (s.attack_mean if s.attack_high is None else s.attack_high)
-            for s in line
-        ],
-        color=style.color,
-        alpha=0.18,
-        linewidth=0,
-    )
-    published = [summary for summary in line if summary.published_mean is not None]
-    if x_name == "num_classes" and published:
-        axes.plot(
-            [getattr(summary, x_name) for summary in published],
-            [100 * (summary.published_mean or 0.0) for summary in published],
-            color=style.color,
-            marker=style.marker,
-            label=f"_published {drawing.describe(line[0], series_names)}",
-            **_PUBLISHED,
-        )
-
-
-def _draw_chance(
-    axes: Axes,
-    in_panel: list[Summary],
-    x_name: str,
-    series_names: tuple[str, ...],
-    styles: dict[tuple[Any, ...], drawing.Style],
-) -> bool:
-    """The chance level along x; one per series, and True, where the series differ."""
-    levels: dict[Any, list[float]] = {}
-    for summary in sorted(in_panel, key=lambda summary: getattr(summary, x_name)):
-        levels.setdefault(getattr(summary, x_name), []).append(100 * summary.chance)
-    spread = max(max(level) - min(level) for level in levels.values())
-    if spread <= _SAME_CHANCE:
-        axes.plot(
-            list(levels),
-            [max(level) for level in levels.values()],
-            color=drawing.CHANCE_COLOR,
-            label="_chance",
-            **drawing.CHANCE,
-        )
-        return False
-    for key in drawing.distinct(in_panel, series_names):
-        line = drawing.matching(in_panel, series_names, key)
-        line.sort(key=lambda summary: getattr(summary, x_name))
-        axes.plot(
-            [getattr(summary, x_name) for summary in line],
-            [100 * summary.chance for summary in line],
-            color=styles[key].color,
-            alpha=0.7,
-            label=f"_chance {drawing.describe(line[0], series_names)}",
-            **drawing.CHANCE,
-        )
-    return True
-
-
-def _finish_axes(axes: Axes, in_panel: list[Summary], x_name: str) -> None:
-    """Scale, ticks and label of the x axis; 0 to 100 % on the y axis."""
-    xs = sorted({getattr(summary, x_name) for summary in in_panel})
-    if x_name == "batch_size":
-        axes.set_xscale("log", base=2)
-        axes.set_xlabel("batch size")
-    elif x_name == "train_step":
-        first_step = min((step for step in xs if step > 0), default=1)
-        axes.set_xscale("symlog", linthresh=first_step, linscale=0.5)
-        axes.set_xlabel("training step at which the view is taken")
-    else:
-        if xs[0] > 0 and xs[-1] / xs[0] > 20:
-            axes.set_xscale("log")
-        axes.set_xlabel("number of classes")
-    drawing.tick_values(axes, xs)
-    drawing.percent_axis(axes, "y")
-
-
-def _handles(
-    summaries: list[Summary],
-    series_names: tuple[str, ...],
-    styles: dict[tuple[Any, ...], drawing.Style],
-    has_own_chance: bool,
-) -> list[Line2D]:
-    """The legend: every series, the published readout, chance."""
-    handles = []
-    for key, style in styles.items():
-        example = drawing.matching(summaries, series_names, key)[0]
-        label = drawing.describe(example, series_names)
-        handles.append(Line2D([], [], **style._asdict(), label=label))
-    if series_names == ("batch_size",) and any(
-        summary.published_mean is not None for summary in summaries
-    ):
-        label = "published readout"
-        handles.append(
-            Line2D([], [], color="0.3", marker="o", label=label, **_PUBLISHED)
-        )
-    handles.append(
-        drawing.chance_handle(
-            "chance (in the color of its line)" if has_own_chance else "chance"
-        )
-    )
-    return handles
-
-
-def _is_swept(summaries: Sequence[Summary], x_name: str) -> bool:
-    """Whether two settings differ in this one alone."""
-    others = tuple(name for name in _SETTINGS if name != x_name)
-    return any(
-        len({getattr(s, x_name) for s in drawing.matching(summaries, others, key)}) > 1
-        for key in drawing.distinct(summaries, others)
-    )
-
-
-_PUBLISHED: dict[str, Any] = {
-    "linestyle": ":",
-    "linewidth": 1,
-    "markerfacecolor": "white",
-    "markersize": 4,
-    "alpha": 0.6,
-    "zorder": 2,
-}

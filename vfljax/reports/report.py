@@ -13,10 +13,20 @@ from rich.text import Text
 
 from vfljax.experiments.records import Run, read_run
 from vfljax.reports import drawing
+from vfljax.reports.budget import (
+    NOTE,
+    budget_sentences,
+    has_budget,
+    lay_out_budget,
+)
 from vfljax.reports.figures import choose_figures
+from vfljax.reports.layout import markdown
 from vfljax.reports.statistics import Summary, summarize
 from vfljax.reports.tables import csv_table, markdown_table
-from vfljax.reports.terminal import terminal_table
+from vfljax.reports.terminal import terminal_layout, terminal_table, terminal_verdict
+from vfljax.reports.verdict import NOTES, has_verdict, lay_out_verdict
+
+_FEW_ATTACKS = 4  # whose columns fit on a terminal
 
 _CAPTIONS = {
     "accuracy_against_classes": (
@@ -29,7 +39,15 @@ _CAPTIONS = {
     "trade_off": (
         "Main-task accuracy against the labels recovered by the strongest attack; "
         "numbers beside the markers are strengths. The strongest attack is chosen for "
-        "each point on its own, by its mean."
+        "each point on its own, by its mean. Where an attack that knows the defense is "
+        "stronger than all that ignore it, a thin line leads to it from the strongest "
+        "of those. A hollow marker is no protection: the labels leak up to names, or "
+        "the attack is below chance."
+    ),
+    "restored_given_true": (
+        "How often each class is restored as which, of the samples of that class that "
+        "got an answer. One dark entry per row: the labels leak, at most under other "
+        "names. Equal rows: nothing leaks."
     ),
 }
 
@@ -76,7 +94,9 @@ def write_report(run_dir: Path) -> list[Path]:
 
 
 def print_summary(run: Run, console: Console) -> None:
-    """Prints the title, the table and the notes of a run.
+    """Prints the title, the verdict, the table and the notes of a run.
+
+    Where there is a verdict, the table of all attacks is only printed if it is short.
 
     Args:
         run: a run as read from its folder.
@@ -88,29 +108,62 @@ def print_summary(run: Run, console: Console) -> None:
     if not run.rows:
         raise ValueError("run.rows is empty; allowed: at least one finished trial")
     summaries = summarize(run.rows)
+    num_attacks = len({summary.attack for summary in summaries})
     console.print(Text(_title(run), style="bold"))
     console.print(Text(_opening(run, summaries)))
     console.print()
-    console.print(terminal_table(summaries))
-    for note in _notes(summaries):
+    if has_verdict(summaries):
+        console.print(Text("Verdict", style="bold"))
+        console.print(terminal_verdict(summaries))
+        _print_notes(console, NOTES)
+        console.print()
+    if has_verdict(summaries) and num_attacks > _FEW_ATTACKS:
+        console.print(f"All {num_attacks} attacks are in report/summary.md.")
+    else:
+        console.print(terminal_table(summaries))
+    if has_budget(summaries):
+        console.print(Text("\nLabel privacy budget", style="bold"))
+        console.print(terminal_layout(lay_out_budget(summaries)))
+        _print_notes(console, [*budget_sentences(summaries), NOTE])
+        console.print()
+    _print_notes(console, _notes(summaries))
+
+
+def _print_notes(console: Console, notes: Sequence[str]) -> None:
+    """Remarks below a table."""
+    for note in notes:
         console.print(Text(f"- {note}", style="dim"))
 
 
 def _markdown(run: Run, summaries: Sequence[Summary], names: Sequence[str]) -> str:
     """The text of summary.md."""
-    blocks = [
-        f"# {_title(run)}",
-        _opening(run, summaries),
-        markdown_table(summaries).rstrip(),
-        "## Notes",
-        "\n".join(f"- {note}" for note in _notes(summaries)),
-    ]
+    blocks = [f"# {_title(run)}", _opening(run, summaries)]
+    if has_verdict(summaries):
+        blocks += [
+            "## Verdict",
+            markdown(lay_out_verdict(summaries)).rstrip(),
+            _bullets(NOTES),
+            "## All attacks",
+        ]
+    blocks.append(markdown_table(summaries).rstrip())
+    if has_budget(summaries):
+        blocks += [
+            "## Label privacy budget",
+            markdown(lay_out_budget(summaries)).rstrip(),
+            _bullets([*budget_sentences(summaries), NOTE]),
+        ]
+    blocks += ["## Notes", _bullets(_notes(summaries))]
     if names:
         blocks.append("## Figures")
     for name in names:
         blocks.append(f"![{name}]({name}.png)")
         blocks.append(f"{_CAPTIONS[name]} ([PDF]({name}.pdf))")
     return "\n\n".join(blocks) + "\n"
+
+
+def _bullets(notes: Sequence[str]) -> str:
+    """A Markdown list."""
+    return "\n".join(f"- {note}" for note in notes)
 
 
 def _title(run: Run) -> str:
@@ -151,6 +204,13 @@ def _notes(summaries: Sequence[Summary]) -> list[str]:
     ]
     if any(summary.num_published for summary in summaries):
         notes.append("published %: the same attack read out as published.")
+    if any(summary.num_matched for summary in summaries):
+        notes.append(
+            "up to names %: labels recovered under the best one-to-one renaming of the "
+            "classes; information: mutual information of inferred and true labels over "
+            "the mean of their entropies, from 0 to 1. In brackets is what blind "
+            "guesses get."
+        )
     if any(summary.num_main for summary in summaries):
         notes.append(
             "main task %: test accuracy of the trained model, what a defense costs."

@@ -1,13 +1,12 @@
 """From one row per trial to one summary per setting."""
 
 from collections.abc import Mapping, Sequence
-from math import isfinite
+from math import inf
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy import stats
 
-CONFIDENCE = 0.95
+from vfljax.reports.intervals import Interval, mean_interval
 
 # What tells one setting from another. Two rows of one setting differ in their trial.
 SETTINGS = (
@@ -37,19 +36,15 @@ _REQUIRED = (
     "status",
 )
 
+_CLEAR_MARGIN = 0.05  # of a rate above its chance level
+
 Row = Mapping[str, Any]
 
 
-class Interval(NamedTuple):
-    """A mean over trials and its 95 % confidence interval.
+class _Rate(NamedTuple):
+    """An interval, or nothing where no trial has the rate."""
 
-    Attributes:
-        mean: the mean over trials.
-        low: lower end, or None where one trial gives no interval.
-        high: upper end, or None where one trial gives no interval.
-    """
-
-    mean: float
+    mean: float | None
     low: float | None
     high: float | None
 
@@ -69,6 +64,8 @@ class Summary(NamedTuple):
         strength_name: what the strength is, or None without one.
         defense_strength: the strength, or None without one.
         attack: the attack's label.
+        is_adaptive: the attack knows the defense, or more than its view.
+        knowledge: what it knows beyond its view, or None; several if trials differ.
         num_trials: all trials, failed ones included.
         num_failed: trials whose status is not "ok".
         attack_mean: mean attack accuracy over all trials.
@@ -80,12 +77,31 @@ class Summary(NamedTuple):
             below `chance`; but not, on balanced classes, below this.)
         num_published: trials that have a published readout.
         published_mean: mean accuracy of the published readout over them, or None.
+        published_low: lower end of its interval, None for fewer than two.
+        published_high: upper end of its interval, None for fewer than two.
         chance: mean accuracy of always guessing the most frequent class.
+        num_matched: trials that have an accuracy up to a renaming of the classes.
+        matched_mean: its mean over them, or None: the best one-to-one renaming.
+        matched_low: lower end of its interval, None for fewer than two.
+        matched_high: upper end of its interval, None for fewer than two.
+        matched_chance: what blind guesses get after such a renaming, or None.
+        finds_classes: the matched accuracy is clearly above its chance level: by 0.05,
+            and its whole interval; a single trial must be more than halfway to 1.
+        hides_names_only: `finds_classes`, and identity shows less than half of it: the
+            labels leak up to the names of the classes, whatever `attack_mean` says.
+        information_mean: mean normalized mutual information, or None.
+        information_chance: what blind guesses get of it, or None.
         num_main: trials that have a main-task accuracy.
         main_mean: mean main-task accuracy over them, or None.
         main_low: lower end of its interval, None for fewer than two.
         main_high: upper end of its interval, None for fewer than two.
         seconds: median seconds per trial, or None if the rows do not say.
+        label_epsilon: label differential privacy of one message; infinite where the
+            defense is accounted for and bounds nothing, None without an account.
+        label_delta: its delta, or None.
+        label_epsilon_training: the same of all messages about a sample.
+        allowed_accuracy: share of the labels that any attack on one message may find.
+        budget: the account in a sentence, or None.
     """
 
     dataset: str
@@ -99,6 +115,8 @@ class Summary(NamedTuple):
     strength_name: str | None
     defense_strength: float | None
     attack: str
+    is_adaptive: bool
+    knowledge: str | None
     num_trials: int
     num_failed: int
     attack_mean: float
@@ -107,12 +125,33 @@ class Summary(NamedTuple):
     below_chance: bool
     num_published: int
     published_mean: float | None
+    published_low: float | None
+    published_high: float | None
     chance: float
+    num_matched: int
+    matched_mean: float | None
+    matched_low: float | None
+    matched_high: float | None
+    matched_chance: float | None
+    finds_classes: bool
+    hides_names_only: bool
+    information_mean: float | None
+    information_chance: float | None
     num_main: int
     main_mean: float | None
     main_low: float | None
     main_high: float | None
     seconds: float | None
+    label_epsilon: float | None
+    label_delta: float | None
+    label_epsilon_training: float | None
+    allowed_accuracy: float | None
+    budget: str | None
+
+    @property
+    def leaks_nonetheless(self) -> bool:
+        """Whether a low `attack_mean` would be misread as protection."""
+        return self.below_chance or self.hides_names_only
 
     @property
     def defense_label(self) -> str:
@@ -120,49 +159,6 @@ class Summary(NamedTuple):
         if self.defense_strength is None:
             return self.defense
         return f"{self.defense} {self.strength_name}={self.defense_strength:g}"
-
-
-def mean_interval(values: Sequence[float | int]) -> Interval:
-    """The mean of per-trial rates and its 95 % Student-t interval.
-
-    The interval is `mean ± t(0.975, n - 1) s / sqrt(n)` with the sample standard
-    deviation s of the n per-trial rates, clipped to [0, 1]. It describes the spread
-    between trials, so samples of one batch, which share a model and are not
-    independent, do not count as n. Edge cases: one trial has no interval; trials that
-    all agree have one of zero width, which does not mean that a further trial could not
-    differ.
-
-    Args:
-        values: one rate in [0, 1] per trial.
-
-    Returns:
-        The mean, and the ends of the interval or None.
-
-    Raises:
-        ValueError: without values, or if one is not in [0, 1].
-
-    >>> interval = mean_interval([0.5, 0.7, 0.9])
-    >>> round(interval.mean, 3), round(interval.low, 3), interval.high
-    (0.7, 0.203, 1.0)
-    """
-    if not values:
-        raise ValueError("values is empty; allowed: at least one rate")
-    for value in values:
-        if not (isfinite(value) and 0 <= value <= 1):
-            raise ValueError(f"values contains {value}; allowed: rates from 0 to 1")
-    if min(values) == max(values):
-        # Exactly: a rounded mean would give agreeing trials a tiny width.
-        mean = float(values[0])
-        end = mean if len(values) > 1 else None
-        return Interval(mean=mean, low=end, high=end)
-    mean = float(np.mean(values))
-    quantile = stats.t.ppf((1 + CONFIDENCE) / 2, len(values) - 1)
-    half_width = quantile * np.std(values, ddof=1) / np.sqrt(len(values))
-    return Interval(
-        mean=mean,
-        low=max(0.0, float(mean - half_width)),
-        high=min(1.0, float(mean + half_width)),
-    )
 
 
 def summarize(rows: Sequence[Row]) -> list[Summary]:
@@ -207,33 +203,91 @@ def _summarize_setting(setting: dict[str, Any], group: list[Row]) -> Summary:
     num_failed = sum(row["status"] != "ok" for row in group)
     attack = mean_interval([row["attack_accuracy"] for row in group])
     chance = mean_interval([row["chance_accuracy"] for row in group]).mean
-    published = _present(group, "published_accuracy")
-    main = _present(group, "main_accuracy")
-    main_interval = mean_interval(main) if main else None
+    num_published, published = _rate(group, "published_accuracy")
+    num_matched, matched = _rate(group, "matched_accuracy")
+    matched_chance = _rate(group, "matched_chance")[1].mean
+    finds_classes = _is_clearly_above(matched, matched_chance)
+    num_main, main = _rate(group, "main_accuracy")
     seconds = _present(group, "seconds")
+    known = dict.fromkeys(_present(group, "knowledge"))
     return Summary(
         **setting,
+        is_adaptive=any(row.get("is_adaptive") for row in group),
+        knowledge=" or ".join(known) or None,
         num_trials=len(group),
         num_failed=num_failed,
         attack_mean=attack.mean,
         attack_low=attack.low,
         attack_high=attack.high,
-        below_chance=(
-            num_failed == 0
-            and attack.high is not None
-            and attack.high < 1 / setting["num_classes"]
-        ),
-        num_published=len(published),
-        published_mean=mean_interval(published).mean if published else None,
+        below_chance=is_below_chance(attack, setting["num_classes"], num_failed),
+        num_published=num_published,
+        published_mean=published.mean,
+        published_low=published.low,
+        published_high=published.high,
         chance=chance,
-        num_main=len(main),
-        main_mean=main_interval.mean if main_interval else None,
-        main_low=main_interval.low if main_interval else None,
-        main_high=main_interval.high if main_interval else None,
+        num_matched=num_matched,
+        matched_mean=matched.mean,
+        matched_low=matched.low,
+        matched_high=matched.high,
+        matched_chance=matched_chance,
+        finds_classes=finds_classes,
+        hides_names_only=(
+            finds_classes
+            and attack.mean - chance
+            < ((matched.mean or 0.0) - (matched_chance or 0.0)) / 2
+        ),
+        information_mean=_rate(group, "mutual_information")[1].mean,
+        information_chance=_rate(group, "mutual_information_chance")[1].mean,
+        num_main=num_main,
+        main_mean=main.mean,
+        main_low=main.low,
+        main_high=main.high,
         seconds=float(np.median(seconds)) if seconds else None,
+        **_account(group),
     )
 
 
-def _present(group: list[Row], name: str) -> list[float | int]:
+def is_below_chance(attack: Interval, num_classes: int, num_failed: int) -> bool:
+    """Whether no trial failed and the interval is below blind uniform guessing."""
+    return num_failed == 0 and attack.high is not None and attack.high < 1 / num_classes
+
+
+def _is_clearly_above(rate: _Rate, chance: float | None) -> bool:
+    """Whether a rate is above its chance level beyond doubt and by a relevant margin.
+
+    A single trial, which has no interval, must be more than halfway from chance to 1.
+    """
+    if rate.mean is None or chance is None:
+        return False
+    if rate.low is None:
+        return rate.mean > (1 + chance) / 2
+    return rate.low > chance and rate.mean >= chance + _CLEAR_MARGIN
+
+
+def _rate(group: list[Row], name: str) -> tuple[int, _Rate]:
+    """How many trials have this rate, and its interval over them; None without any."""
+    values = _present(group, name)
+    if not values:
+        return 0, _Rate(mean=None, low=None, high=None)
+    return len(values), _Rate(*mean_interval(values))
+
+
+def _account(group: list[Row]) -> dict[str, Any]:
+    """The privacy account, the same in every trial; no field of it without a sentence.
+
+    JSON has no infinity, so an epsilon that is null beside a sentence is infinite.
+    """
+    row = next((row for row in group if row.get("budget") is not None), {})
+    epsilons = ("label_epsilon", "label_epsilon_training")
+    account = {name: row.get(name) for name in (*epsilons, "label_delta")}
+    for name in epsilons if row else ():
+        account[name] = inf if account[name] is None else account[name]
+    return account | {
+        "allowed_accuracy": row.get("allowed_accuracy"),
+        "budget": row.get("budget"),
+    }
+
+
+def _present(group: list[Row], name: str) -> list[Any]:
     """The values of one field that are not null."""
     return [row[name] for row in group if row.get(name) is not None]

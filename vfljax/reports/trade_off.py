@@ -1,32 +1,25 @@
 """What a defense costs the model and what it buys: utility against label recovery."""
 
 from collections.abc import Sequence
-from itertools import pairwise
-from typing import Any
+from textwrap import fill
 
 import matplotlib as mpl
-import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
 from vfljax.reports import drawing
-from vfljax.reports.labels import Label, place_labels
 from vfljax.reports.statistics import Row, Summary, summarize
-
-UNDEFENDED = "none"
-
-# One point: an attacked and trained model, under one defense of one strength.
-_POINT = (
-    "view",
-    "dataset",
-    "num_parties",
-    "protocol",
-    "train_step",
-    "batch_size",
-    "num_classes",
-    "defense_label",
+from vfljax.reports.strongest import POINT, Verdict, judge
+from vfljax.reports.trade_off_marks import (
+    UNDEFENDED,
+    draw_chance,
+    draw_curve,
+    draw_naive,
+    handles,
+    label_strengths,
 )
+
+_FEW_POINTS = 24  # in a panel of the usual size
 
 
 @mpl.rc_context(drawing.LOOK)
@@ -36,8 +29,11 @@ def trade_off(rows: Sequence[Row], title: str | None = None) -> Figure:
     One panel per view (threat model), one curve per defense over its strengths, the
     undefended model as a star. A defense is judged by the strongest attack, chosen for
     each point on its own; that choice among noisy means is slightly in the attacks'
-    favor. Crosses are 95 % intervals of both rates. A hollow marker is an attack below
-    chance (`Summary.below_chance`): it looks like protection and is leakage.
+    favor. Where an attack that knows the defense beats all that ignore it, a faint
+    marker is the best of the latter, and a dotted line leads to the former. Crosses are
+    95 % intervals of both rates. A hollow marker looks like protection and is leakage:
+    up to the names of the classes (`Verdict.hides_names_only`), or below chance
+    (`Summary.below_chance`).
 
     Args:
         rows: one per trial.
@@ -56,9 +52,10 @@ def trade_off(rows: Sequence[Row], title: str | None = None) -> Figure:
             "allowed: a run that trains a model under at least two"
         )
     points = strongest_attacks(summaries)
+    naive = _naive_attacks(summaries)
     panel_names = tuple(
         name
-        for name in _POINT[:-1]
+        for name in POINT[:-1]
         if name == "view" or len(drawing.distinct(points, (name,))) > 1
     )
     panel_keys = drawing.distinct(points, panel_names)
@@ -67,36 +64,47 @@ def trade_off(rows: Sequence[Row], title: str | None = None) -> Figure:
         defense: drawing.style(index)
         for index, defense in enumerate(name for name in defenses if name != UNDEFENDED)
     }
-    figure, all_axes = drawing.panels(len(panel_keys), title, sharey=True)
+    is_crowded = len(points) > _FEW_POINTS * len(panel_keys)
+    figure, all_axes = drawing.panels(
+        len(panel_keys),
+        title,
+        most_columns=2 if is_crowded else 3,
+        size=(6.4, 5.0) if is_crowded else None,
+        sharey=True,
+    )
     for axes, panel_key in zip(all_axes, panel_keys, strict=True):
         in_panel = drawing.matching(points, panel_names, panel_key)
         for defense in drawing.distinct(in_panel, ("defense",)):
             curve = drawing.matching(in_panel, ("defense",), defense)
             curve.sort(key=lambda summary: summary.defense_strength or 0.0)
-            _draw_curve(axes, curve, styles.get(defense[0]))
-        _draw_chance(axes, in_panel)
+            draw_curve(axes, curve, styles.get(defense[0]))
+        draw_naive(axes, in_panel, naive, styles)
+        draw_chance(axes, in_panel)
         drawing.percent_axis(axes, "x")
         attacks = ", ".join(key[0] for key in drawing.distinct(in_panel, ("attack",)))
         axes.set_xlabel(
-            "labels recovered by the strongest attack\n"
-            f"(%, lower: labels are safer)\nstrongest here: {attacks}"
+            "labels recovered by the strongest attack\n(%, lower: labels are safer)\n"
+            + fill(f"strongest here: {attacks}", width=60 if is_crowded else 40)
         )
         drawing.title_panel(axes, in_panel[0], panel_names)
     _set_main_axis(all_axes, points)
-    drawing.draw_legend(figure, _handles(points, styles))
+    drawing.draw_legend(figure, handles(points, styles, has_naive=bool(naive)))
     for axes, panel_key in zip(all_axes, panel_keys, strict=True):
-        _label_strengths(
-            figure, axes, drawing.matching(points, panel_names, panel_key), styles
+        label_strengths(
+            figure,
+            axes,
+            drawing.matching(points, panel_names, panel_key),
+            drawing.matching(naive, panel_names, panel_key),
+            styles,
         )
     return figure
 
 
 def strongest_attacks(summaries: Sequence[Summary]) -> list[Summary]:
-    """Of the attacks on one model, the one with the highest mean; the first on a tie.
+    """The strongest attack on each model that has a main-task accuracy.
 
-    The strongest attack is shown even if its own rows have no main-task accuracy: the
-    model is the same, so another attack's rows may supply it. A model that no row has
-    a main-task accuracy for is left out.
+    It is shown with the model's main-task accuracy even if its own rows have none. A
+    model that no row has a main-task accuracy for is left out.
 
     Args:
         summaries: from `summarize`.
@@ -104,69 +112,37 @@ def strongest_attacks(summaries: Sequence[Summary]) -> list[Summary]:
     Returns:
         One summary per view, setting, defense and strength.
     """
-    points = []
-    for key in drawing.distinct(summaries, _POINT):
-        attacks = drawing.matching(summaries, _POINT, key)
-        strongest = max(attacks, key=lambda summary: summary.attack_mean)
-        with_main = [s for s in (strongest, *attacks) if s.main_mean is not None]
-        if with_main:
-            points.append(
-                strongest._replace(
-                    num_main=with_main[0].num_main,
-                    main_mean=with_main[0].main_mean,
-                    main_low=with_main[0].main_low,
-                    main_high=with_main[0].main_high,
-                )
-            )
-    return points
+    return [_at_model(verdict, verdict.strongest) for verdict in _drawn(summaries)]
+
+
+def _drawn(summaries: Sequence[Summary]) -> list[Verdict]:
+    return [v for v in judge(summaries) if v.model.main_mean is not None]
+
+
+def _at_model(verdict: Verdict, attack: Summary) -> Summary:
+    """An attack with the main-task accuracy of its model, judged as the verdict."""
+    return attack._replace(
+        num_main=verdict.model.num_main,
+        main_mean=verdict.model.main_mean,
+        main_low=verdict.model.main_low,
+        main_high=verdict.model.main_high,
+        hides_names_only=verdict.hides_names_only,
+    )
+
+
+def _naive_attacks(summaries: Sequence[Summary]) -> list[Summary]:
+    """The strongest attack that ignores the defense, where knowing it does better."""
+    return [
+        _at_model(verdict, verdict.naive)
+        for verdict in _drawn(summaries)
+        if verdict.naive is not None
+        and verdict.naive.attack_mean < verdict.strongest.attack_mean
+    ]
 
 
 def can_draw_trade_off(summaries: Sequence[Summary]) -> bool:
     """Whether at least two defenses or strengths have a main-task accuracy."""
     return len(drawing.distinct(strongest_attacks(summaries), ("defense_label",))) > 1
-
-
-def _draw_curve(axes: Axes, curve: list[Summary], style: drawing.Style | None) -> None:
-    """A defense over its strengths with crosses, or the star of the undefended."""
-    xs = [100 * summary.attack_mean for summary in curve]
-    ys = [100 * (summary.main_mean or 0.0) for summary in curve]
-    color = style.color if style else "black"
-    for summary, x, y in zip(curve, xs, ys, strict=True):
-        cross = {"color": color, "alpha": 0.45, "linewidth": 1, "zorder": 2}
-        if summary.attack_low is not None and summary.attack_high is not None:
-            axes.plot(
-                [100 * summary.attack_low, 100 * summary.attack_high], [y, y], **cross
-            )
-        if summary.main_low is not None and summary.main_high is not None:
-            axes.plot(
-                [x, x], [100 * summary.main_low, 100 * summary.main_high], **cross
-            )
-    label = curve[0].defense
-    if style:
-        axes.plot(xs, ys, **style._asdict(), label=label, zorder=3)
-        hollow = [index for index, s in enumerate(curve) if s.below_chance]
-        axes.plot(
-            [xs[index] for index in hollow],
-            [ys[index] for index in hollow],
-            color=style.color,
-            marker=style.marker,
-            label=f"_below chance {label}",
-            zorder=3.5,
-            **_HOLLOW,
-        )
-    else:
-        axes.plot(xs, ys, **_STAR, label=label, zorder=4)
-
-
-def _draw_chance(axes: Axes, in_panel: list[Summary]) -> None:
-    """The chance level as a vertical line, or the range of several."""
-    levels = [100 * summary.chance for summary in in_panel]
-    low, high = min(levels), max(levels)
-    for level in (low, high) if high - low > 0.5 else (high,):
-        axes.axvline(
-            level, color=drawing.CHANCE_COLOR, label="_chance", **drawing.CHANCE
-        )
-    axes.axvspan(low, high, color="0.5", alpha=0.12, linewidth=0)
 
 
 def _set_main_axis(all_axes: list[Axes], points: list[Summary]) -> None:
@@ -195,61 +171,3 @@ def _set_main_axis(all_axes: list[Axes], points: list[Summary]) -> None:
             bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.5},
         )
     drawing.label_left(all_axes, "main-task accuracy (%)\n(higher: model is better)")
-
-
-def _label_strengths(
-    figure: Figure,
-    axes: Axes,
-    in_panel: list[Summary],
-    styles: dict[str, drawing.Style],
-) -> None:
-    """The strength beside each marker: always the first and last, others if free."""
-    labels, keep_free = [], []
-    for (defense,) in drawing.distinct(in_panel, ("defense",)):
-        curve = drawing.matching(in_panel, ("defense",), (defense,))
-        curve.sort(key=lambda summary: summary.defense_strength or 0.0)
-        places = [(100 * s.attack_mean, 100 * (s.main_mean or 0.0)) for s in curve]
-        keep_free += places
-        for start, end in pairwise(places):
-            keep_free += [tuple(place) for place in np.linspace(start, end, 12)[1:-1]]
-        labels += [
-            Label(
-                x=x,
-                y=y,
-                text=f"{summary.defense_strength:g}",
-                color=styles[defense].color,
-                is_required=index in (0, len(curve) - 1),
-            )
-            for index, ((x, y), summary) in enumerate(zip(places, curve, strict=True))
-            if summary.defense_strength is not None and defense in styles
-        ]
-    place_labels(figure, axes, labels, np.asarray(keep_free))
-
-
-def _handles(points: list[Summary], styles: dict[str, drawing.Style]) -> list[Line2D]:
-    """The legend: each defense with what its strength is, no defense, chance."""
-    handles = []
-    for defense, style in styles.items():
-        strength_name = drawing.matching(points, ("defense",), (defense,))[
-            0
-        ].strength_name
-        label = f"{defense} ({strength_name})" if strength_name else defense
-        handles.append(Line2D([], [], **style._asdict(), label=label))
-    if any(summary.defense == UNDEFENDED for summary in points):
-        handles.append(Line2D([], [], **_STAR, label="no defense"))
-    handles.append(drawing.chance_handle())
-    if any(summary.below_chance for summary in points):
-        label = "hollow: below chance, so leaks"
-        handles.append(Line2D([], [], color="0.3", marker="o", label=label, **_HOLLOW))
-    return handles
-
-
-_HOLLOW: dict[str, Any] = {"linestyle": "none", "markerfacecolor": "white"}
-_STAR: dict[str, Any] = {
-    "color": "black",
-    "linestyle": "none",
-    "marker": "*",
-    "markersize": 11,
-    "markeredgecolor": "white",
-    "markeredgewidth": 0.6,
-}

@@ -1,0 +1,67 @@
+"""What the configs of Zou et al. (2022) have in common: defenses and their strengths.
+
+Strengths are the published ones where they are printed, plus those that fill the
+curve. Noise is in units of dL/dH, which carries 1/B: at B = 2,048 a deviation of 1e-3
+is twice the signal. `keep_fraction` is 1 − s/100 for their s of 90 to 99.9.
+"""
+
+from vfljax.experiments import (
+    CAE,
+    DCAE,
+    PPDL,
+    ClusterMatching,
+    DiscreteSGD,
+    DPGaussian,
+    DPLaplace,
+    GradientInversion,
+    KnownEncoder,
+    LinearRecovery,
+    Marvell,
+    NoDefense,
+    NoiseAwareRecovery,
+    Sparsification,
+)
+
+ENTROPY_WEIGHTS = (0.0, 0.5, 1.0)
+
+
+def multi_class_defenses(small: bool = False):
+    """Figure 7, left: noise, sparsification, rounding, and confused labels."""
+    noise = (1e-4, 1e-3, 1e-2) if small else (5e-5, 1e-4, 1e-3, 1e-2, 1e-1)
+    kept = (0.1, 0.01, 0.001) if small else (0.1, 0.05, 0.01, 0.005, 0.001)
+    epochs = 10 if small else None
+    return {
+        "none": NoDefense(),
+        "dp_gaussian": DPGaussian(strengths=noise),
+        "dp_laplace": DPLaplace(strengths=noise, reading="released"),
+        "sparsification": Sparsification(strengths=kept),
+        "discrete_sgd": DiscreteSGD(strengths=(12,)),
+        "cae": CAE(strengths=ENTROPY_WEIGHTS, num_epochs=epochs),
+        "dcae": DCAE(strengths=ENTROPY_WEIGHTS, num_epochs=epochs),
+    }
+
+
+def binary_defenses(small: bool = False):
+    """Figure 7, right: the same with MARVELL at powers that take effect."""
+    powers = (1.0, 5.0) if small else (0.1, 1.0, 2.0, 5.0, 10.0)
+    return {**multi_class_defenses(small), "marvell": Marvell(strengths=powers)}
+
+
+def comparison_defenses(small: bool = False):
+    """Figure 8: as on its axis, with PPDL."""
+    defenses = multi_class_defenses(small)
+    del defenses["dp_gaussian"]
+    return {**defenses, "ppdl": PPDL(strengths=(0.75, 0.5, 0.25, 0.1))}
+
+
+def attacks(inversion_steps: int, iterations: int = 1000, restarts: int = 8):
+    """Published inversion, linear recovery, and attackers who know the defense."""
+    return {
+        "gradient_inversion": GradientInversion(steps=inversion_steps),
+        "linear_recovery": LinearRecovery(solver="cg", iterations=iterations),
+        "noise_aware": NoiseAwareRecovery(solver="cg", iterations=iterations),
+        "cluster_matching": ClusterMatching(
+            solver="cg", iterations=iterations, restarts=restarts
+        ),
+        "known_encoder": KnownEncoder(solver="cg", iterations=iterations),
+    }

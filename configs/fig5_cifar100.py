@@ -1,0 +1,37 @@
+"""Figure 5 of Zou et al.: recovery against number of classes, CIFAR-100 (your files).
+
+Untrained perceptrons of one hidden layer of 128 where the publication has ResNet-18.
+"""
+
+from typing import Literal
+
+from vfljax.experiments import (
+    MLP,
+    Data,
+    Experiment,
+    GradientInversion,
+    LinearRecovery,
+)
+
+
+def make(scale: Literal["full", "small"] = "full") -> Experiment:
+    """The published class counts and batch sizes; small: few of them."""
+    is_full = scale == "full"
+    return Experiment(
+        name="fig5_cifar100",
+        title="CIFAR-100 halves, untrained networks, one encrypted batch gradient",
+        data=Data(
+            dataset="cifar100",
+            split="rows",
+            class_counts=(5, 10, 15, 20, 40, 60, 80, 100) if is_full else (5, 20, 100),
+        ),
+        model=MLP(hidden=(128,)),
+        batch_sizes=(2, 32, 128, 512, 2048) if is_full else (32, 128, 512),
+        attacks={
+            "gradient_inversion": GradientInversion(steps=200),
+            "linear_recovery": LinearRecovery(
+                solver="cg", iterations=1000 if is_full else 200
+            ),
+        },
+        num_trials=10 if is_full else 4,
+    )

@@ -1,0 +1,30 @@
+"""Figure 7, left, of Zou et al.: CIFAR-100, the first 20 classes (your files needed).
+
+As `fig7_left_cifar10`; published without defense: main .5917, recovery .9546.
+"""
+
+from typing import Literal
+
+import _zou
+
+from vfljax.experiments import MLP, Data, Experiment, Training
+
+
+def make(scale: Literal["full", "small"] = "full") -> Experiment:
+    """200 epochs of batches of 2,048 as published; small: ten and a quarter batch."""
+    small = scale == "small"
+    return Experiment(
+        name="fig7_left_cifar100",
+        title="CIFAR-100 halves, 20 classes: main task against label recovery",
+        data=Data(
+            dataset="cifar100", split="rows", class_counts=(20,), class_choice="first"
+        ),
+        model=MLP(hidden=(128,)),
+        training=Training(
+            steps=40 if small else 800, batch_size=2048, learning_rate=0.003
+        ),
+        batch_sizes=(512 if small else 2048,),
+        defenses=_zou.multi_class_defenses(small),
+        attacks=_zou.attacks(200, iterations=200 if small else 1000),
+        num_trials=2 if small else 10,
+    )

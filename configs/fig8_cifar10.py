@@ -1,0 +1,40 @@
+"""Figure 8 of Zou et al., panels of label inference: direct and batch-level, CIFAR-10.
+
+Left and right halves, as in the comparison with model completion; perceptrons of one
+hidden layer of 128 where the publication has ResNet-20. Both protocols, step 0.
+"""
+
+from typing import Literal
+
+import _zou
+
+from vfljax.experiments import (
+    MLP,
+    ClusterMatching,
+    Data,
+    DirectInference,
+    Experiment,
+    Training,
+)
+
+
+def make(scale: Literal["full", "small"] = "full") -> Experiment:
+    """Batches of 2,048; small: of 512, a tenth of the epochs."""
+    small = scale == "small"
+    return Experiment(
+        name="fig8_cifar10",
+        title="CIFAR-10, left and right halves: direct and batch-level label inference",
+        data=Data(dataset="cifar10", split="columns"),
+        model=MLP(hidden=(128,)),
+        training=Training(
+            steps=240 if small else 2400, batch_size=2048, learning_rate=0.001
+        ),
+        batch_sizes=(512 if small else 2048,),
+        defenses=_zou.comparison_defenses(small),
+        attacks={
+            "direct_inference": DirectInference(),
+            "cluster_direct": ClusterMatching(view="sample_gradient"),
+            **_zou.attacks(200, iterations=200 if small else 1000),
+        },
+        num_trials=2 if small else 10,
+    )
