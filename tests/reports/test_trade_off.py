@@ -157,7 +157,7 @@ def test_knowing_the_defense_is_drawn_beside_ignoring_it(rows):
     assert xs_of(line_of(axes, "_ignoring dp_gaussian")) == pytest.approx([30.0])
     assert xs_of(line_of(axes, "_knowing dp_gaussian")) == pytest.approx([30.0, 70.0])
     texts = [text.get_text() for text in figure.legends[0].get_texts()]
-    assert "attacker ignores / knows the defense" in texts
+    assert "ignores / knows defense" in texts
 
 
 def test_leaking_up_to_names_is_hollow(rows):

@@ -186,8 +186,8 @@ def draw_legend(figure: Figure, handles: Sequence[Any]) -> None:
         for handle in handles
     ]
     longest = max(map(len, labels))
-    # 8 pt text is about 0.065 inch a letter; the handle and gaps take 0.6 inch.
-    fitting = int(figure.get_figwidth() / (0.065 * longest + 0.6))
+    # 8 pt text is about 0.055 inch a letter; the handle and gaps take 0.6 inch.
+    fitting = int(figure.get_figwidth() / (0.055 * longest + 0.6))
     num_columns = max(1, min(len(handles), fitting))
     num_lines = -(-len(handles) // num_columns)
     figure.set_figheight(figure.get_figheight() + 0.17 * num_lines)
@@ -251,7 +251,7 @@ def tick_values(axes: Axes, values: Sequence[int]) -> None:
 
 def hollow_handle() -> Line2D:
     """The legend entry of markers that must not be read as protection."""
-    label = "hollow: leaks all the same (up to names, or below chance)"
+    label = "hollow: leaks in other names"
     return Line2D([], [], color="0.3", marker="o", label=label, **HOLLOW)
 
 

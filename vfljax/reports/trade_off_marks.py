@@ -153,7 +153,7 @@ def handles(
     entries.append(drawing.chance_handle())
     if has_naive:
         gray: dict[str, Any] = {"color": "0.3", "marker": "o"}
-        label = "attacker ignores / knows the defense"
+        label = "ignores / knows defense"
         entries.append(
             (
                 Line2D([], [], **gray, **_NAIVE),
