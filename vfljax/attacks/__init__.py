@@ -6,6 +6,7 @@ from vfljax.attacks.direct_inference import direct_inference
 from vfljax.attacks.gradient_inversion import gradient_inversion, make_inversion
 from vfljax.attacks.known_encoder import known_encoder
 from vfljax.attacks.linear_recovery import linear_recovery
+from vfljax.attacks.message_smoothing import message_smoothing
 from vfljax.attacks.noise_aware_recovery import noise_aware_recovery
 from vfljax.attacks.own_prediction import own_prediction
 from vfljax.attacks.repeated_observation import repeated_observation
@@ -19,6 +20,7 @@ __all__ = [
     "known_encoder",
     "linear_recovery",
     "make_inversion",
+    "message_smoothing",
     "noise_aware_recovery",
     "own_prediction",
     "repeated_observation",

@@ -16,6 +16,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import optax
+from jax.core import Tracer
 from jaxtyping import Array, Float, Int, Key
 
 from vfljax.attacks.base import Inference, inference_from_scores
@@ -53,14 +54,16 @@ def cluster_matching(
             all −1: clusters keep arbitrary names, and only metrics up to a permutation
             of the classes apply (`metrics.matched_accuracy`). Clusters and classes are
             matched one to one, so that the known rows are nearest to the centers of
-            their classes on the whole; a class without known row gets what is left.
+            their classes on the whole; a class without known row gets what is left,
+            and loses a tie against a class with one.
         restarts: Starts of k-means by k-means++ (Arthur and Vassilvitskii 2007), >= 1.
             With known labels one more starts from the known rows' means.
         iterations: Of Lloyd's algorithm per start, >= 1.
 
     Returns:
         `scores` are negative squared distances to the named centers. Known rows have
-        the label that is known. The `info` is a `ClusterInfo`.
+        the label that is known. A row with a NaN has no part in the clusters and no
+        answer, known or not. The `info` is a `ClusterInfo`.
 
     Raises:
         ValueError: For an argument outside its range, or shapes that do not fit.
@@ -89,49 +92,73 @@ def cluster_rows(
     classes = rows.shape[1]
     if known_labels is None:
         known_labels = jnp.full(len(rows), -1)
-    is_known = jax.nn.one_hot(known_labels, classes)  # a row of zeros for −1
-    starts = jax.vmap(lambda start_key: _spread_out(start_key, rows, classes))(
+    _check_known(known_labels, rows)
+    # A weight of 0 and not a NaN, which would be in every mean.
+    weights = jnp.all(jnp.isfinite(rows), axis=1).astype(rows.dtype)
+    finite_rows = jnp.where(weights[:, None] > 0, rows, 0.0)
+    is_known = weights[:, None] * jax.nn.one_hot(known_labels, classes)  # 0 for −1
+    starts = jax.vmap(lambda key: _spread_out(key, finite_rows, weights, classes))(
         jax.random.split(key, restarts)
     )
-    from_known = _means(is_known, rows, otherwise=starts[0])
+    from_known = _means(is_known, finite_rows, otherwise=starts[0])
     starts = jnp.concatenate([starts, from_known[None]])
-    centers, inertia = jax.vmap(lambda start: _k_means(rows, start, iterations))(starts)
-    best = jnp.argmin(jnp.where(jnp.isfinite(inertia), inertia, jnp.inf))
-    named = centers[best][_match(centers[best], rows, is_known)]
+    centers, inertia = jax.vmap(
+        lambda start: _k_means(finite_rows, weights, start, iterations)
+    )(starts)
+    best = jnp.argmin(inertia)
+    named = centers[best][_match(centers[best], finite_rows, is_known)]
     scores = -_squared_distances(rows, named)
     inference = inference_from_scores(scores, info=ClusterInfo(inertia[best], named))
-    answered = (known_labels >= 0) & (inference.labels >= 0)
-    return inference._replace(
-        labels=jnp.where(answered, known_labels, inference.labels)
-    )
+    known_first = jnp.argsort(~jnp.any(is_known > 0, axis=0))
+    nearest = known_first[jnp.argmax(scores[:, known_first], axis=1)]
+    labels = jnp.where(known_labels >= 0, known_labels, nearest)
+    return inference._replace(labels=jnp.where(inference.labels >= 0, labels, -1))
 
 
-def _k_means(rows, start, iterations):
+def _check_known(known_labels, rows):
+    batch, classes = rows.shape
+    if known_labels.shape != (batch,):
+        raise ValueError(
+            f"known_labels: shape {known_labels.shape}, must be ({batch},)"
+        )
+    if isinstance(known_labels, Tracer):
+        return
+    if jnp.any((known_labels < -1) | (known_labels >= classes)):
+        raise ValueError(
+            f"known_labels={known_labels}: must be in [0, {classes - 1}], or -1 where "
+            "not known"
+        )
+
+
+def _k_means(rows, weights, start, iterations):
     """Lloyd's algorithm; an empty cluster stays where it is."""
 
     def step(centers, _):
         nearest = jnp.argmin(_squared_distances(rows, centers), axis=1)
-        return _means(jax.nn.one_hot(nearest, len(centers)), rows, centers), None
+        memberships = weights[:, None] * jax.nn.one_hot(nearest, len(centers))
+        return _means(memberships, rows, centers), None
 
     centers, _ = jax.lax.scan(step, start, length=iterations)
-    return centers, jnp.mean(jnp.min(_squared_distances(rows, centers), axis=1))
+    closest = jnp.min(_squared_distances(rows, centers), axis=1)
+    return centers, jnp.vdot(weights, closest) / jnp.maximum(jnp.sum(weights), 1.0)
 
 
-def _spread_out(key, rows, number):
+def _spread_out(key, rows, weights, number):
     """k-means++: each center a row, drawn by its squared distance to those before."""
-    keys = jax.random.split(key, number)
-    first = rows[jax.random.randint(keys[0], (), 0, len(rows))]
+    key_first, key_others = jax.random.split(key)
+    first = rows[jax.random.categorical(key_first, jnp.log(weights))]
 
     def step(carry, step_key):
         closest, last = carry
         closest = jnp.minimum(closest, jnp.sum((rows - last[None]) ** 2, axis=1))
+        chance = weights * closest
         # Where all rows are centers already, any row will do.
-        log_weight = jnp.log(jnp.where(jnp.sum(closest) > 0, closest, 1.0))
-        new = rows[jax.random.categorical(step_key, log_weight)]
+        log_chance = jnp.log(jnp.where(jnp.sum(chance) > 0, chance, weights))
+        new = rows[jax.random.categorical(step_key, log_chance)]
         return (closest, new), new
 
     start = (jnp.full(len(rows), jnp.inf), first)
-    _, others = jax.lax.scan(step, start, keys[1:])
+    _, others = jax.lax.scan(step, start, jax.random.split(key_others, number - 1))
     return jnp.concatenate([first[None], others])
 
 
@@ -140,9 +167,7 @@ def _match(centers, rows, is_known):
     distances = _squared_distances(rows, centers)
     cost = jnp.einsum("bc,bk->ck", is_known, distances)
     cost = cost / jnp.maximum(jnp.sum(is_known, axis=0), 1.0)[:, None]
-    of_class, cluster = optax.assignment.hungarian_algorithm(
-        jnp.where(jnp.isfinite(cost), cost, 0.0)
-    )
+    of_class, cluster = optax.assignment.hungarian_algorithm(cost)
     return cluster[jnp.argsort(of_class)]
 
 

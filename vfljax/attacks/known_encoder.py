@@ -10,7 +10,8 @@ logits that all other parties must have sent:
 
 Logits are of moderate size. The label is read as the class whose implied logits vary
 least, the most likely one for logits from N(m, τ²) with any m. A class that would need
-a negative probability varies most of all, by a floor on S.
+a negative probability varies more than others by a floor on S: no proof that it is
+wrong, as recovered messages have errors.
 
 Nearest soft label, arg-min_c ‖S_i(c) − softmax(H^p_i)‖, does as well on untrained
 models; on trained ones, whose softmax is far from that of a single party, it loses up
@@ -19,6 +20,7 @@ to 30 points to this.
 
 import jax
 import jax.numpy as jnp
+from jax.core import Tracer
 from jaxtyping import Array, Float
 
 from vfljax.attacks.base import Inference, inference_from_scores
@@ -46,7 +48,7 @@ def known_encoder(
         `scores` are minus the variances of the implied logits.
 
     Raises:
-        ValueError: If the shapes do not fit.
+        ValueError: If the shapes do not fit, or for a negative `noise_std`.
     """
     check_view(view)
     if codebook.shape != (view.num_classes, view.num_classes):
@@ -54,6 +56,8 @@ def known_encoder(
             f"codebook: shape {codebook.shape}, must be ({view.num_classes}, "
             f"{view.num_classes})"
         )
+    if not isinstance(noise_std, Tracer) and not noise_std >= 0:
+        raise ValueError(f"noise_std={noise_std}: must be >= 0")
     own = view.model.apply(view.params, view.features)
     if recovered.shape != own.shape:
         raise ValueError(f"recovered: shape {recovered.shape}, must be {own.shape}")

@@ -10,7 +10,7 @@ A scales the mean of each row by `row_sum_weight`: 0 looks only for rows that su
 zero, 1 for any rows; in between, row sums are as likely to be off as that weight says.
 """
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Literal, NamedTuple
 
 import jax
@@ -55,7 +55,9 @@ def choose_solver(view: BatchGradientView, solver: Solver, num_unknowns: int) ->
     return "exact" if fits and _is_float64_able(view) else "cg"
 
 
-class _CGState(NamedTuple):
+class CGState(NamedTuple):
+    """Conjugate gradients: what the next step needs, and the best iterate so far."""
+
     solution: Array
     residual: Array
     direction: Array
@@ -63,6 +65,52 @@ class _CGState(NamedTuple):
     best_solution: Array
     best_squared_residual: Array
     iterations: Array
+
+
+def conjugate_gradients(
+    operator: Callable[[Float[Array, "batch classes"]], Float[Array, "batch classes"]],
+    right: Float[Array, "batch classes"],
+    *,
+    num_iterations: int,
+    tolerance: int | float,
+) -> CGState:
+    """Solves operator(z) = right from 0, for a positive semidefinite operator.
+
+    A lane freezes once its residual falls to `tolerance` times ‖right‖: run on, float32
+    blows up on systems without full rank. The best iterate is kept in any case.
+    """
+    squared_right = jnp.vdot(right, right)
+    target = tolerance**2 * squared_right
+
+    def step(state, _):
+        product = operator(state.direction)
+        curvature = jnp.vdot(state.direction, product)
+        is_active = (state.squared_residual > target) & (curvature > 0)
+        rate = jnp.where(is_active, state.squared_residual / curvature, 0.0)
+        solution = state.solution + rate * state.direction
+        residual = state.residual - rate * product
+        squared_residual = jnp.vdot(residual, residual)
+        momentum = squared_residual / state.squared_residual
+        is_better = squared_residual < state.best_squared_residual
+        new = CGState(
+            solution=solution,
+            residual=residual,
+            direction=residual + momentum * state.direction,
+            squared_residual=squared_residual,
+            best_solution=jnp.where(is_better, solution, state.best_solution),
+            best_squared_residual=jnp.where(
+                is_better, squared_residual, state.best_squared_residual
+            ),
+            iterations=state.iterations + 1,
+        )
+        frozen = jax.tree.map(lambda a, b: jnp.where(is_active, a, b), new, state)
+        return frozen, None
+
+    zeros = jnp.zeros_like(right)
+    start = CGState(
+        zeros, right, right, squared_right, zeros, squared_right, jnp.array(0)
+    )
+    return jax.lax.scan(step, start, length=num_iterations)[0]
 
 
 def solve_by_cg(
@@ -92,40 +140,14 @@ def solve_by_cg(
         return u if entry_scale is None else entry_scale * u
 
     right = from_message(jacobian.push(gradient))
-    squared_right = jnp.vdot(right, right)
-    target = tolerance**2 * squared_right
-
-    def step(state, _):
-        product = from_message(jacobian.gram(to_message(state.direction)))
-        curvature = jnp.vdot(state.direction, product)
-        is_active = (state.squared_residual > target) & (curvature > 0)
-        rate = jnp.where(is_active, state.squared_residual / curvature, 0.0)
-        solution = state.solution + rate * state.direction
-        residual = state.residual - rate * product
-        squared_residual = jnp.vdot(residual, residual)
-        momentum = squared_residual / state.squared_residual
-        is_better = squared_residual < state.best_squared_residual
-        new = _CGState(
-            solution=solution,
-            residual=residual,
-            direction=residual + momentum * state.direction,
-            squared_residual=squared_residual,
-            best_solution=jnp.where(is_better, solution, state.best_solution),
-            best_squared_residual=jnp.where(
-                is_better, squared_residual, state.best_squared_residual
-            ),
-            iterations=state.iterations + 1,
-        )
-        frozen = jax.tree.map(lambda a, b: jnp.where(is_active, a, b), new, state)
-        return frozen, None
-
-    zeros = jnp.zeros_like(right)
-    start = _CGState(
-        zeros, right, right, squared_right, zeros, squared_right, jnp.array(0)
+    state = conjugate_gradients(
+        lambda z: from_message(jacobian.gram(to_message(z))),
+        right,
+        num_iterations=num_iterations,
+        tolerance=tolerance,
     )
-    state, _ = jax.lax.scan(step, start, length=num_iterations)
     message = jnp.where(
-        jnp.isfinite(squared_right), to_message(state.best_solution), jnp.nan
+        jnp.all(jnp.isfinite(right)), to_message(state.best_solution), jnp.nan
     )
     is_summed = isinstance(row_sum_weight, (int, float)) and row_sum_weight == 0
     bound_is_impossible = right.size - is_summed * len(right) > jacobian.num_parameters
@@ -163,8 +185,12 @@ def solve_exactly(
             matrix = _gram_matrix(jacobian, basis)
         else:
             matrix = _dense_gram_matrix(jacobian.factors, basis, batch)
+        # Directions of weight 0 are no unknowns: they must not count as undetermined.
+        is_idle = jnp.tile(jnp.all(basis == 0, axis=0), batch)
+        scale = jnp.sum(jnp.diagonal(matrix)) / jnp.sum(~is_idle)
+        matrix += jnp.diag(scale * is_idle)
         right = (jacobian.push(gradient) @ basis).reshape(-1)
-        factor, ridge_used = _cholesky(matrix, ridge * jnp.mean(jnp.diagonal(matrix)))
+        factor, ridge_used = _cholesky(matrix, ridge * scale)
         coordinates = jax.scipy.linalg.cho_solve((factor, True), right)
         message = coordinates.reshape(batch, -1) @ basis.T
         smallest = _smallest_eigenvalue(factor)

@@ -13,7 +13,8 @@ scale of η says three things that plain linear recovery must guess:
    iteratively reweighted least squares (Daubechies, DeVore, Fornasier and Güntürk
    2010, https://doi.org/10.1002/cpa.20303, Eqs. 1.6-1.9 with q = 1).
 3. how far to trust a row. The label's posterior under Gaussian noise is proportional to
-   p_c·exp(−B·u_c/σ²), where p is what the adversary's own logits say.
+   p_c·exp(−B·u_c/σ²), where p is what the adversary's own logits say, and the softmax
+   in u is taken for flat.
 """
 
 from collections.abc import Collection
@@ -49,15 +50,16 @@ def noise_aware_recovery(
 
     Args:
         view: Of the encrypted protocol.
-        noise_std: σ in units of 1/B, >= 0: standard deviation of what the defense added
-            to an entry of B·dL/dH, as `defenses` document it. May be traced. Rounding
-            to levels an interval apart adds about interval/√12.
+        noise_std: σ in units of 1/B, >= 0 and finite: standard deviation of what the
+            defense added to an entry of B·dL/dH, as `defenses` document it. May be
+            traced. Rounding to levels an interval apart adds about interval/√12.
         keep_fraction: Share of the entries that were sent, in (0, 1]. May be traced.
         reweightings: How often conjugate gradients are repeated with weights for a
             sparse message; 5 are enough, 0 unless entries were dropped. The exact
-            solver needs none, its solution is unique.
+            solver has none, it is for solutions that are unique.
         layers: As in `linear_recovery`, like the following.
-        solver: Which solver.
+        solver: Which solver. `"auto"` takes conjugate gradients where `reweightings`
+            are asked for and there are fewer parameters than entries.
         iterations: Of conjugate gradients, each time.
         tolerance: Of conjugate gradients.
 
@@ -73,19 +75,23 @@ def noise_aware_recovery(
         raise ValueError(f"iterations={iterations}: must be >= 1")
     if reweightings < 0:
         raise ValueError(f"reweightings={reweightings}: must be >= 0")
-    if not isinstance(noise_std, Tracer) and not noise_std >= 0:
-        raise ValueError(f"noise_std={noise_std}: must be >= 0")
+    if not 0 <= tolerance < 1:
+        raise ValueError(f"tolerance={tolerance}: must be in [0, 1)")
+    if not isinstance(noise_std, Tracer) and not 0 <= noise_std < jnp.inf:
+        raise ValueError(f"noise_std={noise_std}: must be >= 0 and finite")
     if not isinstance(keep_fraction, Tracer) and not 0 < keep_fraction <= 1:
         raise ValueError(f"keep_fraction={keep_fraction}: must be in (0, 1]")
     check_view(view)
     batch, classes = view.features.shape[0], view.num_classes
     is_sparse = jnp.asarray(keep_fraction) < 1
-    weight = noise_std / jnp.sqrt(1.0 / classes + jnp.square(noise_std))
+    weight = noise_std / jnp.hypot(classes**-0.5, noise_std)
     weight = jnp.where(is_sparse, 1.0, weight)
+    jacobian = gradient_map(view.model, view.params, view.features, layers)
+    if reweightings and jacobian.num_parameters < batch * classes and solver == "auto":
+        solver = "cg"
     if choose_solver(view, solver, batch * classes) == "exact":
         message, info = solve_exactly(view, layers, row_sum_weight=weight)
     else:
-        jacobian = gradient_map(view.model, view.params, view.features, layers)
 
         def solve(scale):
             return solve_by_cg(
@@ -102,7 +108,9 @@ def noise_aware_recovery(
             # The first entry that was not sent bounds how wrong the others may be.
             threshold = jnp.minimum(threshold, _dropped_below(message, keep_fraction))
             scale = (message**2 + threshold**2) ** 0.25
-            scale = jnp.where(is_sparse, scale / jnp.max(scale), 1.0)
+            largest = jnp.max(scale)
+            scale = scale / jnp.where(largest > 0, largest, 1.0)
+            scale = jnp.where(is_sparse, scale, 1.0)
             message, info = solve(scale)
             return (message, threshold, info), None
 

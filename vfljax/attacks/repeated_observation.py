@@ -9,6 +9,7 @@ grows as the square root of the number of epochs, for ever.
 from typing import NamedTuple
 
 import jax.numpy as jnp
+from jax.core import Tracer
 from jaxtyping import Array, Float
 
 from vfljax.attacks.base import Inference, inference_from_scores
@@ -40,10 +41,12 @@ def repeated_observation(
         a `CombinationInfo`.
 
     Raises:
-        ValueError: If there is no observation.
+        ValueError: If there is no observation, or for a negative `noise_std`.
     """
     if recovered.shape[0] == 0:
         raise ValueError("recovered: no observation, must have at least one")
+    if not isinstance(noise_std, Tracer) and not noise_std >= 0:
+        raise ValueError(f"noise_std={noise_std}: must be >= 0")
     power = jnp.mean(recovered**2, axis=(1, 2)) - jnp.square(noise_std)
     amplitude = jnp.sqrt(jnp.maximum(power, 0.0))
     total = jnp.sum(amplitude)

@@ -24,7 +24,7 @@ from vfljax.defenses.base import Defense, Number, check_choice, check_number
 
 Loss = Literal["released", "printed"]
 
-_NUM_LABELS = 30_000  # released code: random labels per epoch
+_NUM_LABELS = 30_000  # released code: drawn once; there, unlike here, never shuffled
 _BATCH_SIZE = 128
 _FLOOR = 1e-6  # of the true class's probability, printed loss
 _RELEASED_EPOCHS = {2: 50, 5: 20, 10: 50, 20: 30, 100: 50}

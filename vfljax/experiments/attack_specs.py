@@ -5,13 +5,13 @@ more than the view and the task, and what that is (`knowledge`).
 """
 
 import dataclasses
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple, get_args
 
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from vfljax import attacks
-from vfljax.experiments.checks import require
+from vfljax.experiments.checks import require, require_choice
 
 ViewName = Literal["sample_gradient", "batch_gradient"]
 
@@ -75,7 +75,7 @@ class LinearRecovery:
     def __post_init__(self):
         """Checks the ranges."""
         _check_solver(self)
-        require(self.tolerance >= 0, "tolerance", self.tolerance, ">= 0")
+        require(0 <= self.tolerance < 1, "tolerance", self.tolerance, "in [0, 1)")
 
     def run(self, key, view, auxiliary: Auxiliary) -> attacks.Inference:
         """Attacks one view."""
@@ -131,6 +131,10 @@ class OwnPrediction:
     knowledge: ClassVar[str | None] = None
     named_per_class: ClassVar[int] = 0
 
+    def __post_init__(self):
+        """Checks the view."""
+        require_choice("view", self.view, get_args(ViewName))
+
     def run(self, key, view, auxiliary: Auxiliary) -> attacks.Inference:
         """Attacks one view."""
         return attacks.own_prediction(view)
@@ -169,6 +173,30 @@ class NoiseAwareRecovery:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class MessageSmoothing:
+    """Take known noise out of recovered messages: alike samples, alike labels."""
+
+    view: ViewName = "batch_gradient"
+    """batch_gradient recovers messages first; sample_gradient has them."""
+    solver: Literal["auto", "cg", "exact"] = "auto"
+    """As in linear recovery."""
+    iterations: int = 1000
+    """Of conjugate gradients."""
+    is_adaptive: ClassVar[bool] = True
+    knowledge: ClassVar[str | None] = "the noise scale"
+    named_per_class: ClassVar[int] = 0
+
+    def __post_init__(self):
+        """Checks the ranges."""
+        _check_solver(self)
+
+    def run(self, key, view, auxiliary: Auxiliary) -> attacks.Inference:
+        """Attacks one view."""
+        recovered = _recover(self, view, auxiliary)
+        return attacks.message_smoothing(view, recovered, auxiliary.noise_std)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class ClusterMatching:
     """Cluster the recovered messages, name the clusters by a few known samples."""
 
@@ -187,6 +215,7 @@ class ClusterMatching:
 
     def __post_init__(self):
         """Checks the ranges."""
+        require_choice("view", self.view, get_args(ViewName))
         _check_solver(self)
         require(self.restarts >= 1, "restarts", self.restarts, ">= 1")
         named = self.named_per_class
@@ -226,6 +255,7 @@ class KnownEncoder:
 
     def __post_init__(self):
         """Checks the ranges."""
+        require_choice("view", self.view, get_args(ViewName))
         _check_solver(self)
 
     def run(self, key, view, auxiliary: Auxiliary) -> attacks.Inference:
@@ -277,6 +307,7 @@ AttackSpec = (
     | GradientInversion
     | OwnPrediction
     | NoiseAwareRecovery
+    | MessageSmoothing
     | ClusterMatching
     | KnownEncoder
     | RepeatedObservation
@@ -284,6 +315,7 @@ AttackSpec = (
 
 
 def _check_solver(spec: Any):
+    require_choice("solver", spec.solver, ("auto", "cg", "exact"))
     require(spec.iterations >= 1, "iterations", spec.iterations, ">= 1")
 
 

@@ -10,6 +10,11 @@ def require(is_met: bool, name: str, value: Any, allowed: str) -> None:
         raise ValueError(f"{name}={value!r}: must be {allowed}")
 
 
+def require_choice(name: str, value: str, allowed: Sequence[str]) -> None:
+    """Raises a `ValueError` unless a word is one of those allowed."""
+    require(value in allowed, name, value, f"one of {', '.join(allowed)}")
+
+
 def require_all(
     name: str, values: Sequence[Any], is_met: Callable[[Any], bool], allowed: str
 ) -> None:

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 
 from vfljax import defenses, label_dp
 from vfljax.defenses import Defense
-from vfljax.experiments.checks import require, require_all
+from vfljax.experiments.checks import require, require_all, require_choice
 
 _DP_DELTA = 1e-5
 
@@ -358,7 +358,10 @@ class CAE(_Spec):
     def __post_init__(self):
         """Checks the ranges."""
         require(bool(self.strengths), "strengths", self.strengths, "not empty")
-        require_all("strengths", self.strengths, lambda s: 0 <= s < math.inf, ">= 0")
+        require_all(
+            "strengths", self.strengths, lambda s: 0 <= s < math.inf, ">= 0 and finite"
+        )
+        require_choice("loss", self.loss, ("released", "printed"))
         require(bool(self.seeds), "seeds", self.seeds, "not empty")
         require_all("seeds", self.seeds, lambda seed: seed >= 0, ">= 0")
         epochs = self.num_epochs

@@ -16,7 +16,7 @@ from vfljax.experiments.attack_specs import (
     LinearRecovery,
     RepeatedObservation,
 )
-from vfljax.experiments.checks import require, require_all
+from vfljax.experiments.checks import require, require_all, require_choice
 from vfljax.experiments.defense_specs import DefenseSpec, NoDefense
 
 
@@ -78,6 +78,7 @@ class Data:
             self.adversary,
             "another party than data.label_party",
         )
+        require_choice("data.class_choice", self.class_choice, ("random", "first"))
         if self.class_counts is not None:
             require(bool(self.class_counts), "data.class_counts", (), "not empty")
             require_all(
@@ -121,7 +122,7 @@ class Training:
             self.learning_rate > 0, "training.learning_rate", self.learning_rate, "> 0"
         )
         require(0 <= self.momentum < 1, "training.momentum", self.momentum, "in [0, 1)")
-
+        require_choice("training.optimizer", self.optimizer, ("adam", "sgd"))
         require(
             self.momentum == 0 or self.optimizer == "sgd",
             "training.momentum",
