@@ -17,6 +17,7 @@ from vfljax.experiments import (
     KnownEncoder,
     LinearRecovery,
     Marvell,
+    MessageSmoothing,
     NoDefense,
     NoiseAwareRecovery,
     Sparsification,
@@ -60,6 +61,7 @@ def attacks(inversion_steps: int, iterations: int = 1000, restarts: int = 8):
         "gradient_inversion": GradientInversion(steps=inversion_steps),
         "linear_recovery": LinearRecovery(solver="cg", iterations=iterations),
         "noise_aware": NoiseAwareRecovery(solver="cg", iterations=iterations),
+        "message_smoothing": MessageSmoothing(solver="cg", iterations=iterations),
         "cluster_matching": ClusterMatching(
             solver="cg", iterations=iterations, restarts=restarts
         ),

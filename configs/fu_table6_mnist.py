@@ -15,6 +15,7 @@ from vfljax.experiments import (
     DPLaplace,
     Experiment,
     GradientCompression,
+    MessageSmoothing,
     NoDefense,
     RepeatedObservation,
     Training,
@@ -53,6 +54,7 @@ def make(scale: Literal["full", "small"] = "full") -> Experiment:
         },
         attacks={
             "direct_inference": DirectInference(),
+            "message_smoothing": MessageSmoothing(view="sample_gradient"),
             "repeated": RepeatedObservation(of="direct_inference"),
         },
         num_trials=20 if small else 50,

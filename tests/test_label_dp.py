@@ -293,11 +293,11 @@ def test_sentence():
     )._replace(epsilon=0.9312, epsilon_training=27.04, allowed_accuracy=0.2407)
     assert describe(budget, batch_size=4, clip_norm=0.2, num_releases=30) == (
         "ε = 0.931 per message, 27 over 30 messages about the same sample (δ = 1e-05); "
-        "an attacker may still find 24.1 % of the labels from one message; the clip at "
-        "0.2 acts on some rows (rows are at most √2/B = 0.35 long)."
+        "an attacker may still find 24.1 % of the labels from a sample's own message; "
+        "the clip at 0.2 acts on some rows (rows are at most √2/B = 0.35 long)."
     )
     budget = label_budget("gaussian", 0, batch_size=4, num_classes=2)
     assert describe(budget, batch_size=4) == (
         "ε = ∞ per message (δ = 1e-05); an attacker may still find 100.0 % of the "
-        "labels from one message."
+        "labels from a sample's own message."
     )

@@ -17,7 +17,11 @@ Read this before quoting a number:
    without any bound. A defense that does not cover it, like `dp_gaussian` and
    `dp_laplace` by default, is accounted for one message alone, at the first use of the
    sample: leave `num_releases=1`, which says nothing about the messages that follow.
-2. **The published settings claim no guarantee.** No row is longer than √2/B, so the
+2. **It bounds what a sample's own label adds, not what others tell about it.** Samples
+   that look alike have labels alike, and an attacker who averages over them
+   (`attacks.message_smoothing`) may well find more labels than `allowed_accuracy`: so
+   does any model that was trained, privately, to predict them.
+3. **The published settings claim no guarantee.** No row is longer than √2/B, so the
    published clip at 0.2 never acts on the mean of 8 samples or more: the sensitivity
    comes from the factor 1/B alone, and the clip buys nothing.
 
@@ -47,9 +51,9 @@ class LabelBudget(NamedTuple):
         delta: As given.
         epsilon_training: The same for all messages about a sample, at `delta`. So for
             a single Laplace message it is a little less than `epsilon`.
-        allowed_accuracy: The highest expected share of labels that any attack on one
-            message about each sample finds, in [1/C, 1], if labels are uniform and all
-            else is known. Attained unless `clip_acts`, then an upper bound.
+        allowed_accuracy: The highest expected share of labels that any attack finds
+            from a sample's own message, in [1/C, 1], if labels are uniform whatever the
+            features are, and all else is known. Attained unless `clip_acts`, then an upper bound.
         bound_from_epsilon: The same as far as (`epsilon`, `delta`) tell, in [1/C, 1],
             never below `allowed_accuracy`.
         clip_acts: Whether a row can be longer than the clipping norm.
@@ -173,7 +177,7 @@ def describe(
         >>> budget = label_budget("gaussian", 0.01, batch_size=512, num_classes=10)
         >>> print(describe(budget, batch_size=512, clip_norm=0.2))
         ε = 1.03 per message (δ = 1e-05); an attacker may still find 13.3 % of the
-        labels from one message; the clip at 0.2 never acts (rows are at most
+        labels from a sample's own message; the clip at 0.2 never acts (rows are at most
         √2/B = 0.0028 long).
     """
     training = (
@@ -192,7 +196,7 @@ def describe(
     return (
         f"ε = {_short(budget.epsilon)} per message{training} (δ = {budget.delta:g}); "
         f"an attacker may still find {100 * budget.allowed_accuracy:.1f} % of the "
-        f"labels from one message{clip}."
+        f"labels from a sample's own message{clip}."
     )
 
 

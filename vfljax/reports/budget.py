@@ -19,9 +19,10 @@ from vfljax.reports.strongest import judge
 
 NOTE = (
     "ε: label differential privacy, ∞ where nothing is bounded. allowed %: the share "
-    "of labels that no attack on one message about each sample can exceed in "
-    "expectation, if labels are uniform. It does not bound attacks that see several "
-    "messages about a sample, or a model that was trained on others."
+    "of labels that a sample's own message can give away in expectation, if labels are "
+    "uniform whatever the features are. It does not bound attacks that see several "
+    "messages about a sample, or that learn from samples that look alike: a measured "
+    "rate above it is no contradiction."
 )
 
 
