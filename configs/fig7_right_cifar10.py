@@ -12,7 +12,7 @@ from vfljax.experiments import MLP, Data, Experiment, Training
 
 
 def make(scale: Literal["full", "small"] = "full") -> Experiment:
-    """100 epochs of batches of 2,048 as published; small: five of 256 each, a quarter batch."""
+    """100 epochs of 2,048 as published; small: five of 256, a quarter batch."""
     small = scale == "small"
     return Experiment(
         name="fig7_right_cifar10",
