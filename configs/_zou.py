@@ -30,15 +30,14 @@ def multi_class_defenses(small: bool = False):
     """Figure 7, left: noise, sparsification, rounding, and confused labels."""
     noise = (1e-4, 1e-3, 1e-2) if small else (5e-5, 1e-4, 1e-3, 1e-2, 1e-1)
     kept = (0.1, 0.01, 0.001) if small else (0.1, 0.05, 0.01, 0.005, 0.001)
-    epochs = 10 if small else None
     return {
         "none": NoDefense(),
         "dp_gaussian": DPGaussian(strengths=noise),
         "dp_laplace": DPLaplace(strengths=noise, reading="released"),
         "sparsification": Sparsification(strengths=kept),
         "discrete_sgd": DiscreteSGD(strengths=(12,)),
-        "cae": CAE(strengths=ENTROPY_WEIGHTS, num_epochs=epochs),
-        "dcae": DCAE(strengths=ENTROPY_WEIGHTS, num_epochs=epochs),
+        "cae": CAE(strengths=ENTROPY_WEIGHTS),
+        "dcae": DCAE(strengths=ENTROPY_WEIGHTS),
     }
 
 

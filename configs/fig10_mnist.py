@@ -18,7 +18,7 @@ from vfljax.experiments import (
 
 
 def make(scale: Literal["full", "small"] = "full") -> Experiment:
-    """Batches of 2,048; small: of 512, with fewer steps and shorter training."""
+    """Batches of 2,048; small: of 512, with fewer steps."""
     small = scale == "small"
     return Experiment(
         name="fig10_mnist",
@@ -26,7 +26,7 @@ def make(scale: Literal["full", "small"] = "full") -> Experiment:
         data=Data(dataset="mnist", split="rows"),
         batch_sizes=(512 if small else 2048,),
         defenses={
-            "cae": CAE(strengths=(0.0, 1.0), num_epochs=10 if small else None),
+            "cae": CAE(strengths=(0.0, 1.0)),
         },
         attacks={
             "gradient_inversion": GradientInversion(steps=1000 if small else 10_000),

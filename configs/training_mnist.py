@@ -31,7 +31,6 @@ from vfljax.experiments import (
 def make(scale: Literal["full", "small"] = "full") -> Experiment:
     """SGD .1 in batches of 256; batches of 512 are attacked, 128 when small."""
     small = scale == "small"
-    epochs = 10 if small else None
     return Experiment(
         name="training_mnist",
         title="MNIST halves: recovery along training, one encrypted batch gradient",
@@ -53,8 +52,8 @@ def make(scale: Literal["full", "small"] = "full") -> Experiment:
             "sparsification": Sparsification(strengths=(0.1, 0.01)),
             "discrete_sgd": DiscreteSGD(strengths=(12,)),
             "ppdl": PPDL(strengths=(0.5,), exhausted="zero"),
-            "cae": CAE(strengths=(0.0, 1.0), num_epochs=epochs),
-            "dcae": DCAE(strengths=(1.0,), num_epochs=epochs),
+            "cae": CAE(strengths=(0.0, 1.0)),
+            "dcae": DCAE(strengths=(1.0,)),
         },
         attacks={
             "linear_recovery": LinearRecovery(solver="exact"),

@@ -1,3 +1,5 @@
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -10,6 +12,7 @@ from vfljax.data.vertical import (
     class_table,
     draw_batch,
     draw_classes,
+    draw_known_labels,
     select_classes,
     split_features,
 )
@@ -327,3 +330,42 @@ def test_selected_classes_are_renumbered_in_the_order_given():
 def test_unknown_or_too_few_classes_are_refused(classes, reason):
     with pytest.raises(ValueError, match=reason):
         select_classes(four_classes(), classes)
+
+
+# Known labels.
+
+
+@pytest.mark.parametrize("per_class", [0, 1, 2, 4, 100])
+def test_so_many_labels_of_each_class_are_known(per_class):
+    """Of 5, 1, 3 and 8 samples, or all there are; none of a class that is absent."""
+    known = draw_known_labels(jax.random.key(0), jnp.array(LABELS), 5, per_class)
+    known = np.asarray(known)
+    assert known.dtype == np.int32
+    np.testing.assert_array_equal(known[known >= 0], LABELS[known >= 0])
+    counts = np.bincount(known[known >= 0], minlength=5)
+    np.testing.assert_array_equal(counts, np.minimum([5, 1, 3, 8, 0], per_class))
+    assert set(known[known < 0]) <= {-1}
+
+
+def test_all_samples_of_a_class_are_as_likely_to_be_known():
+    """Two of 5, one of 1, two of 3 and two of 8, in 4000 draws."""
+    keys = jax.random.split(jax.random.key(1), 4000)
+    draw = jax.vmap(lambda key: draw_known_labels(key, jnp.array(LABELS), 4, 2))
+    times = np.sum(np.asarray(jax.jit(draw)(keys)) >= 0, axis=0)
+    chances = np.array([2 / 5, 1, 2 / 3, 2 / 8])[LABELS]
+    error = np.sqrt(4000 * chances * (1 - chances))
+    assert np.all(np.abs(times - 4000 * chances) <= 5 * error)
+
+
+def test_known_labels_of_mapped_draws_are_those_of_a_loop():
+    keys = jax.random.split(jax.random.key(2), 3)
+    batches = jnp.array([[0, 1, 1, 0, 1], [1, 1, 1, 1, 1], [0, 0, 1, 0, 0]])
+    draw = functools.partial(draw_known_labels, num_classes=2, per_class=1)
+    mapped = jax.jit(jax.vmap(draw))(keys, batches)
+    looped = [draw(key, batch) for key, batch in zip(keys, batches, strict=True)]
+    np.testing.assert_array_equal(mapped, np.stack(looped))
+
+
+def test_negative_number_of_known_labels_is_refused():
+    with pytest.raises(ValueError, match="per_class is -1; allowed is 0 or more"):
+        draw_known_labels(jax.random.key(0), jnp.array([0, 1]), 2, -1)

@@ -107,28 +107,6 @@ def test_discrete_sgd_of_equal_entries_is_left_alone():
     np.testing.assert_array_equal(perturb(defenses.discrete_sgd(6), zeros)[0], zeros)
 
 
-def test_chain_acts_in_order():
-    """Encoding first to last, decoding last to first, perturbing first to last."""
-    double = defenses.Defense(
-        encode_labels=lambda labels: 2 * labels,
-        perturb=lambda key, state, gradients, labels, ids: (2 * gradients, state),
-        decode_logits=lambda logits: 2 * logits,
-    )
-    add = defenses.Defense(
-        encode_labels=lambda labels: labels + 1,
-        perturb=lambda key, state, gradients, labels, ids: (gradients + 1, state),
-        decode_logits=lambda logits: logits + 1,
-        covers_label_party=True,
-    )
-    both = defenses.chain(double, add)
-    one = jnp.ones((1, 1))
-    assert both.encode_labels(one) == 3.0
-    assert perturb(both, one)[0] == 3.0
-    assert both.decode_logits(one) == 4.0
-    assert both.covers_label_party
-    assert not defenses.chain(double, double).covers_label_party
-
-
 @pytest.mark.parametrize(
     ("make", "message"),
     [
@@ -146,7 +124,6 @@ def test_chain_acts_in_order():
         (lambda: defenses.sparsification(0.5, memory_shape=(2, 2)), "memory_shape"),
         (lambda: defenses.discrete_sgd(0), "bins=0: must be"),
         (lambda: defenses.discrete_sgd(6, bound=0.0), "bound=0.0"),
-        (lambda: defenses.chain(), "at least one"),
     ],
 )
 @pytest.mark.usefixtures("unchecked_types")

@@ -119,6 +119,7 @@ def train_autoencoder(
             over all entries, a Cth of Entropy(ỹ). `"printed"`: Eq. 15 with weights
             1, λ1, λ2 on random one-hot labels. Printed, it has no lower bound; the
             probability of the true class is floored at 1e-6 in the contrast term.
+            Every epoch is shuffled here, which the released code leaves out.
         contrast_weight: λ1 >= 0.
         num_epochs: >= 1; `None` for the released number, 20 to 50 by C.
 

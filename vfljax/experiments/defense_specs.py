@@ -46,6 +46,18 @@ class Public(NamedTuple):
     keep_fraction: Any = 1.0
 
 
+class Releases(NamedTuple):
+    """The messages about one sample in a whole training.
+
+    Attributes:
+        number: At most.
+        batch_size: Of theirs, which may differ from that of the message attacked.
+    """
+
+    number: int
+    batch_size: int
+
+
 class _Spec:
     """What most defenses have in common."""
 
@@ -89,9 +101,9 @@ class _Spec:
         return defense.keeps_zero_sum, self.drops_entries
 
     def budget(
-        self, strength: Any, batch_size: int, num_classes: int, num_releases: int
+        self, strength: Any, batch_size: int, num_classes: int, releases: Releases
     ) -> tuple[label_dp.LabelBudget, str] | None:
-        """The label-DP budget of one message, and in words; None without one."""
+        """The label-DP budget of a message and of all, in words; None without one."""
         return None
 
 
@@ -139,28 +151,39 @@ class DPGaussian(_Spec):
         return Public(noise_std=batch_size * strength)
 
     def budget(
-        self, strength: Any, batch_size: int, num_classes: int, num_releases: int
+        self, strength: Any, batch_size: int, num_classes: int, releases: Releases
     ) -> tuple[label_dp.LabelBudget, str] | None:
         """Of one message; over training only where the label party is covered."""
-        if self.reading == "released" and self.clip_norm < math.sqrt(2) / batch_size:
+        if not self.covers_label_party:
+            releases = Releases(number=1, batch_size=batch_size)
+        smallest = min(batch_size, releases.batch_size)
+        if self.reading == "released" and self.clip_norm < math.sqrt(2) / smallest:
             return None  # one label changes the scale of all rows
-        num_releases = num_releases if self.covers_label_party else 1
-        budget = label_dp.label_budget(
-            self.mechanism,
-            self._mechanism_scale(strength),
-            batch_size=batch_size,
-            num_classes=num_classes,
-            clip_norm=self.clip_norm,
-            clip_reading=self.reading,
-            num_releases=num_releases,
-            delta=_DP_DELTA,
-        )
+
+        def account(size):
+            return label_dp.label_budget(
+                self.mechanism,
+                self._mechanism_scale(strength),
+                batch_size=size,
+                num_classes=num_classes,
+                clip_norm=self.clip_norm,
+                clip_reading=self.reading,
+                num_releases=releases.number,
+                delta=_DP_DELTA,
+            )
+
+        budget = account(batch_size)
+        if releases.batch_size != batch_size:
+            in_training = account(releases.batch_size).epsilon_training
+            budget = budget._replace(epsilon_training=in_training)
         words = label_dp.describe(
             budget,
             batch_size=batch_size,
             clip_norm=self.clip_norm,
-            num_releases=num_releases,
+            num_releases=releases.number,
         )
+        if releases.batch_size != batch_size:
+            words += f" Batches of the training have {releases.batch_size} samples."
         if not self.covers_label_party:
             words += (
                 " Over training nothing is guaranteed: the label party's own model is "
@@ -310,6 +333,10 @@ class Marvell(_Spec):
         """Returns the defense at one, possibly traced, strength."""
         return defenses.marvell(strength)
 
+    def public(self, strength: Any, batch_size: int, num_classes: int) -> Public:
+        """Of an untrained model, whose class means are √2/B apart."""
+        return Public(noise_std=jnp.sqrt(2.0 * strength))
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class MaxNorm(_Spec):
@@ -349,8 +376,9 @@ class CAE(_Spec):
     """Weights λ2 >= 0 of the entropy of the soft labels."""
     loss: Literal["released", "printed"] = "released"
     """The published code's loss, or the paper's with its floor."""
-    num_epochs: int | None = None
-    """Epochs of the autoencoder's training; None for the released number."""
+    num_epochs: int | None = 10
+    """Epochs of the autoencoder's training; None for the released number, 50 for ten
+    classes, which confuses more and costs the main task more."""
     seeds: tuple[int, ...] = (0,)
     """Of the autoencoder's training; trials take turns."""
     strength_name: ClassVar[str] = "entropy_weight"

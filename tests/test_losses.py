@@ -1,11 +1,10 @@
-"""Cross-entropy, its derivative, and the two metrics."""
+"""Cross-entropy and its derivative."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import pytest
 
-from vfljax import losses, metrics
+from vfljax import losses
 
 
 def test_cross_entropy_by_hand():
@@ -27,15 +26,3 @@ def test_logit_gradient_is_the_derivative():
         jax.grad(losses.cross_entropy)(logits, targets),
         atol=1e-7,
     )
-
-
-def test_accuracy_counts_no_answer_as_wrong():
-    labels, truth = jnp.array([2, -1, 0, 1]), jnp.array([2, 1, 0, 0])
-    assert metrics.accuracy(labels, truth) == 0.5
-
-
-@pytest.mark.parametrize(
-    ("counts", "expected"), [([1, 2, 1], 0.5), ([3, 3], 0.5), ([30, 10, 0], 0.75)]
-)
-def test_chance_is_the_most_frequent_class(counts, expected):
-    assert metrics.chance_accuracy(jnp.array(counts)) == expected

@@ -1,0 +1,151 @@
+"""The order in which composed defenses act, and the orders that are refused."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from vfljax.defenses import (
+    Autoencoder,
+    Defense,
+    cae,
+    chain,
+    discrete_sgd,
+    dp_gaussian,
+    isotropic,
+    marvell,
+    max_norm,
+    no_defense,
+)
+
+# Two classes with each other's names; nothing here decodes.
+SWAP = cae(Autoencoder(codebook=jnp.eye(2)[::-1], decoder={}))
+# Heights of (t, −t) that are larger for the positive samples.
+LABELS = jnp.array([0, 1, 1, 0, 1])
+MESSAGE = jnp.array([[0.5], [-0.25], [-0.5], [0.125], [-0.75]]) * jnp.array([[1, -1]])
+
+
+def perturb(defense, message, seed=0):
+    state, rows = defense.init(), jnp.arange(len(message))
+    labels = LABELS[: len(message)]
+    return defense.perturb(jax.random.key(seed), state, message, labels, rows)
+
+
+DOUBLE = Defense(
+    encode_labels=lambda labels: 2 * labels,
+    perturb=lambda key, state, gradients, labels, ids: (2 * gradients, state),
+    decode_logits=lambda logits: 2 * logits,
+)
+ADD = Defense(
+    encode_labels=lambda labels: labels + 1,
+    perturb=lambda key, state, gradients, labels, ids: (gradients + 1, state),
+    decode_logits=lambda logits: logits + 1,
+    covers_label_party=True,
+)
+
+
+def counter(start):
+    return Defense(
+        init=lambda: start,
+        perturb=lambda key, state, gradients, labels, ids: (gradients, state + 1),
+    )
+
+
+def test_acts_in_order():
+    """Encoding first to last, decoding last to first, perturbing first to last."""
+    both = chain(DOUBLE, ADD)
+    one = jnp.ones((1, 1))
+    assert both.encode_labels(one) == 3.0
+    assert perturb(both, one)[0] == 3.0
+    assert both.decode_logits(one) == 4.0
+
+
+def test_each_part_has_a_key_and_a_state_of_its_own():
+    """Two noises of length 1 are √2 together, and 2 if they are the same."""
+    noisy = dp_gaussian(1.0, clip_norm=float("inf"))
+    noise, _ = perturb(chain(noisy, noisy), jnp.zeros((4, 500)))
+    assert np.std(noise) == pytest.approx(2**0.5, rel=0.1)
+    whole = chain(counter(0), DOUBLE, counter(10))
+    assert whole.init() == (0, (), 10)
+    assert perturb(whole, MESSAGE)[1] == (1, (), 11)
+
+
+@pytest.mark.parametrize(
+    ("parts", "covers", "keeps", "needs", "encodes"),
+    [
+        ((DOUBLE, DOUBLE), False, True, False, False),
+        ((DOUBLE, ADD), True, True, False, False),
+        ((max_norm(), isotropic(0.1)), False, False, False, False),
+        ((marvell(1.0), dp_gaussian(0.1)), False, False, True, False),
+        ((SWAP, marvell(1.0)), False, True, True, True),
+        ((SWAP, discrete_sgd(12)), True, False, False, True),
+        ((no_defense(),), False, True, False, False),
+    ],
+)
+def test_facts_about_the_whole(parts, covers, keeps, needs, encodes):
+    whole = chain(*parts)
+    assert whole.covers_label_party == covers
+    assert whole.keeps_zero_sum == keeps
+    assert whole.needs_zero_sum == needs
+    assert whole.encodes_labels == encodes
+
+
+def test_chain_of_chains_is_one_chain():
+    nested = chain(chain(DOUBLE, ADD), DOUBLE)
+    flat = chain(DOUBLE, ADD, DOUBLE)
+    one = jnp.ones((1, 1))
+    assert nested.encode_labels(one) == flat.encode_labels(one) == 6.0
+    assert nested.decode_logits(one) == flat.decode_logits(one) == 6.0
+    assert perturb(nested, one)[0] == perturb(flat, one)[0] == 6.0
+
+
+def test_code_and_noise():
+    """MARVELL goes by the true labels, whatever the model is trained on."""
+    whole = chain(SWAP, marvell(1.0))
+    one_hot = jnp.eye(2)[LABELS]
+    np.testing.assert_array_equal(whole.encode_labels(one_hot), one_hot[:, ::-1])
+    sent = jax.jit(lambda: perturb(whole, MESSAGE)[0])()
+    np.testing.assert_allclose(sent.sum(axis=1), 0.0, atol=1e-6)
+    assert not np.allclose(sent, MESSAGE)
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        (SWAP, dp_gaussian(0.1), discrete_sgd(6)),
+        (no_defense(), SWAP),
+        (max_norm(), marvell(1.0)),
+        (SWAP, marvell(1.0), isotropic(0.1)),
+        (dp_gaussian(0.1), marvell(1.0, zero_sum=False)),
+        (chain(SWAP, discrete_sgd(12)), dp_gaussian(0.1)),
+    ],
+)
+def test_orders_that_make_sense(parts):
+    chain(*parts)
+
+
+@pytest.mark.parametrize(
+    ("parts", "message"),
+    [
+        ((), r"defenses=\(\): chain needs at least one defense"),
+        ((SWAP, SWAP), r"numbers \[0, 1\] all encode the labels; allowed is one"),
+        ((SWAP, max_norm(), chain(SWAP)), r"numbers \[0, 2\] all encode"),
+        ((dp_gaussian(0.1), SWAP), "number 1 encodes labels after .* put it first"),
+        (
+            (no_defense(), max_norm(), chain(SWAP, discrete_sgd(12))),
+            "number 2 encodes labels after",
+        ),
+        ((isotropic(0.1), marvell(1.0)), "number 1 relies on rows that sum to zero"),
+        (
+            (max_norm(), discrete_sgd(12), chain(max_norm(), marvell(1.0))),
+            "number 2 relies on rows that sum to zero, which one before it breaks",
+        ),
+        (
+            (chain(marvell(1.0), dp_gaussian(0.1)), marvell(1.0)),
+            "number 1 relies on rows",
+        ),
+    ],
+)
+def test_orders_that_make_none(parts, message):
+    with pytest.raises(ValueError, match=message):
+        chain(*parts)
