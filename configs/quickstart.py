@@ -1,17 +1,20 @@
-"""The main job in a minute: digits, two parties, every defense, both threat models."""
+"""The main job in a minute: digits, two parties, defenses, and who gets past them."""
 
 from typing import Literal
 
 from vfljax.experiments import (
+    CAE,
     MLP,
+    PPDL,
+    ClusterMatching,
     Data,
     DirectInference,
     DiscreteSGD,
     DPGaussian,
-    DPLaplace,
     Experiment,
     GradientInversion,
     LinearRecovery,
+    MessageSmoothing,
     NoDefense,
     Sparsification,
     Training,
@@ -29,15 +32,18 @@ def make(scale: Literal["full", "small"] = "full") -> Experiment:
         batch_sizes=(64,),
         defenses={
             "none": NoDefense(),
-            "dp_gaussian": DPGaussian(strengths=(0.001, 0.003, 0.01, 0.03, 0.1)),
-            "dp_laplace": DPLaplace(strengths=(0.001, 0.003, 0.01, 0.03, 0.1)),
-            "sparsification": Sparsification(strengths=(0.25, 0.1, 0.05, 0.01)),
-            "discrete_sgd": DiscreteSGD(strengths=(24, 18, 12, 6)),
+            "dp_gaussian": DPGaussian(strengths=(0.003, 0.01, 0.03)),
+            "sparsification": Sparsification(strengths=(0.1, 0.01)),
+            "discrete_sgd": DiscreteSGD(strengths=(12, 6)),
+            "ppdl": PPDL(strengths=(0.5, 0.25)),
+            "cae": CAE(strengths=(1.0,)),
         },
         attacks={
             "direct_inference": DirectInference(),
             "linear_recovery": LinearRecovery(),
             "gradient_inversion": GradientInversion(steps=1000),
+            "message_smoothing": MessageSmoothing(),
+            "cluster_matching": ClusterMatching(),
         },
         num_trials=5 if scale == "full" else 2,
     )

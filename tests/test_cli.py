@@ -1,5 +1,6 @@
 """The command line, from outside: files, exit status, one line for a mistake."""
 
+import dataclasses
 import json
 import subprocess
 import sys
@@ -8,6 +9,7 @@ import textwrap
 import pytest
 
 from vfljax import cli
+from vfljax.experiments import Experiment, attack_specs, defense_specs
 
 CONFIG = """
 from vfljax.experiments import Experiment, LinearRecovery, Training, DPGaussian, \\
@@ -129,7 +131,11 @@ def test_list_names_everything(capsys):
         "linear_recovery",
         "gradient_inversion",
         "direct_inference",
+        "cluster_matching",
+        "repeated_observation",
         "DPGaussian",
+        "DCAE",
+        "Marvell",
         "DiscreteSGD",
         "digits",
         "cifar100",
@@ -138,6 +144,123 @@ def test_list_names_everything(capsys):
         "fig5_mnist",
     ):
         assert name in printed
+    assert "cluster_rows" not in printed  # a part, not an attack of its own
+
+
+def everything():
+    """An experiment with every defense and every attack, by their kinds."""
+    return Experiment(
+        name="everything",
+        same_samples=True,
+        defenses={spec.__name__: spec() for spec in defense_specs.DefenseSpec.__args__},
+        attacks={"linear_recovery": attack_specs.LinearRecovery()}
+        | {spec.__name__: spec() for spec in attack_specs.AttackSpec.__args__},
+    )
+
+
+def fields_of(experiment):
+    """(option, value) of every field of every spec."""
+    return [
+        (f"--{part}.{label}.{field.name}".replace("_", "-"), getattr(spec, field.name))
+        for part in ("defenses", "attacks")
+        for label, spec in getattr(experiment, part).items()
+        for field in dataclasses.fields(spec)
+    ]
+
+
+WORDS = {
+    "strengths": "0.5 0.25",
+    "DiscreteSGD.strengths": "5 3",
+    "clip-norm": "3.5",
+    "reading": "released",
+    "covers-label-party": "True",
+    "residual": "none",
+    "exhausted": "zero",
+    "bound": "0.125",
+    "loss": "printed",
+    "num-epochs": "2",
+    "seeds": "4 5",
+    "bins": "7",
+    "solver": "exact",
+    "iterations": "17",
+    "tolerance": "0.125",
+    "layers": "output hidden_0",
+    "zero-sum": "False",
+    "steps": "19",
+    "learning-rate": "0.75",
+    "view": "sample_gradient",
+    "reweightings": "3",
+    "named-per-class": "3",
+    "restarts": "5",
+    "of": "DirectInference",
+}
+"""Another value than the default of every field."""
+
+
+def test_every_field_of_every_spec_can_be_set():
+    """A new field needs a line in WORDS."""
+    experiment = everything()
+    expected, arguments = [], []
+    for option, _ in fields_of(experiment):
+        _, label, name = option.split(".")
+        words = WORDS.get(f"{label}.{name}") or WORDS[name]
+        expected.append((option, words))
+        arguments += [option] if words == "True" else [option, *words.split()]
+    changed = fields_of(cli._override(experiment, arguments))
+    assert [(option, spelled(value)) for option, value in changed] == expected
+    for (option, before), (_, after) in zip(
+        fields_of(experiment), changed, strict=True
+    ):
+        assert before != after, option
+    assert cli._override(experiment, []) == experiment
+
+
+def spelled(value):
+    """A value as it is written on the command line."""
+    return " ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+def test_help_shows_every_field_of_every_spec(monkeypatch, capsys):
+    monkeypatch.setattr(cli, "_load_config", lambda name, scale: everything())
+    assert cli.main(["run", "everything", "--help"]) == 0
+    printed = capsys.readouterr().out
+    for option, _ in fields_of(everything()):
+        assert option in printed
+
+
+NEW_CONFIG = """
+from vfljax.experiments import *
+experiment = Experiment(
+    name="new",
+    same_samples=True,
+    batch_sizes=(40,),
+    defenses={"cae": CAE()},
+    attacks={
+        "linear": LinearRecovery(),
+        "cluster": ClusterMatching(),
+        "repeated": RepeatedObservation(of="linear"),
+    },
+)
+"""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--defenses.cae.num-epochs", "0"], "num_epochs=0"),
+        (["--defenses.cae.strengths", "-1"], "strengths=-1.0: must be >= 0"),
+        (["--defenses.cae.strength", "1"], "--defenses.cae.strengths"),
+        (["--attacks.cluster.named-per-class", "4"], "named_per_class=4: leaves"),
+        (["--attacks.repeated.of", "me"], "attacks.repeated.of='me'"),
+        (["--no-same-samples"], "same_samples=False: must be True"),
+    ],
+)
+def test_mistakes_with_new_fields_are_one_line(arguments, message, tmp_path, capsys):
+    path = tmp_path / "new.py"
+    path.write_text(NEW_CONFIG)
+    out = str(tmp_path / "out")
+    assert cli.main(["run", str(path), "--out", out, *arguments]) == 2
+    assert message in one_line(capsys)
 
 
 def test_help_teaches(capsys):

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.py"))
+NEED_DATA = ("the_defense_that_looked_perfect",)  # from the folder VFLJAX_DATA
 each_notebook = pytest.mark.parametrize(
     "notebook", NOTEBOOKS, ids=[notebook.stem for notebook in NOTEBOOKS]
 )
@@ -28,8 +29,11 @@ def test_is_in_percent_format_and_asserts_something(notebook):
 
 @pytest.mark.slow
 @each_notebook
-def test_runs_as_a_script(notebook, tmp_path):
+def test_runs_as_a_script(notebook, tmp_path, request):
     environment = {**os.environ, "VFLJAX_SMALL": "1", "MPLBACKEND": "Agg"}
+    if notebook.stem in NEED_DATA:  # skipped without
+        folder = request.getfixturevalue("data_dir")
+        environment["VFLJAX_DATA"] = str(folder.resolve())
     environment.pop("VFLJAX_FIGURE_DIR", None)
     finished = subprocess.run(
         [sys.executable, str(notebook)],

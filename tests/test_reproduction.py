@@ -80,13 +80,13 @@ def test_inversion_small_batches(batch_size, mean):
 
 def test_inversion_published_figure_ten_classes(mean):
     """Published .9363 for B = 2,048."""
-    result = mean(untrained(10, 2048, INVERSION))["inversion"]
-    assert result["published_accuracy"] == pytest.approx(0.93, abs=0.03)
+    result = mean(untrained(10, 2048, INVERSION, num_trials=6))["inversion"]
+    assert result["published_accuracy"] == pytest.approx(0.9363, abs=0.02)
 
 
 def test_inversion_published_figure_two_classes(mean):
     """Published .8513: the readout of y', not what the gradient gives away."""
-    result = mean(untrained(2, 2048, INVERSION))["inversion"]
+    result = mean(untrained(2, 2048, INVERSION, num_trials=6))["inversion"]
     assert result["published_accuracy"] == pytest.approx(0.845, abs=0.03)
     assert result["attack_accuracy"] >= 0.97
 
@@ -253,3 +253,5 @@ def test_perturbing_defenses(label, mean):
         np.testing.assert_array_less(
             np.abs(np.subtract(found, wanted)), spread, err_msg=f"strength {strength}"
         )
+        if linear == 1.0:
+            assert got["linear"]["attack_accuracy"] >= 0.99

@@ -168,7 +168,7 @@ def _list(arguments):
         "attacks": {
             name: _first_line(getattr(attacks, name).__doc__)
             for name in attacks.__all__
-            if name not in ("Inference", "make_inversion")
+            if name not in ("Inference", "cluster_rows", "make_inversion")
         },
         "defenses": {
             spec.__name__: _first_line(spec.__doc__)

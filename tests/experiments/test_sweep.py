@@ -3,12 +3,14 @@
 import collections
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from vfljax import data
 from vfljax.experiments import (
     MLP,
+    ClusterMatching,
     Data,
     DirectInference,
     DPGaussian,
@@ -16,6 +18,7 @@ from vfljax.experiments import (
     Experiment,
     GradientInversion,
     LinearRecovery,
+    Marvell,
     NoDefense,
     Training,
     read_run,
@@ -23,7 +26,7 @@ from vfljax.experiments import (
     sweep,
 )
 from vfljax.experiments.records import ROW_IDENTITY
-from vfljax.experiments.trial import Cell, load_arrays, make_victim
+from vfljax.experiments.trial import Cell, Setting, load_arrays, make_victim
 
 ROW = {
     "dataset": str,
@@ -35,10 +38,18 @@ ROW = {
     "num_classes": int,
     "defense": str,
     "defense_strength": float | None,
+    "strength_name": str | None,
     "attack": str,
+    "is_adaptive": bool,
+    "knowledge": str | None,
     "trial": int,
     "attack_accuracy": float,
     "chance_accuracy": float,
+    "matched_accuracy": float,
+    "matched_chance": float,
+    "mutual_information": float,
+    "mutual_information_chance": float,
+    "bound_held": bool | None,
     "main_accuracy": float | None,
     "status": str,
     "seconds": float,
@@ -196,7 +207,8 @@ def test_fresh_classes_per_trial(dataset):
     classes = []
     for trial in range(4):
         key = jax.random.fold_in(jax.random.key(0), trial)
-        seen = victim(key, 0.0, arrays).seen[0]
+        setting_of_none = Setting(jnp.array(0.0), jnp.array(0))
+        seen = victim(key, setting_of_none, arrays).seen[0]
         original = np.asarray(arrays.labels[seen.rows])
         pairs = set(zip(original.tolist(), seen.truth.tolist(), strict=True))
         assert len(pairs) == len(set(original)) == 3
@@ -244,6 +256,23 @@ def test_a_diverged_attack_stays_in_the_table(dataset, tmp_path):
         (
             {"data": Data(class_counts=(2, 11), class_choice="first")},
             "data.class_counts=11: digits has 10 classes",
+        ),
+        (
+            {"defenses": {"m": Marvell()}},
+            "defenses.m: is for 2 classes, this run has 10",
+        ),
+        (
+            {
+                "defenses": {"m": Marvell()},
+                "data": Data(class_counts=(2, 3)),
+                "training": Training(),
+                "train_steps": (0,),
+            },
+            "defenses.m: is for 2 classes, this run has 3",
+        ),
+        (
+            {"attacks": {"c": ClusterMatching(named_per_class=2)}},
+            "attacks.c.named_per_class=2: leaves nothing to infer in a batch of 16",
         ),
         ({"data": Data(num_parties=9)}, "num_parties is 9"),
         ({"data": Data(columns=("0,1", "1,2"))}, "again to party 1"),

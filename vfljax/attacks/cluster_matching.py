@@ -145,20 +145,21 @@ def _k_means(rows, weights, start, iterations):
 
 def _spread_out(key, rows, weights, number):
     """k-means++: each center a row, drawn by its squared distance to those before."""
-    key_first, key_others = jax.random.split(key)
-    first = rows[jax.random.categorical(key_first, jnp.log(weights))]
+    # The arg-max of log chance + Gumbel noise is drawn with that chance.
+    gumbel = jax.random.gumbel(key, (number, len(rows)))
+    first = rows[jnp.argmax(jnp.log(weights) + gumbel[0])]
 
-    def step(carry, step_key):
+    def step(carry, noise):
         closest, last = carry
         closest = jnp.minimum(closest, jnp.sum((rows - last[None]) ** 2, axis=1))
         chance = weights * closest
         # Where all rows are centers already, any row will do.
-        log_chance = jnp.log(jnp.where(jnp.sum(chance) > 0, chance, weights))
-        new = rows[jax.random.categorical(step_key, log_chance)]
+        chance = jnp.where(jnp.sum(chance) > 0, chance, weights)
+        new = rows[jnp.argmax(jnp.log(chance) + noise)]
         return (closest, new), new
 
     start = (jnp.full(len(rows), jnp.inf), first)
-    _, others = jax.lax.scan(step, start, jax.random.split(key_others, number - 1))
+    _, others = jax.lax.scan(step, start, gumbel[1:])
     return jnp.concatenate([first[None], others])
 
 

@@ -105,8 +105,9 @@ def noise_aware_recovery(
 
         def reweigh(carry, _):
             message, threshold, _ = carry
-            # The first entry that was not sent bounds how wrong the others may be.
-            threshold = jnp.minimum(threshold, _dropped_below(message, keep_fraction))
+            # The first entry that was not sent says how wrong the others may be.
+            _, largest_dropped = _around_threshold(message, keep_fraction)
+            threshold = jnp.minimum(threshold, largest_dropped / message.size)
             scale = (message**2 + threshold**2) ** 0.25
             largest = jnp.max(scale)
             scale = scale / jnp.where(largest > 0, largest, 1.0)
@@ -117,16 +118,17 @@ def noise_aware_recovery(
         message, info = solve(jnp.ones((batch, classes)))
         start = (message, jnp.array(jnp.inf), info)
         (message, _, info), _ = jax.lax.scan(reweigh, start, length=reweightings)
-    # Entries that were dropped lie anywhere below the threshold, on either side.
-    threshold = batch * _dropped_below(message, keep_fraction)
-    variance = jnp.where(is_sparse, threshold**2 / 3.0, jnp.square(noise_std))
+    # Entries that were dropped lie anywhere below those sent, on either side.
+    smallest_sent, _ = _around_threshold(batch * message, keep_fraction)
+    variance = jnp.where(is_sparse, smallest_sent**2 / 3.0, jnp.square(noise_std))
     own_logits = view.model.apply(view.params, view.features)
     scores = -batch * message + variance * jax.nn.log_softmax(own_logits)
     return inference_from_scores(scores, info=info)
 
 
-def _dropped_below(message, keep_fraction):
-    """Magnitude of the largest entry that was not sent."""
+def _around_threshold(message, keep_fraction):
+    """Magnitudes of the smallest entry that was sent and of the largest that wasn't."""
     magnitudes = jnp.sort(jnp.abs(message).reshape(-1))
-    num_dropped = jnp.floor((1.0 - keep_fraction) * magnitudes.size).astype(int)
-    return magnitudes[jnp.maximum(num_dropped - 1, 0)]
+    num_sent = jnp.floor(keep_fraction * magnitudes.size).astype(int)
+    place = magnitudes.size - jnp.maximum(num_sent, 1)
+    return magnitudes[place], magnitudes[jnp.maximum(place - 1, 0)]

@@ -188,6 +188,7 @@ class MessageSmoothing:
 
     def __post_init__(self):
         """Checks the ranges."""
+        require_choice("view", self.view, get_args(ViewName))
         _check_solver(self)
 
     def run(self, key, view, auxiliary: Auxiliary) -> attacks.Inference:
@@ -285,7 +286,7 @@ class RepeatedObservation:
     def knowledge(self) -> str | None:
         """What the attack uses besides its view."""
         named = _named(self.named_per_class)
-        return "earlier messages about the same samples" + (
+        return "earlier messages about the same samples, the noise scale" + (
             f", {named}" if self.named_per_class else ""
         )
 
@@ -312,6 +313,15 @@ AttackSpec = (
     | KnownEncoder
     | RepeatedObservation
 )
+
+RecoversMessages = (
+    DirectInference
+    | LinearRecovery
+    | GradientInversion
+    | NoiseAwareRecovery
+    | MessageSmoothing
+)
+"""Attacks whose scores are recovered messages, which may be combined."""
 
 
 def _check_solver(spec: Any):

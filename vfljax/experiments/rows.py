@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from vfljax import metrics
+from vfljax.experiments.defense_specs import Releases
 from vfljax.experiments.schema import Experiment
 from vfljax.experiments.trial import Cell, Outcome, Victim
 
@@ -39,13 +40,11 @@ def make_rows(
         common: Further fields, the same in all rows.
     """
     defense, spec = experiment.defenses[cell.defense], experiment.attacks[attack]
-    training = experiment.training
-    num_messages = training.steps * training.batch_size
-    num_releases = max(1, -(-num_messages // num_samples))
+    releases = _releases(experiment, cell, num_samples)
     made = []
     for place, (strength, trial) in enumerate(settings):
         of_unit = Outcome(*(leaf[place] if len(leaf) else leaf for leaf in outcome))
-        budget = _budget(defense, strength, cell, num_releases)
+        budget = _budget(defense, strength, cell, releases)
         made.append(
             {
                 **common,
@@ -103,10 +102,21 @@ def _chance_levels(truth, dtype, num_classes):
     return metrics.chance_levels(np.frombuffer(truth, dtype), num_classes)
 
 
+def _releases(experiment, cell, num_samples):
+    """One message per epoch about a sample, or per view where these are of the same."""
+    training = experiment.training
+    if training.steps == 0:
+        return Releases(number=1, batch_size=cell.batch_size)
+    steps_per_epoch = num_samples // training.batch_size
+    num_epochs = -(-training.steps // steps_per_epoch)
+    num_views = len(experiment.train_steps) if experiment.same_samples else 1
+    return Releases(number=max(num_epochs, num_views), batch_size=training.batch_size)
+
+
 @functools.lru_cache(maxsize=4096)
-def _budget(defense, strength, cell, num_releases):
+def _budget(defense, strength, cell, releases):
     """What a defense with a guarantee allows, as fields of a row."""
-    found = defense.budget(strength, cell.batch_size, cell.num_classes, num_releases)
+    found = defense.budget(strength, cell.batch_size, cell.num_classes, releases)
     if found is None:
         return {}
     budget, words = found

@@ -14,6 +14,7 @@ import optax
 from vfljax.experiments.attack_specs import (
     AttackSpec,
     LinearRecovery,
+    RecoversMessages,
     RepeatedObservation,
 )
 from vfljax.experiments.checks import require, require_all, require_choice
@@ -217,8 +218,13 @@ class Experiment:
                     f"True for attacks.{label}, which combines observations",
                 )
                 require(
-                    spec.of in earlier
-                    and not isinstance(earlier[spec.of], RepeatedObservation),
+                    list(self.train_steps) == sorted(self.train_steps),
+                    "train_steps",
+                    self.train_steps,
+                    f"in ascending order for attacks.{label}, which looks back",
+                )
+                require(
+                    isinstance(earlier.get(spec.of), RecoversMessages),
                     f"attacks.{label}.of",
                     spec.of,
                     "the label of an attack before it that recovers messages",
