@@ -231,7 +231,7 @@ def test_perturbing_defenses(label, mean):
             },
             name=label,
             defenses={label: spec},
-            num_trials=6,
+            num_trials=4,
         ),
         by_strength=True,
     )

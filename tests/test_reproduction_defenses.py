@@ -66,41 +66,43 @@ def mean(mnist, tmp_path):
 
 
 def test_confused_labels_cost_little_and_look_perfect(mean):
-    """Published without defense: main .9596. CAE at λ2 = 1, eight autoencoders."""
+    """Published without defense: main .9596. CAE at λ2 = 1, four autoencoders.
+
+    Over eight they cost 1.4 points, from 0.9 to 1.9; a mean of four differs by .2.
+    """
     mean_of = mean(
         training=Training(steps=870, batch_size=2048, learning_rate=0.001),
         batch_sizes=(512,),
         defenses={
             "none": NoDefense(),
-            "cae": CAE(strengths=(1.0,), seeds=tuple(range(8))),
+            "cae": CAE(strengths=(1.0,), seeds=(0, 1, 2, 3)),
         },
         attacks={"direct": DirectInference()},
-        num_trials=8,
+        num_trials=4,
     )
     undefended = mean_of("main_accuracy", defense="none")
     assert undefended == pytest.approx(0.9596, abs=0.02)
-    assert undefended - mean_of("main_accuracy", defense="cae") <= 0.015
+    assert undefended - mean_of("main_accuracy", defense="cae") <= 0.02
     assert mean_of("attack_accuracy", defense="none") == 1.0
     assert mean_of("attack_accuracy", defense="cae") <= 0.1
     assert mean_of("published_accuracy", defense="cae") <= 0.1
 
 
-@pytest.mark.parametrize(("batch_size", "least"), [(512, 0.95), (2048, 0.85)])
-def test_one_named_sample_per_class_brings_the_labels_back(batch_size, least, mean):
+@pytest.mark.parametrize(
+    ("batch_size", "weights", "least"), [(512, (0.0, 1.0), 0.95), (2048, (1.0,), 0.85)]
+)
+def test_one_named_sample_brings_the_labels_back(batch_size, weights, least, mean):
     mean_of = mean(
         batch_sizes=(batch_size,),
-        defenses={
-            "cae": CAE(strengths=(0.0, 1.0)),
-            "dcae": DCAE(strengths=(0.0, 1.0)),
-        },
+        defenses={"cae": CAE(strengths=weights), "dcae": DCAE(strengths=weights)},
         attacks={
-            "naive": LinearRecovery(solver="cg"),
+            "direct": DirectInference(),
             "clustered": ClusterMatching(solver="cg"),
         },
         num_trials=2,
     )
     for defense in ("cae", "dcae"):
-        assert mean_of("attack_accuracy", defense=defense, attack="naive") <= 0.1
+        assert mean_of("attack_accuracy", defense=defense, attack="direct") <= 0.1
         found = mean_of("attack_accuracy", defense=defense, attack="clustered")
         assert found >= least
 

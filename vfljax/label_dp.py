@@ -53,7 +53,8 @@ class LabelBudget(NamedTuple):
             a single Laplace message it is a little less than `epsilon`.
         allowed_accuracy: The highest expected share of labels that any attack finds
             from a sample's own message, in [1/C, 1], if labels are uniform whatever the
-            features are, and all else is known. Attained unless `clip_acts`, then an upper bound.
+            features are, and all else is known. Attained unless `clip_acts`, then an
+            upper bound.
         bound_from_epsilon: The same as far as (`epsilon`, `delta`) tell, in [1/C, 1],
             never below `allowed_accuracy`.
         clip_acts: Whether a row can be longer than the clipping norm.

@@ -270,9 +270,13 @@ def test_attacks_are_shared_by_defenses_of_equal_public_facts():
             "dp": DPGaussian(),
         },
     )
-    keys = {
-        label: attack_program_key(setting, Cell(2, 8, label))
-        for label in setting.defenses
-    }
+
+    def key(spec, label, batch_size=8):
+        return attack_program_key(setting, Cell(2, batch_size, label), spec)
+
+    linear = LinearRecovery()
+    keys = {label: key(linear, label) for label in setting.defenses}
     assert keys["none"] == keys["cae"] != keys["dp"] == keys["isotropic"]
-    assert keys["none"] != attack_program_key(setting, Cell(2, 9, "none"))
+    assert keys["none"] != key(linear, "none", batch_size=9)
+    direct = DirectInference()
+    assert len({key(direct, label) for label in setting.defenses}) == 1

@@ -1,7 +1,8 @@
 """Attacks as plain data: what a config holds, and how a trial runs it.
 
 Every spec says what it sees (`view`), whether it is adaptive, that is whether it uses
-more than the view and the task, and what that is (`knowledge`).
+more than the view and the task, and what that is (`knowledge`). `depends_on` names the
+facts about a defense that change its program; defenses alike in them share it.
 """
 
 import dataclasses
@@ -44,6 +45,7 @@ class DirectInference:
     """Read labels off per-sample gradients (plaintext protocol)."""
 
     view: ClassVar[ViewName] = "sample_gradient"
+    depends_on: ClassVar[tuple[str, ...]] = ()
     is_adaptive: ClassVar[bool] = False
     knowledge: ClassVar[str | None] = None
     named_per_class: ClassVar[int] = 0
@@ -68,6 +70,7 @@ class LinearRecovery:
     zero_sum: bool | None = None
     """Look for rows that sum to zero; None: if the defense in use keeps them so."""
     view: ClassVar[ViewName] = "batch_gradient"
+    depends_on: ClassVar[tuple[str, ...]] = ("keeps_zero_sum",)
     is_adaptive: ClassVar[bool] = False
     knowledge: ClassVar[str | None] = None
     named_per_class: ClassVar[int] = 0
@@ -101,6 +104,7 @@ class GradientInversion:
     layers: tuple[str, ...] | None = None
     """Layers whose gradient is matched; None for all."""
     view: ClassVar[ViewName] = "batch_gradient"
+    depends_on: ClassVar[tuple[str, ...]] = ()
     is_adaptive: ClassVar[bool] = False
     knowledge: ClassVar[str | None] = None
     named_per_class: ClassVar[int] = 0
@@ -127,6 +131,7 @@ class OwnPrediction:
 
     view: ViewName = "batch_gradient"
     """Which protocol; it makes no difference to this attack."""
+    depends_on: ClassVar[tuple[str, ...]] = ()
     is_adaptive: ClassVar[bool] = False
     knowledge: ClassVar[str | None] = None
     named_per_class: ClassVar[int] = 0
@@ -151,6 +156,7 @@ class NoiseAwareRecovery:
     iterations: int = 1000
     """Of conjugate gradients, each time."""
     view: ClassVar[ViewName] = "batch_gradient"
+    depends_on: ClassVar[tuple[str, ...]] = ("drops_entries",)
     is_adaptive: ClassVar[bool] = True
     knowledge: ClassVar[str | None] = "kind and strength of the defense"
     named_per_class: ClassVar[int] = 0
@@ -182,6 +188,7 @@ class MessageSmoothing:
     """As in linear recovery."""
     iterations: int = 1000
     """Of conjugate gradients."""
+    depends_on: ClassVar[tuple[str, ...]] = ("keeps_zero_sum",)
     is_adaptive: ClassVar[bool] = True
     knowledge: ClassVar[str | None] = "the noise scale"
     named_per_class: ClassVar[int] = 0
@@ -212,6 +219,7 @@ class ClusterMatching:
     """As in linear recovery."""
     iterations: int = 1000
     """Of conjugate gradients."""
+    depends_on: ClassVar[tuple[str, ...]] = ("keeps_zero_sum",)
     is_adaptive: ClassVar[bool] = True
 
     def __post_init__(self):
@@ -250,8 +258,9 @@ class KnownEncoder:
     """As in linear recovery."""
     iterations: int = 1000
     """Of conjugate gradients."""
+    depends_on: ClassVar[tuple[str, ...]] = ("keeps_zero_sum",)
     is_adaptive: ClassVar[bool] = True
-    knowledge: ClassVar[str | None] = "the label encoder"
+    knowledge: ClassVar[str | None] = "the label encoder, the noise scale"
     named_per_class: ClassVar[int] = 0
 
     def __post_init__(self):
@@ -275,6 +284,7 @@ class RepeatedObservation:
     """Label of the attack before this one whose recovered messages are combined."""
     named_per_class: int = 0
     """Above 0, the combined messages are clustered and named as in ClusterMatching."""
+    depends_on: ClassVar[tuple[str, ...]] = ()
     is_adaptive: ClassVar[bool] = True
 
     def __post_init__(self):

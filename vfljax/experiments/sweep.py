@@ -148,7 +148,7 @@ class _Programs:
     def attack(self, cell: Cell, label: str, *arguments):
         spec = self.experiment.attacks[label]
         return self._program(
-            (label, *attack_program_key(self.experiment, cell)),
+            (label, *attack_program_key(self.experiment, cell, spec)),
             lambda: make_attack(self.experiment, cell, spec),
             arguments,
         )

@@ -336,9 +336,14 @@ def make_attack(
     return attack
 
 
-def attack_program_key(experiment: Experiment, cell: Cell) -> tuple[Any, ...]:
-    """Cells with equal keys share their compiled attacks, whatever the defense."""
-    return cell.num_classes, cell.batch_size, *_public_facts(experiment, cell)
+def attack_program_key(
+    experiment: Experiment, cell: Cell, spec: AttackSpec
+) -> tuple[Any, ...]:
+    """Cells with equal keys share this compiled attack, whatever the defense."""
+    keeps_zero_sum, drops_entries = _public_facts(experiment, cell)
+    facts = {"keeps_zero_sum": keeps_zero_sum, "drops_entries": drops_entries}
+    relevant = [facts[name] for name in spec.depends_on]
+    return cell.num_classes, cell.batch_size, *relevant
 
 
 def _look(key, run, state, arrays, rows, truth, spec):
