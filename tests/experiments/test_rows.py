@@ -17,6 +17,7 @@ from vfljax.experiments import (
     DPLaplace,
     Experiment,
     Isotropic,
+    LinearRecovery,
     Marvell,
     NoDefense,
     RepeatedObservation,
