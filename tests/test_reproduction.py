@@ -6,6 +6,7 @@ through the experiments' own path, so that what `vfljax run` prints is what is t
 """
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -24,9 +25,11 @@ from vfljax.experiments import (
     read_run,
     run_sweep,
 )
-from vfljax.experiments.trial import Cell, load_arrays, make_victim
+from vfljax.experiments.trial import Cell, Setting, load_arrays, make_victim
 
 pytestmark = pytest.mark.slow
+
+NOTHING_SWEPT = Setting(strength=jnp.zeros(()), place=jnp.zeros((), int))
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +67,7 @@ def untrained(classes, batch_size, attacks, **changes):
         "data": Data(dataset="mnist", class_counts=(classes,)),
         "batch_sizes": (batch_size,),
         "attacks": attacks,
-        "num_trials": 10,
+        "num_trials": 5,
     }
     return Experiment(**{**settings, **changes})
 
@@ -116,7 +119,7 @@ def test_training_does_not_protect(mean):
                     "exact": LinearRecovery(solver="exact"),
                     "early": LinearRecovery(solver="cg", iterations=800),
                 },
-                num_trials=10,
+                num_trials=4,
             )
         )
         assert result["exact"]["attack_accuracy"] >= 0.99
@@ -155,7 +158,7 @@ def test_last_layer_is_exact_up_to_its_rank(mnist):
             )
         )
         for trial in range(10):
-            seen = victim(jax.random.key(trial), 0.0, arrays).seen[0]
+            seen = victim(jax.random.key(trial), NOTHING_SWEPT, arrays).seen[0]
             features = arrays.features[0][seen.rows]
             view = protocol.BatchGradientView(
                 model, seen.params, features, seen.gradient, 10

@@ -17,7 +17,7 @@ _BOUND_HELD = {1: True, 0: False, -1: None}  # None: not known
 def make_rows(
     experiment: Experiment,
     cell: Cell,
-    settings: Sequence[tuple[float | None, int]],
+    settings: Sequence[tuple[int | float | None, int]],
     attack: str,
     step: int,
     outcome: Outcome,
