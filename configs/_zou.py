@@ -5,6 +5,8 @@ curve. Noise is in units of dL/dH, which carries 1/B: at B = 2,048 a deviation o
 is twice the signal. `keep_fraction` is 1 − s/100 for their s of 90 to 99.9.
 """
 
+from typing import Any
+
 from vfljax.experiments import (
     CAE,
     DCAE,
@@ -13,6 +15,7 @@ from vfljax.experiments import (
     DiscreteSGD,
     DPGaussian,
     DPLaplace,
+    Experiment,
     GradientInversion,
     KnownEncoder,
     LinearRecovery,
@@ -54,15 +57,32 @@ def comparison_defenses(small: bool = False):
     return {**defenses, "ppdl": PPDL(strengths=(0.75, 0.5, 0.25, 0.1))}
 
 
-def attacks(inversion_steps: int, iterations: int = 1000, restarts: int = 8):
+def attacks(inversion_steps: int, iterations: int = 1000):
     """Published inversion, linear recovery, and attackers who know the defense."""
     return {
         "gradient_inversion": GradientInversion(steps=inversion_steps),
         "linear_recovery": LinearRecovery(solver="cg", iterations=iterations),
         "noise_aware": NoiseAwareRecovery(solver="cg", iterations=iterations),
         "message_smoothing": MessageSmoothing(solver="cg", iterations=iterations),
-        "cluster_matching": ClusterMatching(
-            solver="cg", iterations=iterations, restarts=restarts
-        ),
+        "cluster_matching": ClusterMatching(solver="cg", iterations=iterations),
         "known_encoder": KnownEncoder(solver="cg", iterations=iterations),
     }
+
+
+def figure_7(
+    small: bool,
+    *,
+    defenses: dict[str, Any],
+    inversion_steps: int,
+    iterations: int = 1000,
+    batch_size: int | None = None,
+    **settings: Any,
+) -> Experiment:
+    """What the panels of Figure 7 share: a batch of 2,048, or a quarter when small."""
+    return Experiment(
+        batch_sizes=(batch_size or (512 if small else 2048),),
+        defenses=defenses,
+        attacks=attacks(inversion_steps, iterations),
+        num_trials=2 if small else 10,
+        **settings,
+    )

@@ -15,7 +15,8 @@ from vfljax.experiments import MLP, Data, Experiment, Training
 def make(scale: Literal["full", "small"] = "full") -> Experiment:
     """100 epochs of 2,048 as published; small: two of 256, a quarter batch."""
     small = scale == "small"
-    return Experiment(
+    return _zou.figure_7(
+        small,
         name="fig7_left_cifar10",
         title="CIFAR-10 halves, ten classes: main task against label recovery",
         data=Data(dataset="cifar10", split="rows"),
@@ -25,8 +26,7 @@ def make(scale: Literal["full", "small"] = "full") -> Experiment:
             batch_size=256 if small else 2048,
             learning_rate=0.001,
         ),
-        batch_sizes=(512 if small else 2048,),
         defenses=_zou.multi_class_defenses(small),
-        attacks=_zou.attacks(200, iterations=200 if small else 1000),
-        num_trials=2 if small else 10,
+        inversion_steps=200,
+        iterations=200 if small else 1000,
     )

@@ -15,15 +15,14 @@ from vfljax.experiments import Data, Experiment, Training
 def make(scale: Literal["full", "small"] = "full") -> Experiment:
     """The published setting; small: a third of the epochs and a quarter of a batch."""
     small = scale == "small"
-    return Experiment(
+    return _zou.figure_7(
+        small,
         name="fig7_left_mnist",
         title="MNIST halves, ten classes: main task against label recovery",
         data=Data(dataset="mnist", split="rows"),
         training=Training(
             steps=290 if small else 870, batch_size=2048, learning_rate=0.001
         ),
-        batch_sizes=(512 if small else 2048,),
         defenses=_zou.multi_class_defenses(small),
-        attacks=_zou.attacks(1000 if small else 10_000),
-        num_trials=2 if small else 10,
+        inversion_steps=1000 if small else 10_000,
     )

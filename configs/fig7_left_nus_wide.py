@@ -14,15 +14,14 @@ from vfljax.experiments import Data, Experiment, Training
 def make(scale: Literal["full", "small"] = "full") -> Experiment:
     """20 epochs of batches of 2,048 as published; small: five and a quarter batch."""
     small = scale == "small"
-    return Experiment(
+    return _zou.figure_7(
+        small,
         name="fig7_left_nus_wide",
         title="NUS-WIDE, five classes: main task against label recovery",
         data=Data(dataset="nus_wide_5", columns=("0-999", "1000-1633")),
         training=Training(
             steps=140 if small else 560, batch_size=2048, learning_rate=0.001
         ),
-        batch_sizes=(512 if small else 2048,),
         defenses=_zou.multi_class_defenses(small),
-        attacks=_zou.attacks(1000 if small else 20_000),
-        num_trials=2 if small else 10,
+        inversion_steps=1000 if small else 20_000,
     )

@@ -14,7 +14,8 @@ from vfljax.experiments import MLP, Data, Experiment, Training
 def make(scale: Literal["full", "small"] = "full") -> Experiment:
     """100 epochs of 2,048 as published; small: five of 256, a quarter batch."""
     small = scale == "small"
-    return Experiment(
+    return _zou.figure_7(
+        small,
         name="fig7_right_cifar10",
         title="CIFAR-10 halves, two classes: main task against label recovery",
         data=Data(
@@ -26,8 +27,7 @@ def make(scale: Literal["full", "small"] = "full") -> Experiment:
             batch_size=256 if small else 2048,
             learning_rate=0.001 if small else 0.003,
         ),
-        batch_sizes=(512 if small else 2048,),
         defenses=_zou.binary_defenses(small),
-        attacks=_zou.attacks(200, iterations=200 if small else 1000),
-        num_trials=2 if small else 10,
+        inversion_steps=200,
+        iterations=200 if small else 1000,
     )

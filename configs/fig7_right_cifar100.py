@@ -13,7 +13,8 @@ from vfljax.experiments import MLP, Data, Experiment, Training
 def make(scale: Literal["full", "small"] = "full") -> Experiment:
     """Two classes have 1,000 samples: batches of 500, 100 epochs; small: 20."""
     small = scale == "small"
-    return Experiment(
+    return _zou.figure_7(
+        small,
         name="fig7_right_cifar100",
         title="CIFAR-100 halves, two classes: main task against label recovery",
         data=Data(
@@ -23,8 +24,8 @@ def make(scale: Literal["full", "small"] = "full") -> Experiment:
         training=Training(
             steps=40 if small else 200, batch_size=500, learning_rate=0.003
         ),
-        batch_sizes=(512,),
+        batch_size=512,
         defenses=_zou.binary_defenses(small),
-        attacks=_zou.attacks(200, iterations=200 if small else 1000),
-        num_trials=2 if small else 10,
+        inversion_steps=200,
+        iterations=200 if small else 1000,
     )

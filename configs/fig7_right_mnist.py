@@ -15,7 +15,8 @@ from vfljax.experiments import Data, Experiment, Training
 def make(scale: Literal["full", "small"] = "full") -> Experiment:
     """The published setting; small: a third of the epochs and a quarter of a batch."""
     small = scale == "small"
-    return Experiment(
+    return _zou.figure_7(
+        small,
         name="fig7_right_mnist",
         title="MNIST halves, digits 0 and 1: main task against label recovery",
         data=Data(
@@ -24,8 +25,6 @@ def make(scale: Literal["full", "small"] = "full") -> Experiment:
         training=Training(
             steps=60 if small else 180, batch_size=2048, learning_rate=0.001
         ),
-        batch_sizes=(512 if small else 2048,),
         defenses=_zou.binary_defenses(small),
-        attacks=_zou.attacks(1000 if small else 10_000),
-        num_trials=2 if small else 10,
+        inversion_steps=1000 if small else 10_000,
     )
