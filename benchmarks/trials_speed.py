@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import timer
 import tyro
 from rich import box
@@ -139,13 +140,15 @@ def time_alone(
     key_victim, key_attack = jax.random.split(jax.random.key(options.seed))
     repeats = {"num_repeats": options.repeats - 1, "num_warm_ups": 1}
 
-    arguments = key_victim, 0.0, arrays
+    nothing_swept = trial.Setting(strength=jnp.zeros(()), place=jnp.zeros((), int))
+    arguments = key_victim, nothing_swept, arrays
     program = compile_program(trial.make_victim(experiment, cell), *arguments)
     timing, victim = time_calls(program.call, *arguments, **repeats)
     rows = {"training": _row(options, "training", batch_size, 1, timing, program)}
-    for label, spec in experiment.attacks.items():
-        arguments = key_attack, victim.seen[0], arrays
-        program = compile_program(trial.make_attack(experiment, cell, spec), *arguments)
+    for label in experiment.attacks:
+        arguments = key_attack, (victim.seen[0], ()), arrays
+        attack = trial.make_attack(experiment, cell, label)
+        program = compile_program(attack, *arguments)
         timing, _ = time_calls(program.call, *arguments, **repeats)
         rows[label] = _row(options, label, batch_size, 1, timing, program)
     return rows

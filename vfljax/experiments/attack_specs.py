@@ -179,8 +179,8 @@ class NoiseAwareRecovery:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class MessageSmoothing:
-    """Take known noise out of recovered messages: alike samples, alike labels."""
+class _DecodesMessages:
+    """What attacks have in common that recover messages and read them their own way."""
 
     view: ViewName = "batch_gradient"
     """batch_gradient recovers messages first; sample_gradient has them."""
@@ -190,42 +190,50 @@ class MessageSmoothing:
     """Of conjugate gradients."""
     depends_on: ClassVar[tuple[str, ...]] = ("keeps_zero_sum",)
     is_adaptive: ClassVar[bool] = True
-    knowledge: ClassVar[str | None] = "the noise scale"
-    named_per_class: ClassVar[int] = 0
 
     def __post_init__(self):
         """Checks the ranges."""
         require_choice("view", self.view, get_args(ViewName))
         _check_solver(self)
 
+    def recover(self, view, auxiliary: Auxiliary) -> Float[Array, "batch classes"]:
+        """Messages −B·u, from a batch gradient or as received."""
+        if self.view == "sample_gradient":
+            return attacks.direct_inference(view).scores
+        return attacks.linear_recovery(
+            view,
+            solver=self.solver,
+            iterations=self.iterations,
+            zero_sum=auxiliary.keeps_zero_sum,
+        ).scores
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class MessageSmoothing(_DecodesMessages):
+    """Take known noise out of recovered messages: alike samples, alike labels."""
+
+    knowledge: ClassVar[str | None] = "the noise scale"
+    named_per_class: ClassVar[int] = 0
+
     def run(self, key, view, auxiliary: Auxiliary) -> attacks.Inference:
         """Attacks one view."""
-        recovered = _recover(self, view, auxiliary)
+        recovered = self.recover(view, auxiliary)
         return attacks.message_smoothing(view, recovered, auxiliary.noise_std)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class ClusterMatching:
+class ClusterMatching(_DecodesMessages):
     """Cluster the recovered messages, name the clusters by a few known samples."""
 
-    view: ViewName = "batch_gradient"
-    """batch_gradient recovers messages first; sample_gradient has them."""
     named_per_class: int = 1
     """Known samples per class, at random in the batch; not counted as recovered. 0
     names nothing: only the rates up to a renaming of the classes mean something."""
     restarts: int = 8
     """Starts of k-means."""
-    solver: Literal["auto", "cg", "exact"] = "auto"
-    """As in linear recovery."""
-    iterations: int = 1000
-    """Of conjugate gradients."""
-    depends_on: ClassVar[tuple[str, ...]] = ("keeps_zero_sum",)
-    is_adaptive: ClassVar[bool] = True
 
     def __post_init__(self):
         """Checks the ranges."""
-        require_choice("view", self.view, get_args(ViewName))
-        _check_solver(self)
+        super().__post_init__()
         require(self.restarts >= 1, "restarts", self.restarts, ">= 1")
         named = self.named_per_class
         require(named >= 0, "named_per_class", named, ">= 0")
@@ -242,35 +250,22 @@ class ClusterMatching:
         return attacks.cluster_matching(
             key,
             view,
-            _recover(self, view, auxiliary),
+            self.recover(view, auxiliary),
             auxiliary.known_labels,
             restarts=self.restarts,
         )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class KnownEncoder:
+class KnownEncoder(_DecodesMessages):
     """Decode recovered messages with the label encoder in hand."""
 
-    view: ViewName = "batch_gradient"
-    """batch_gradient recovers messages first; sample_gradient has them."""
-    solver: Literal["auto", "cg", "exact"] = "auto"
-    """As in linear recovery."""
-    iterations: int = 1000
-    """Of conjugate gradients."""
-    depends_on: ClassVar[tuple[str, ...]] = ("keeps_zero_sum",)
-    is_adaptive: ClassVar[bool] = True
     knowledge: ClassVar[str | None] = "the label encoder, the noise scale"
     named_per_class: ClassVar[int] = 0
 
-    def __post_init__(self):
-        """Checks the ranges."""
-        require_choice("view", self.view, get_args(ViewName))
-        _check_solver(self)
-
     def run(self, key, view, auxiliary: Auxiliary) -> attacks.Inference:
         """Attacks one view."""
-        recovered = _recover(self, view, auxiliary)
+        recovered = self.recover(view, auxiliary)
         return attacks.known_encoder(
             view, recovered, auxiliary.codebook, auxiliary.noise_std
         )
@@ -341,15 +336,3 @@ def _check_solver(spec: Any):
 
 def _named(number):
     return f"{number} known label{'' if number == 1 else 's'} per class"
-
-
-def _recover(spec: Any, view, auxiliary: Auxiliary):
-    """Messages −B·u, from a batch gradient or as received."""
-    if spec.view == "sample_gradient":
-        return attacks.direct_inference(view).scores
-    return attacks.linear_recovery(
-        view,
-        solver=spec.solver,
-        iterations=spec.iterations,
-        zero_sum=auxiliary.keeps_zero_sum,
-    ).scores

@@ -6,7 +6,7 @@ knows the protocol (`public`), since what a defense does is no secret.
 
 import dataclasses
 import math
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from typing import Any, ClassVar, Literal, NamedTuple
 
 import jax
@@ -56,6 +56,18 @@ class Releases(NamedTuple):
 
     number: int
     batch_size: int
+
+
+def relabel(
+    steps: Generator[Any, None, Any], words: Callable[[Any], Any]
+) -> Generator[Any, None, Any]:
+    """Yields `words(step)` for each step; returns what `steps` returns."""
+    while True:
+        try:
+            step = next(steps)
+        except StopIteration as stop:
+            return stop.value
+        yield words(step)
 
 
 class _Spec:
@@ -411,13 +423,12 @@ class CAE(_Spec):
                     loss=self.loss,
                     num_epochs=self.num_epochs,
                 )
-                while True:
-                    try:
-                        done, total = next(epochs)
-                    except StopIteration as stop:
-                        trained.append(stop.value)
-                        break
-                    yield f"autoencoder λ2={strength:g}: epoch {done} of {total}"
+                name = f"autoencoder λ2={strength:g}"
+                found = yield from relabel(
+                    epochs,
+                    lambda done, name=name: f"{name}: epoch {done[0]} of {done[1]}",
+                )
+                trained.append(found)
         return jax.tree.map(lambda *leaves: jnp.stack(leaves), *trained)
 
     def facts(self) -> tuple[bool, bool]:

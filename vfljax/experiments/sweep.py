@@ -19,6 +19,7 @@ from jax.sharding import AxisType, NamedSharding, PartitionSpec
 from vfljax import data
 from vfljax.experiments import records, rows
 from vfljax.experiments.attack_specs import RepeatedObservation
+from vfljax.experiments.defense_specs import relabel
 from vfljax.experiments.schema import Experiment
 from vfljax.experiments.trial import (
     Cell,
@@ -89,15 +90,14 @@ def run_sweep(
             )
             for cell, of_cell in itertools.groupby(of_classes, lambda unit: unit.cell):
                 of_cell = list(of_cell)
-                preparation = experiment.defenses[cell.defense].prepare(num_classes)
-                while True:
-                    try:
-                        activity = next(preparation)
-                    except StopIteration as stop:
-                        prepared = jax.device_put(stop.value, programs.everywhere)
-                        break
-                    yield Progress(done, len(units), cell, activity)
-                arrays = arrays._replace(prepared=prepared)
+                now = Progress(done, len(units), cell)
+                prepared = yield from relabel(
+                    experiment.defenses[cell.defense].prepare(num_classes),
+                    lambda activity, now=now: now._replace(activity=activity),
+                )
+                arrays = arrays._replace(
+                    prepared=jax.device_put(prepared, programs.everywhere)
+                )
                 size = _chunk_size(experiment, programs, cell, arrays, len(of_cell))
                 for start in range(0, len(of_cell), size):
                     chunk = of_cell[start : start + size]
@@ -149,7 +149,7 @@ class _Programs:
         spec = self.experiment.attacks[label]
         return self._program(
             (label, *attack_program_key(self.experiment, cell, spec)),
-            lambda: make_attack(self.experiment, cell, spec),
+            lambda: make_attack(self.experiment, cell, label),
             arguments,
         )
 
@@ -181,6 +181,7 @@ def _run_chunk(experiment, dataset_name, programs, arrays, chunk, size):
     victim_keys, attack_keys, settings = _inputs(programs, padded)
     compiled = programs.victim(cell, victim_keys, settings, arrays)
     victim, train_seconds = _timed(compiled, victim_keys, settings, arrays)
+    of_victim = jax.device_get(victim._replace(seen=()))
     public = arrays._replace(prepared=())
     new_rows, recovered = [], {}
     for label, spec in experiment.attacks.items():
@@ -201,7 +202,7 @@ def _run_chunk(experiment, dataset_name, programs, arrays, chunk, size):
                 label,
                 step,
                 jax.device_get(outcome._replace(scores=(), own=())),
-                jax.device_get(victim._replace(seen=())),
+                of_victim,
                 dataset=dataset_name,
                 num_parties=len(arrays.features),
                 num_samples=len(arrays.labels),

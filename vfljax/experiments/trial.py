@@ -277,7 +277,7 @@ def make_victim(experiment: Experiment, cell: Cell) -> Callable[..., Victim]:
 
 
 def make_attack(
-    experiment: Experiment, cell: Cell, spec: AttackSpec
+    experiment: Experiment, cell: Cell, label: str
 ) -> Callable[..., Outcome]:
     """Returns `attack(key, (seen, earlier), arrays)`, one attack on one view.
 
@@ -285,7 +285,7 @@ def make_attack(
     attacks that combine them.
     """
     model = models.mlp(experiment.model.hidden, embed=cell.num_classes)
-    adversary = experiment.data.adversary
+    adversary, spec = experiment.data.adversary, experiment.attacks[label]
     keeps_zero_sum, drops_entries = _public_facts(experiment, cell)
 
     def attack(key, seen_and_earlier, arrays: Arrays) -> Outcome:
@@ -303,7 +303,7 @@ def make_attack(
             keeps_zero_sum=keeps_zero_sum,
             drops_entries=drops_entries,
         )
-        if getattr(spec, "view", None) == "sample_gradient":
+        if experiment.view_of(label) == "sample_gradient":
             view = protocol.SampleGradientView(
                 model=model,
                 params=seen.params,
