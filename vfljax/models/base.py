@@ -1,19 +1,55 @@
 """What the rest of the library knows of a network: a record of pure functions."""
 
+import dataclasses
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import jax
 from jaxtyping import Array, Float, Key, PyTree
 
 Params = PyTree[Any]
 """A network's parameters: any tree of arrays, opaque to everything but its model."""
 
+Statistics = PyTree[Any]
+"""A network's running statistics, such as those of batch normalization; () if none."""
+
+
+@functools.partial(
+    jax.tree_util.register_dataclass,
+    data_fields=["statistics", "dropout_key"],
+    meta_fields=["is_training"],
+)
+@dataclasses.dataclass(frozen=True)
+class Forward:
+    """How a network is run: what an embedding depends on besides parameters and data.
+
+    Means nothing to networks without batch normalization and dropout. For the others,
+    a gradient belongs to one such mode, and an attack that assumes another one matches
+    a gradient that was never computed.
+
+    Attributes:
+        statistics: Running statistics, which evaluation uses; in training, batches
+            are normalized by their own.
+        dropout_key: Fixes the dropout masks; `None` drops nothing. Used in training
+            alone.
+        is_training: Whether batches are normalized by their own statistics and units
+            are dropped.
+    """
+
+    statistics: Statistics = ()
+    dropout_key: Key[Array, ""] | None = None
+    is_training: bool = False
+
 
 class PartyModel(NamedTuple):
-    """A party's bottom model as pure functions over a plain parameter tree.
+    """A network as pure functions over a plain parameter tree.
 
-    Two functions suffice. The optional third one declares that the network is made of
-    dense layers, which makes exact gradient maps much cheaper (`vfljax.gradient_map`).
+    Two functions suffice for a network that is a function of its parameters and
+    features alone. `tapped` declares that it is made of dense layers, which makes
+    exact gradient maps much cheaper (`vfljax.gradient_map`). A network with running
+    statistics or dropout has `init_statistics` and `run` instead of `apply`; `embed`
+    and `run` call either kind.
 
     Attributes:
         init: `init(key, features) -> params`; `features` (batch, ...) fixes the shapes.
@@ -24,6 +60,9 @@ class PartyModel(NamedTuple):
             (out,); `taps[layer]` (batch, out) is added to the layer's output before
             anything else sees it; `inputs[layer]` (batch, in) is what the layer was
             given. No parameters besides those, and none used twice.
+        init_statistics: `init_statistics(features) -> statistics`, or `None`.
+        run: `run(params, features, forward) -> (embedding, statistics)`, or `None`;
+            the statistics are the updated ones in training, else those it was given.
     """
 
     init: Callable[[Key[Array, ""], Float[Array, " batch *features"]], Params]
@@ -33,3 +72,54 @@ class PartyModel(NamedTuple):
     tapped: Callable[..., tuple[Float[Array, "batch embed"], dict[str, Any]]] | None = (
         None
     )
+    init_statistics: Callable[[Float[Array, " batch *features"]], Statistics] | None = (
+        None
+    )
+    run: Callable[..., tuple[Float[Array, "batch embed"], Statistics]] | None = None
+
+
+def init_statistics(
+    model: PartyModel, features: Float[Array, " batch *features"]
+) -> Statistics:
+    """Returns the running statistics a network starts with; () if it has none."""
+    return () if model.init_statistics is None else model.init_statistics(features)
+
+
+def run(
+    model: PartyModel,
+    params: Params,
+    features: Float[Array, " batch *features"],
+    forward: Forward = Forward(),
+) -> tuple[Float[Array, "batch embed"], Statistics]:
+    """Runs a network of either kind.
+
+    Args:
+        model: The network.
+        params: Its parameters.
+        features: The batch (batch, ...).
+        forward: In which mode, with which statistics.
+
+    Returns:
+        The embedding (batch, embed), and the running statistics afterwards.
+
+    Raises:
+        ValueError: If the network has running statistics and `forward` has none.
+    """
+    if model.run is None:
+        return model.apply(params, features), forward.statistics
+    if model.init_statistics is not None and not jax.tree.leaves(forward.statistics):
+        raise ValueError(
+            f"forward.statistics={forward.statistics!r}: must hold this network's "
+            "running statistics, such as from init_statistics(model, features)"
+        )
+    return model.run(params, features, forward)
+
+
+def embed(
+    model: PartyModel,
+    params: Params,
+    features: Float[Array, " batch *features"],
+    forward: Forward = Forward(),
+) -> Float[Array, "batch embed"]:
+    """The embedding alone; arguments and errors as for `run`."""
+    return run(model, params, features, forward)[0]
