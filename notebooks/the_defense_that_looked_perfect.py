@@ -306,7 +306,7 @@ for name, run, state, zero_sum in (
     ("DCAE", rounded, rounded_start, False),
 ):
     trained[name], state = along_the_training(run, state, zero_sum)
-    predictions = jnp.argmax(run.predict(state.params, test_halves), axis=1)
+    predictions = jnp.argmax(run.predict(state, test_halves), axis=1)
     main_accuracy = float(metrics.accuracy(predictions, jnp.asarray(mnist.test_labels)))
     print(f"{name}: in the end, {main_accuracy:.1%} of the test set is predicted right")
     print(f"{'step':20}", *(f"{step:5d}" for step in observed_steps))

@@ -4,8 +4,26 @@ Pure JAX functions along one line: data → parties → protocol step → transc
 attack → inference → metrics. `vfljax run quickstart` shows all of it.
 """
 
-from vfljax import attacks, data, defenses, losses, metrics, models, protocol
+from vfljax import (
+    attacks,
+    data,
+    defenses,
+    losses,
+    metrics,
+    models,
+    optimizers,
+    protocol,
+)
 
 __version__ = "0.1.0"
 
-__all__ = ["attacks", "data", "defenses", "losses", "metrics", "models", "protocol"]
+__all__ = [
+    "attacks",
+    "data",
+    "defenses",
+    "losses",
+    "metrics",
+    "models",
+    "optimizers",
+    "protocol",
+]

@@ -22,7 +22,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from vfljax.models import Params, PartyModel
+from vfljax import models
+from vfljax.models import EVALUATION, Forward, Params, PartyModel
 
 
 class GradientMap(NamedTuple):
@@ -67,6 +68,7 @@ def gradient_map(
     params: Params,
     features: Float[Array, " batch *features"],
     layers: Collection[str] | None = None,
+    forward: Forward = EVALUATION,
 ) -> GradientMap:
     """Sets up J, Jᵀ and J Jᵀ for one party's network on one batch.
 
@@ -74,6 +76,8 @@ def gradient_map(
         model: The party's network. Per-sample or not: J stays exact either way.
         params: Its parameters θ.
         features: The batch (batch, ...).
+        forward: In which mode networks with batch normalization or dropout run: that
+            of the gradient in question.
         layers: Restricts J to the parameters whose path in the tree contains one of
             these names, such as `("output",)` for the last layer of `models.mlp`;
             `None` for all. `pull` returns zeros and `push` ignores what is left out.
@@ -82,7 +86,9 @@ def gradient_map(
         ValueError: If `layers` is empty, a string, or has a name that no path contains.
     """
     kept = _kept(params, layers)
-    embedding, push_all = jax.linearize(lambda p: model.apply(p, features), params)
+    embedding, push_all = jax.linearize(
+        lambda p: models.embed(model, p, features, forward), params
+    )
     transpose = jax.linear_transpose(push_all, params)
 
     def restrict(tree):

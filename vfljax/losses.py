@@ -6,13 +6,20 @@ from jaxtyping import Array, Float
 
 
 def cross_entropy(
-    logits: Float[Array, "batch classes"], targets: Float[Array, "batch classes"]
+    logits: Float[Array, "batch classes"],
+    targets: Float[Array, "batch classes"],
+    class_weights: Float[Array, " classes"] | None = None,
 ) -> Float[Array, ""]:
     """Mean softmax cross-entropy in nats, for one-hot or soft targets.
 
-    Zou et al. (2022), Eq. 2, with the batch mean.
+    Zou et al. (2022), Eq. 2, with the batch mean. With `class_weights` it is the mean
+    weighted by each sample's own, Σ_i w_i ℓ_i / Σ_i w_i with w_i = Σ_c Y_ic w_c.
     """
-    return -jnp.mean(jnp.sum(targets * jax.nn.log_softmax(logits), axis=-1))
+    per_sample = -jnp.sum(targets * jax.nn.log_softmax(logits), axis=-1)
+    if class_weights is None:
+        return jnp.mean(per_sample)
+    weights = targets @ class_weights
+    return jnp.sum(weights * per_sample) / jnp.sum(weights)
 
 
 def logit_gradient(

@@ -6,6 +6,9 @@ is judged by identity (`accuracy`), up to a renaming of the classes
 (`matched_accuracy`), and by what it tells about the truth in bits
 (`mutual_information`). The last two are above zero for blind guesses too, the more so
 the smaller the batch: `chance_levels` says how far.
+
+Where classes are ranked rather than named there are `auc` (of two) and
+`top_k_accuracy`; where one of two is rare, `f1`, and `fu_batch_f1` as it was published.
 """
 
 from typing import NamedTuple
@@ -14,6 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 from scipy.optimize import linear_sum_assignment
+from scipy.stats import rankdata
 
 _NUM_GUESSES = 32  # per batch
 
@@ -30,6 +34,113 @@ def accuracy(
 ) -> Float[Array, ""]:
     """Share of equal entries, in [0, 1]. A label of −1 ("no answer") never counts."""
     return jnp.mean((labels == truth).astype(jnp.float32))
+
+
+def top_k_accuracy(
+    scores: Float[Array, "batch classes"], truth: Int[Array, " batch"], k: int
+) -> Float[Array, ""]:
+    """Share of samples whose class is among the k of highest score, in [0, 1].
+
+    Of equal scores the lower class comes first, as in an arg-max. A row with a NaN or
+    infinity is no answer and never counts.
+
+    Raises:
+        ValueError: If `k` is not in [1, C].
+
+    Example:
+        >>> scores = jnp.array([[0.1, 0.7, 0.2], [0.1, 0.7, 0.2]])
+        >>> float(top_k_accuracy(scores, jnp.array([2, 0]), k=2))
+        0.5
+    """
+    classes = scores.shape[1]
+    if not 1 <= k <= classes:
+        raise ValueError(f"k={k}: must be in [1, {classes}]")
+    own = jnp.take_along_axis(scores, truth[:, None], axis=1)
+    is_lower = jnp.arange(classes)[None] < truth[:, None]
+    num_before = jnp.sum((scores > own) | ((scores == own) & is_lower), axis=1)
+    has_answer = jnp.all(jnp.isfinite(scores), axis=1)
+    return jnp.mean((has_answer & (num_before < k)).astype(jnp.float32))
+
+
+def auc(scores: Float[np.ndarray, " batch"], truth: Int[np.ndarray, " batch"]) -> float:
+    """Chance that a sample of class 1 scores above one of another class, in [0, 1].
+
+    Mann and Whitney (1947): from the sum of ranks, where equal scores share the mean of
+    theirs and so count one half. Li et al. (ICLR 2022) report its mean over batches.
+
+    Returns:
+        NaN for a batch without samples of class 1 or with no others, which a mean over
+        batches leaves out; NaN too if a score is NaN, which it must not leave out.
+
+    Example:
+        >>> auc(np.array([0.1, 0.4, 0.4, 0.9]), np.array([0, 0, 1, 1]))
+        0.875
+    """
+    is_positive = truth == 1
+    positives, negatives = is_positive.sum(), (~is_positive).sum()
+    if positives == 0 or negatives == 0:
+        return float("nan")
+    excess = rankdata(scores)[is_positive].sum() - positives * (positives + 1) / 2
+    return float(excess / (positives * negatives))
+
+
+def f1(
+    labels: Int[np.ndarray, " batch"],
+    truth: Int[np.ndarray, " batch"],
+    positive: int = 1,
+) -> float:
+    """Harmonic mean of precision and recall of class `positive`, in [0, 1].
+
+    0 where no sample is of that class and none is inferred to be. "No answer" (−1) is
+    an answer for another class.
+
+    Example:
+        >>> f1(np.array([1, 1, 0, 0]), np.array([1, 0, 1, 0]))
+        0.5
+    """
+    hits = np.sum((labels == positive) & (truth == positive))
+    named = np.sum(labels == positive) + np.sum(truth == positive)
+    return float(2 * hits / max(named, 1))
+
+
+def fu_batch_f1(
+    labels: Int[np.ndarray, " batch"], truth: Int[np.ndarray, " batch"], batch_size: int
+) -> float:
+    """F1 of class 1 as the released code of Fu et al. (2022) computes it, in [0, 1].
+
+    To compare with what they publish, not to judge by. Precision and recall are taken
+    on mini-batches in the given order, as 0 where they are 0/0, averaged with the sizes
+    of the batches as weights, and put together only then. In a batch where nothing is
+    inferred to be of class 1, everything is taken to be: always answering 0 has the F1
+    of always answering 1.
+
+    Args:
+        labels: Inferred classes, 0 and 1; −1, "no answer", is as good as 0.
+        truth: True classes, 0 and 1.
+        batch_size: At evaluation, >= 1; the last batch may be smaller.
+
+    Raises:
+        ValueError: If `batch_size` is smaller.
+
+    Example:
+        >>> fu_batch_f1(np.array([0, 0, 0, 0]), np.array([1, 0, 0, 1]), batch_size=4)
+        0.6666666666666666
+    """
+    if batch_size < 1:
+        raise ValueError(f"batch_size={batch_size}: must be >= 1")
+    precision, recall = 0.0, 0.0
+    for start in range(0, len(truth), batch_size):
+        is_positive = truth[start : start + batch_size] == 1
+        is_named = labels[start : start + batch_size] == 1
+        if not is_named.any():
+            is_named = np.ones_like(is_named)
+        hits = np.sum(is_positive & is_named)
+        share = len(is_positive) / len(truth)
+        precision += share * hits / is_named.sum()
+        recall += share * hits / max(is_positive.sum(), 1)
+    if precision + recall == 0:
+        return 0.0
+    return float(2 * precision * recall / (precision + recall))
 
 
 def chance_accuracy(class_counts: Int[Array, " classes"]) -> Float[Array, ""]:

@@ -131,8 +131,8 @@ def test_labels_are_encoded_and_logits_decoded(batch):
         transcript.gradients[0].argmin(axis=1), (labels + 1) % CLASSES
     )
     np.testing.assert_array_equal(
-        rotated.predict(state.params, features),
-        jnp.roll(plain.predict(state.params, features), -1, axis=1),
+        rotated.predict(state, features),
+        jnp.roll(plain.predict(state, features), -1, axis=1),
     )
 
 

@@ -18,7 +18,14 @@ def test_views_hold_the_adversarys_part_alone(make_exchange):
     )
     assert exchange.batch.gradient is exchange.transcript.batch_gradients[0]
     names = [field.name for field in dataclasses.fields(exchange.batch)]
-    assert names == ["model", "params", "features", "gradient", "num_classes"]
+    assert names == [
+        "model",
+        "params",
+        "features",
+        "gradient",
+        "num_classes",
+        "forward",
+    ]
 
 
 def test_views_cross_jit_with_static_parts(make_exchange):
@@ -33,7 +40,8 @@ def test_the_label_party_is_no_adversary(party, make_exchange):
     exchange = make_exchange()
     model = models.mlp((6,), embed=3)
     run = protocol.sum_of_logits((model, model), (optax.sgd(0.1),) * 2, num_classes=3)
-    state = protocol.ProtocolState((exchange.batch.params,) * 2, (), ())
+    features = (exchange.batch.features,) * 2
+    state = run.init(jax.random.key(0), features)
     with pytest.raises(ValueError, match=f"party={party}"):
         protocol.batch_gradient_view(
             run, state, exchange.batch.features, exchange.transcript, party

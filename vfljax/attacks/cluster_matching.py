@@ -20,7 +20,12 @@ from jax.core import Tracer
 from jaxtyping import Array, Float, Int, Key
 
 from vfljax.attacks.base import Inference, inference_from_scores
-from vfljax.protocol import BatchGradientView, SampleGradientView, check_view
+from vfljax.protocol import (
+    BatchGradientView,
+    SampleGradientView,
+    check_view,
+    own_embedding,
+)
 
 
 class ClusterInfo(NamedTuple):
@@ -69,7 +74,7 @@ def cluster_matching(
         ValueError: For an argument outside its range, or shapes that do not fit.
     """
     check_view(view)
-    own = jax.nn.softmax(view.model.apply(view.params, view.features))
+    own = jax.nn.softmax(own_embedding(view))
     if recovered.shape != own.shape:
         raise ValueError(f"recovered: shape {recovered.shape}, must be {own.shape}")
     return cluster_rows(

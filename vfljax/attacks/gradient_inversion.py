@@ -79,7 +79,9 @@ def make_inversion(
     guesses below it tie.
     """
     check_view(view)
-    jacobian = gradient_map(view.model, view.params, view.features, layers)
+    jacobian = gradient_map(
+        view.model, view.params, view.features, layers, view.forward
+    )
     batch = view.features.shape[0]
     own_logits, observed = jacobian.embedding.T, jacobian.push(view.gradient).T
     observed_norm = optax.tree.norm(jacobian.restrict(view.gradient), squared=True)

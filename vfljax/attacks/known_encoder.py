@@ -24,7 +24,12 @@ from jax.core import Tracer
 from jaxtyping import Array, Float
 
 from vfljax.attacks.base import Inference, inference_from_scores
-from vfljax.protocol import BatchGradientView, SampleGradientView, check_view
+from vfljax.protocol import (
+    BatchGradientView,
+    SampleGradientView,
+    check_view,
+    own_embedding,
+)
 
 _LEAST_PROBABILITY = 1e-6
 
@@ -58,7 +63,7 @@ def known_encoder(
         )
     if not isinstance(noise_std, Tracer) and not noise_std >= 0:
         raise ValueError(f"noise_std={noise_std}: must be >= 0")
-    own = view.model.apply(view.params, view.features)
+    own = own_embedding(view)
     if recovered.shape != own.shape:
         raise ValueError(f"recovered: shape {recovered.shape}, must be {own.shape}")
     implied = codebook[None] - recovered[:, None]  # S_i(c): batch, candidate, classes

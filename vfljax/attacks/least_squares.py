@@ -19,7 +19,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from vfljax.gradient_map import GradientMap, gradient_map
-from vfljax.protocol import BatchGradientView
+from vfljax.protocol import BatchGradientView, own_embedding
 
 Solver = Literal["auto", "cg", "exact"]
 
@@ -171,14 +171,15 @@ def solve_exactly(
     """
     if not _is_float64_able(view):
         raise ValueError(
-            "solver='exact': model casts to a lower precision, must compute in float64 "
-            "when given it; or use solver='cg'"
+            "solver='exact': model casts to a lower precision or drops units (whose "
+            "masks differ in float64), must compute the same in float64 when given it; "
+            "or use solver='cg'"
         )
     with jax.enable_x64(True):
-        params, features, gradient = _as_float64(
-            (view.params, view.features, view.gradient)
+        view = _as_float64(view)
+        jacobian = gradient_map(
+            view.model, view.params, view.features, layers, view.forward
         )
-        jacobian = gradient_map(view.model, params, features, layers)
         batch, classes = jacobian.embedding.shape
         basis = _row_basis(classes, row_sum_weight)
         if jacobian.factors is None:
@@ -189,13 +190,13 @@ def solve_exactly(
         is_idle = jnp.tile(jnp.all(basis == 0, axis=0), batch)
         scale = jnp.sum(jnp.diagonal(matrix)) / jnp.sum(~is_idle)
         matrix += jnp.diag(scale * is_idle)
-        right = (jacobian.push(gradient) @ basis).reshape(-1)
+        right = (jacobian.push(view.gradient) @ basis).reshape(-1)
         factor, ridge_used = _cholesky(matrix, ridge * scale)
         coordinates = jax.scipy.linalg.cho_solve((factor, True), right)
         message = coordinates.reshape(batch, -1) @ basis.T
         smallest = _smallest_eigenvalue(factor)
         info = RecoveryInfo(
-            residual=_relative_residual(jacobian, gradient, message).astype(
+            residual=_relative_residual(jacobian, view.gradient, message).astype(
                 jnp.float32
             ),
             iterations=jnp.array(0, jnp.int32),
@@ -217,17 +218,24 @@ def _row_basis(classes, row_sum_weight):
 
 
 def _as_float64(tree):
-    return jax.tree.map(lambda leaf: jnp.asarray(leaf).astype(jnp.float64), tree)
+    return jax.tree.map(
+        lambda leaf: (
+            jnp.asarray(leaf).astype(jnp.float64)
+            if jnp.issubdtype(leaf.dtype, jnp.floating)
+            else leaf
+        ),
+        tree,
+    )
 
 
 def _is_float64_able(view):
-    """Whether the network keeps the precision that it is given."""
+    """Whether the network computes the same function in float64, only more exactly."""
+    if view.forward.is_training and view.forward.dropout_key is not None:
+        program = jax.make_jaxpr(own_embedding)(view)
+        if "random_bits" in str(program):  # other bits are drawn in float64
+            return False
     with jax.enable_x64(True):
-        embedding = jax.eval_shape(
-            lambda *arguments: view.model.apply(*_as_float64(arguments)),
-            view.params,
-            view.features,
-        )
+        embedding = jax.eval_shape(lambda v: own_embedding(_as_float64(v)), view)
     return embedding.dtype == jnp.float64
 
 

@@ -91,7 +91,7 @@ def linear_recovery(
         )
     else:
         message, info = solve_by_cg(
-            gradient_map(view.model, view.params, view.features, layers),
+            gradient_map(view.model, view.params, view.features, layers, view.forward),
             view.gradient,
             row_sum_weight=row_sum_weight,
             num_iterations=iterations,

@@ -61,7 +61,9 @@ def message_smoothing(
         raise ValueError(f"noise_std={noise_std}: must be >= 0 and finite")
     if iterations < 1:
         raise ValueError(f"iterations={iterations}: must be >= 1")
-    jacobian = gradient_map(view.model, view.params, view.features)
+    jacobian = gradient_map(
+        view.model, view.params, view.features, forward=view.forward
+    )
     noise = view.num_classes * jnp.square(noise_std)  # (σ/τ)²
     signs = jax.random.rademacher(jax.random.key(0), expected, float)
     scale = jnp.vdot(signs, jacobian.gram(signs)) / signs.size  # Hutchinson (1990)

@@ -32,7 +32,7 @@ from vfljax.attacks.least_squares import (
     solve_exactly,
 )
 from vfljax.gradient_map import gradient_map
-from vfljax.protocol import BatchGradientView, check_view
+from vfljax.protocol import BatchGradientView, check_view, own_embedding
 
 
 def noise_aware_recovery(
@@ -86,7 +86,9 @@ def noise_aware_recovery(
     is_sparse = jnp.asarray(keep_fraction) < 1
     weight = noise_std / jnp.hypot(classes**-0.5, noise_std)
     weight = jnp.where(is_sparse, 1.0, weight)
-    jacobian = gradient_map(view.model, view.params, view.features, layers)
+    jacobian = gradient_map(
+        view.model, view.params, view.features, layers, view.forward
+    )
     if reweightings and jacobian.num_parameters < batch * classes and solver == "auto":
         solver = "cg"
     if choose_solver(view, solver, batch * classes) == "exact":
@@ -121,7 +123,7 @@ def noise_aware_recovery(
     # Entries that were dropped lie anywhere below those sent, on either side.
     smallest_sent, _ = _around_threshold(batch * message, keep_fraction)
     variance = jnp.where(is_sparse, smallest_sent**2 / 3.0, jnp.square(noise_std))
-    own_logits = view.model.apply(view.params, view.features)
+    own_logits = own_embedding(view)
     scores = -batch * message + variance * jax.nn.log_softmax(own_logits)
     return inference_from_scores(scores, info=info)
 

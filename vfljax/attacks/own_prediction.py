@@ -8,7 +8,12 @@ that is what model completion is for, Fu et al. 2022.)
 """
 
 from vfljax.attacks.base import Inference, inference_from_scores
-from vfljax.protocol import BatchGradientView, SampleGradientView, check_view
+from vfljax.protocol import (
+    BatchGradientView,
+    SampleGradientView,
+    check_view,
+    own_embedding,
+)
 
 
 def own_prediction(view: BatchGradientView | SampleGradientView) -> Inference:
@@ -24,4 +29,4 @@ def own_prediction(view: BatchGradientView | SampleGradientView) -> Inference:
         ValueError: If the view's parts do not fit together.
     """
     check_view(view)
-    return inference_from_scores(view.model.apply(view.params, view.features))
+    return inference_from_scores(own_embedding(view))

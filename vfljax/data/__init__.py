@@ -1,8 +1,10 @@
 """Data sets as plain arrays, and how they are split between parties."""
 
+from vfljax.data.bhi import group_patches
 from vfljax.data.dataset import Dataset, check_dataset, make_dataset
 from vfljax.data.formats import DataError
 from vfljax.data.sources import DATASETS, DatasetSource, load
+from vfljax.data.text import WordPiece, hash_tokens
 from vfljax.data.vertical import (
     SPLITS,
     ClassTable,
@@ -21,11 +23,14 @@ __all__ = [
     "DataError",
     "Dataset",
     "DatasetSource",
+    "WordPiece",
     "check_dataset",
     "class_table",
     "draw_batch",
     "draw_classes",
     "draw_known_labels",
+    "group_patches",
+    "hash_tokens",
     "load",
     "make_dataset",
     "select_classes",

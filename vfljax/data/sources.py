@@ -19,20 +19,18 @@ from typing import Any, NamedTuple
 import numpy as np
 from tqdm import tqdm
 
+from vfljax.data import bhi, breast_cancer, criteo, yahoo_answers
+from vfljax.data.cinic10 import read_cinic10
 from vfljax.data.dataset import Dataset, check_dataset, make_dataset
 from vfljax.data.formats import (
     DataError,
     LabeledImages,
-    as_text,
-    cifar_entry,
     find_file,
-    read_cifar_batch,
     read_content,
-    read_idx,
-    read_pickle,
     read_prepared,
 )
 from vfljax.data.nus_wide import LABEL_FOLDER, read_nus_wide
+from vfljax.data.originals import ORIGINALS, Images
 
 __all__ = [
     "DATASETS",
@@ -62,8 +60,9 @@ def load(name: str, data_dir: str | os.PathLike[str] | None = None) -> Dataset:
     The original files are taken first, each plain, `.gz` or `.xz`. Where they are not
     found, data prepared by TFDS are read, whose rows are in another order; `origin`
     says which it was. Files that differ from the published ones are used, with one
-    warning that lists them. NUS-WIDE is read from its original plain files alone, and
-    not compared with published checksums.
+    warning that lists them. Digits, MNIST, Fashion-MNIST and CIFAR aside,
+    sets are read from their original files alone, which are not compared with published
+    checksums; those of NUS-WIDE must be plain.
 
     Args:
         name: A key of `DATASETS`.
@@ -71,7 +70,8 @@ def load(name: str, data_dir: str | os.PathLike[str] | None = None) -> Dataset:
             `VFLJAX_DATA` gives it, and TFDS's own default folder is tried as well.
 
     Returns:
-        The data set, images scaled to [0, 1], tables as in the files.
+        The data set: images scaled to [0, 1] or (BHI) to [-1, 1], tables as in the
+        files, texts as numbers of tokens.
 
     Raises:
         DataError: The name is unknown, or the data are missing or damaged.
@@ -88,22 +88,6 @@ def load(name: str, data_dir: str | os.PathLike[str] | None = None) -> Dataset:
             f"unknown data set {name!r}: {hint}known are {', '.join(DATASETS)}"
         )
     return DATASETS[name].loader(None if data_dir is None else Path(data_dir))
-
-
-class _Original(NamedTuple):
-    """A data set as published: where its files lie, and how they become arrays."""
-
-    folders: tuple[str, ...]  # below the data folder; the first that has all files
-    checksums: Mapping[str, str]  # file name to MD5 of the unpacked content
-    read: Callable[[Mapping[str, bytes], Mapping[str, Path]], "_Images"]
-
-
-class _Images(NamedTuple):
-    """Both parts of a data set as stored, each in pieces."""
-
-    train: Sequence[LabeledImages]
-    test: Sequence[LabeledImages]
-    class_names: tuple[str, ...]
 
 
 def _load_digits(data_dir: Path | None) -> Dataset:
@@ -134,7 +118,7 @@ def _load_digits(data_dir: Path | None) -> Dataset:
 
 def _load_from_disk(name: str, data_dir: Path | None) -> Dataset:
     """Loads a set from its original files, or else from prepared TFDS data."""
-    original = _ORIGINALS[name]
+    original = ORIGINALS[name]
     roots, prepared_roots = _search_roots(data_dir)
     folders = [root / folder for root in roots for folder in original.folders]
     for folder in folders:
@@ -151,25 +135,34 @@ def _load_from_disk(name: str, data_dir: Path | None) -> Dataset:
         version = _newest_version(folder)
         if version is not None and has_tfds:
             splits = read_prepared(version)
-            images = _Images([splits.train], [splits.test], splits.class_names)
+            images = Images([splits.train], [splits.test], splits.class_names)
             return _assemble(name, images, f"data prepared by TFDS in {version}")
 
     raise DataError(_missing_message(name, folders, prepared, has_tfds))
 
 
-def _load_nus_wide(
-    name: str, concepts: tuple[str, ...] | None, data_dir: Path | None
+def _load_from_folder(
+    name: str,
+    data_dir: Path | None,
+    *,
+    folders: Sequence[str],
+    markers: Sequence[str],
+    read: Callable[[str, Path], Dataset],
 ) -> Dataset:
-    """Loads NUS-WIDE from the first folder that has its labels."""
+    """Reads a set from the first of some folders that has one of its files.
+
+    Markers are patterns of such files, to which an ending for compression is added.
+    """
     roots, _ = _search_roots(data_dir)
-    folders = [root / folder for root in roots for folder in _NUS_WIDE_FOLDERS]
-    for folder in folders:
-        if (folder / LABEL_FOLDER).is_dir():
-            return read_nus_wide(name, folder, concepts)
-    searched = ", ".join(map(str, folders)) or "no folder, as none was given"
+    paths = [root / folder for root in roots for folder in folders]
+    patterns = [marker + ending for marker in markers for ending in ("", ".gz", ".xz")]
+    for path in paths:
+        if any(any(path.glob(pattern)) for pattern in patterns):
+            return read(name, path)
+    searched = ", ".join(map(str, paths)) or "no folder, as none was given"
     raise DataError(
-        f"no data for {name!r}; looked for the folder {LABEL_FOLDER} in {searched}; "
-        f"say where the data are with --data-dir or {ENVIRONMENT_VARIABLE}"
+        f"no data for {name!r}; looked for {' or '.join(markers)} in {searched}; say "
+        f"where the data are with --data-dir or {ENVIRONMENT_VARIABLE}"
     )
 
 
@@ -198,7 +191,7 @@ def _missing_message(
     name: str, folders: Sequence[Path], prepared: Sequence[Path], has_tfds: bool
 ) -> str:
     """One line that says what was looked for, where, and what to do."""
-    checksums = _ORIGINALS[name].checksums
+    checksums = ORIGINALS[name].checksums
     searched = ", ".join(map(str, folders)) or "no folder, as none was given"
     sentences = [
         f"no data for {name!r}",
@@ -234,13 +227,13 @@ def _read_verified(name: str, paths: Mapping[str, Path]) -> dict[str, bytes]:
         contents = dict(zip(paths, unpacked, strict=True))
     published_files = {
         checksum: (other_name, other_file)
-        for other_name, original in _ORIGINALS.items()
+        for other_name, original in ORIGINALS.items()
         for other_file, checksum in original.checksums.items()
     }
     complaints = []
     for file, content in contents.items():
         checksum = hashlib.md5(content, usedforsecurity=False).hexdigest()
-        published = _ORIGINALS[name].checksums[file]
+        published = ORIGINALS[name].checksums[file]
         if checksum == published:
             continue
         if checksum in published_files:
@@ -260,7 +253,7 @@ def _read_verified(name: str, paths: Mapping[str, Path]) -> dict[str, bytes]:
     return contents
 
 
-def _assemble(name: str, images: _Images, origin: str) -> Dataset:
+def _assemble(name: str, images: Images, origin: str) -> Dataset:
     """Makes the data set, or says which files do not fit together."""
     try:
         train_features, train_labels = _scale_and_join(images.train)
@@ -291,109 +284,22 @@ def _scale_and_join(pieces: Sequence[LabeledImages]) -> tuple[np.ndarray, np.nda
     return features, np.concatenate([piece.labels for piece in pieces])
 
 
-def _read_idx_files(
-    class_names: tuple[str, ...],
-    contents: Mapping[str, bytes],
-    paths: Mapping[str, Path],
-) -> _Images:
-    """Reads the four files of MNIST or of a set in its format."""
-
-    def read_part(part: str) -> list[LabeledImages]:
-        file = f"{part}-images-idx3-ubyte"
-        images = read_idx(contents[file], paths[file], num_axes=3)
-        file = f"{part}-labels-idx1-ubyte"
-        labels = read_idx(contents[file], paths[file], num_axes=1)
-        return [LabeledImages(images, labels.astype(np.int64))]
-
-    return _Images(read_part("train"), read_part("t10k"), class_names)
-
-
-def _read_cifar_files(
-    label_key: str,
-    names_key: str,
-    names_file: str,
-    test_file: str,
-    contents: Mapping[str, bytes],
-    paths: Mapping[str, Path],
-) -> _Images:
-    """Reads CIFAR's pickles: one with the names, one for test, the rest for train."""
-    entries = read_pickle(contents[names_file], paths[names_file])
-    class_names = cifar_entry(entries, names_key, paths[names_file])
-    batches = {
-        file: read_cifar_batch(content, paths[file], label_key)
-        for file, content in contents.items()
-        if file != names_file
-    }
-    test = batches.pop(test_file)
-    return _Images(list(batches.values()), [test], tuple(map(as_text, class_names)))
-
-
-_NUS_WIDE_FOLDERS = ("nus_wide", "NUS_WIDE", "NUS-WIDE", "")
-_DIGIT_NAMES = tuple("0123456789")
-_FASHION_NAMES = (
-    "T-shirt/top",
-    "Trouser",
-    "Pullover",
-    "Dress",
-    "Coat",
-    "Sandal",
-    "Shirt",
-    "Sneaker",
-    "Bag",
-    "Ankle boot",
+_load_nus_wide = partial(
+    _load_from_folder,
+    folders=("nus_wide", "NUS_WIDE", "NUS-WIDE", ""),
+    markers=(LABEL_FOLDER,),
 )
-
-# The checksums are of the unpacked files, so that they hold for any compression.
-# CIFAR's are published; those of MNIST and Fashion-MNIST are of what the .gz files with
-# the published checksums unpack to.
-_ORIGINALS: Mapping[str, _Original] = {
-    "mnist": _Original(
-        folders=("mnist", "mnist/raw", "MNIST/raw", "raw", ""),
-        checksums={
-            "train-images-idx3-ubyte": "6bbc9ace898e44ae57da46a324031adb",
-            "train-labels-idx1-ubyte": "a25bea736e30d166cdddb491f175f624",
-            "t10k-images-idx3-ubyte": "2646ac647ad5339dbf082846283269ea",
-            "t10k-labels-idx1-ubyte": "27ae3e4e09519cfbb04c329615203637",
-        },
-        read=partial(_read_idx_files, _DIGIT_NAMES),
+_load_bhi = partial(
+    _load_from_folder,
+    folders=(
+        "IDC_regular_ps50_idx5",
+        "bhi/IDC_regular_ps50_idx5",
+        "bhi",
+        "breast-histopathology-images/IDC_regular_ps50_idx5",
+        "breast-histopathology-images",
     ),
-    "fashion_mnist": _Original(
-        folders=("fashion_mnist", "fashion_mnist/raw", "FashionMNIST/raw", "raw", ""),
-        checksums={
-            "train-images-idx3-ubyte": "f4a8712d7a061bf5bd6d2ca38dc4d50a",
-            "train-labels-idx1-ubyte": "9018921c3c673c538a1fc5bad174d6f9",
-            "t10k-images-idx3-ubyte": "8181f5470baa50b63fa0f6fddb340f0a",
-            "t10k-labels-idx1-ubyte": "15d484375f8d13e6eb1aabb0c3f46965",
-        },
-        read=partial(_read_idx_files, _FASHION_NAMES),
-    ),
-    "cifar10": _Original(
-        folders=("cifar-10-batches-py", "cifar10/cifar-10-batches-py", "cifar10", ""),
-        checksums={
-            "data_batch_1": "c99cafc152244af753f735de768cd75f",
-            "data_batch_2": "d4bba439e000b95fd0a9bffe97cbabec",
-            "data_batch_3": "54ebc095f3ab1f0389bbae665268c751",
-            "data_batch_4": "634d18415352ddfa80567beed471001a",
-            "data_batch_5": "482c414d41f54cd18b22e5b47cb7c3cb",
-            "test_batch": "40351d587109b95175f43aff81a1287e",
-            "batches.meta": "5ff9c542aee3614f3951f8cda6e48888",
-        },
-        read=partial(
-            _read_cifar_files, "labels", "label_names", "batches.meta", "test_batch"
-        ),
-    ),
-    "cifar100": _Original(
-        folders=("cifar-100-python", "cifar100/cifar-100-python", "cifar100", ""),
-        checksums={
-            "train": "16019d7e3df5f24257cddd939b257f8d",
-            "test": "f0ef6b0ae62326f3e7ffdfab6717acfc",
-            "meta": "7973b15100ade9c7d40fb424638fde48",
-        },
-        read=partial(
-            _read_cifar_files, "fine_labels", "fine_label_names", "meta", "test"
-        ),
-    ),
-}
+    markers=(bhi.PATTERN,),
+)
 
 DATASETS: Mapping[str, DatasetSource] = MappingProxyType(
     {
@@ -422,16 +328,88 @@ DATASETS: Mapping[str, DatasetSource] = MappingProxyType(
             partial(
                 _load_nus_wide,
                 "nus_wide_5",
-                ("buildings", "grass", "animal", "water", "person"),
+                read=partial(
+                    read_nus_wide,
+                    concepts=("buildings", "grass", "animal", "water", "person"),
+                ),
             ),
         ),
         "nus_wide_2": DatasetSource(
             "photographs as 1000 tags and 634 image features, 2 classes",
-            partial(_load_nus_wide, "nus_wide_2", ("clouds", "person")),
+            partial(
+                _load_nus_wide,
+                "nus_wide_2",
+                read=partial(read_nus_wide, concepts=("clouds", "person")),
+            ),
         ),
         "nus_wide_81": DatasetSource(
             "photographs as 1000 tags and 634 image features, 81 classes",
-            partial(_load_nus_wide, "nus_wide_81", None),
+            partial(_load_nus_wide, "nus_wide_81", read=read_nus_wide),
+        ),
+        "criteo": DatasetSource(
+            "advertisements shown, as 8192 hashed features, 2 classes: clicked or not",
+            partial(
+                _load_from_folder,
+                "criteo",
+                folders=("criteo", ""),
+                markers=criteo.FILES,
+                read=criteo.read_criteo,
+            ),
+        ),
+        "cinic10": DatasetSource(
+            "photographs of objects and animals, 32x32 color, 10 classes, 270,000 rows",
+            partial(
+                _load_from_folder,
+                "cinic10",
+                folders=("cinic10", "cinic-10", "CINIC-10"),
+                markers=("train/airplane",),
+                read=read_cinic10,
+            ),
+        ),
+        "yahoo_answers": DatasetSource(
+            "questions and answers as 2 x 64 tokens, 10 classes",
+            partial(
+                _load_from_folder,
+                "yahoo_answers",
+                folders=("yahoo_answers_csv", "yahoo_answers"),
+                markers=("train.csv", "test.csv"),
+                read=yahoo_answers.read_yahoo_answers,
+            ),
+        ),
+        "yahoo_2topics": DatasetSource(
+            "questions and answers as 2 x 64 tokens, 2 classes",
+            partial(
+                _load_from_folder,
+                "yahoo_2topics",
+                folders=("text", "yahoo_2topics", ""),
+                markers=(yahoo_answers.TOPICS_FILE.format(part="train"),),
+                read=yahoo_answers.read_yahoo_2topics,
+            ),
+        ),
+        "bhi": DatasetSource(
+            "patches of breast tissue, 50x50 color, 2 classes: cancer or not",
+            partial(_load_bhi, "bhi", read=bhi.read_bhi),
+        ),
+        **{
+            f"bhi_{num_parties}": DatasetSource(
+                f"{num_parties} patches of breast tissue of one class, stacked",
+                partial(
+                    _load_bhi,
+                    f"bhi_{num_parties}",
+                    read=partial(bhi.read_bhi, num_parties=num_parties),
+                ),
+            )
+            for num_parties in range(2, 9)
+        },
+        "breast_cancer": DatasetSource(
+            "measurements of tumors, 10 of a guest and 20 of a host, 2 classes",
+            partial(
+                _load_from_folder,
+                "breast_cancer",
+                folders=("tabular", "breast_cancer", ""),
+                markers=(breast_cancer.GUEST_FILE,),
+                read=breast_cancer.read_breast_cancer,
+            ),
         ),
     }
 )

@@ -259,7 +259,7 @@ def make_victim(experiment: Experiment, cell: Cell) -> Callable[..., Victim]:
                     public=public,
                 )
         if training.steps:
-            logits = run.predict(state.params, arrays.test_features)
+            logits = run.predict(state, arrays.test_features)
             is_answer = jnp.all(jnp.isfinite(logits), axis=1)
             predicted = jnp.where(is_answer, jnp.argmax(logits, axis=1), -1)
             main = metrics.accuracy(predicted, arrays.test_labels)

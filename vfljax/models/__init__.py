@@ -1,23 +1,43 @@
 """Networks, each handed out as a `PartyModel`; flax is imported nowhere else."""
 
 from vfljax.models.base import (
+    EVALUATION,
     Forward,
     Params,
     PartyModel,
     Statistics,
     embed,
+    embed_in_parts,
     init_statistics,
     run,
 )
+from vfljax.models.bert_weights import load_bert
+from vfljax.models.completion import completed, completion_head
+from vfljax.models.encoder import text_encoder
 from vfljax.models.mlp import mlp
+from vfljax.models.resnet import resnet, resnet18
+from vfljax.models.stateful import batch_norm, is_dropping, stateful_model
+from vfljax.models.tops import top_mlp
 
 __all__ = [
+    "EVALUATION",
     "Forward",
     "Params",
     "PartyModel",
     "Statistics",
+    "batch_norm",
+    "completed",
+    "completion_head",
     "embed",
+    "embed_in_parts",
     "init_statistics",
+    "is_dropping",
+    "load_bert",
     "mlp",
+    "resnet",
+    "resnet18",
     "run",
+    "stateful_model",
+    "text_encoder",
+    "top_mlp",
 ]

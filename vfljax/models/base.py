@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 from jaxtyping import Array, Float, Key, PyTree
 
 Params = PyTree[Any]
@@ -40,6 +41,10 @@ class Forward:
     statistics: Statistics = ()
     dropout_key: Key[Array, ""] | None = None
     is_training: bool = False
+
+
+EVALUATION = Forward()
+"""The mode of networks without running statistics and dropout."""
 
 
 class PartyModel(NamedTuple):
@@ -89,7 +94,7 @@ def run(
     model: PartyModel,
     params: Params,
     features: Float[Array, " batch *features"],
-    forward: Forward = Forward(),
+    forward: Forward = EVALUATION,
 ) -> tuple[Float[Array, "batch embed"], Statistics]:
     """Runs a network of either kind.
 
@@ -119,7 +124,33 @@ def embed(
     model: PartyModel,
     params: Params,
     features: Float[Array, " batch *features"],
-    forward: Forward = Forward(),
+    forward: Forward = EVALUATION,
 ) -> Float[Array, "batch embed"]:
     """The embedding alone; arguments and errors as for `run`."""
     return run(model, params, features, forward)[0]
+
+
+def embed_in_parts(
+    model: PartyModel,
+    params: Params,
+    features: Float[Array, " samples *features"],
+    forward: Forward = EVALUATION,
+    part_size: int = 500,
+) -> Float[Array, "samples embed"]:
+    """As `embed` for many samples, a part at a time, so that memory suffices.
+
+    For evaluation alone: in training mode the embedding depends on the whole batch.
+    """
+    num_samples = len(features)
+    num_parts = -(-num_samples // part_size)
+    if num_samples == 0:
+        one = jnp.zeros((1, *features.shape[1:]), features.dtype)
+        return embed(model, params, one, forward)[:0]
+    if num_parts == 1:
+        return embed(model, params, features, forward)
+    rows = jnp.minimum(jnp.arange(num_parts * part_size), num_samples - 1)
+    parts = jax.lax.map(
+        lambda of_part: embed(model, params, features[of_part], forward),
+        rows.reshape(num_parts, part_size),
+    )
+    return parts.reshape(num_parts * part_size, parts.shape[2])[:num_samples]

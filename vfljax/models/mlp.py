@@ -41,6 +41,9 @@ def mlp(hidden: Sequence[int] = (32,), *, embed: int) -> PartyModel:
     released code of Zou et al. (2022, https://arxiv.org/abs/2112.05409): 12,906
     parameters for 392 features, `hidden=(32,)` and ten classes.
 
+    `mlp((64, 16), embed=4)` has the widths of the bottom model for Criteo of Fu et al.
+    (2022, https://www.usenix.org/conference/usenixsecurity22/presentation/fu-chong).
+
     Layers are called `hidden_0`, `hidden_1`, ..., `output`. Equal arguments return
     the same object, so compiled programs that hold it are found again.
 

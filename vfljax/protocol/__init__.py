@@ -1,20 +1,24 @@
 """Who computes what, what crosses between the parties, and who sees which part."""
 
 from vfljax.models import PartyModel
+from vfljax.protocol.label_side import TopState
+from vfljax.protocol.training import epoch_batches, train
 from vfljax.protocol.vertical import (
     ProtocolState,
     Transcript,
     VerticalProtocol,
-    epoch_batches,
+    model_splitting,
     sum_of_logits,
-    train,
 )
 from vfljax.protocol.views import (
     BatchGradientView,
     SampleGradientView,
+    TrainedModelView,
     batch_gradient_view,
     check_view,
+    own_embedding,
     sample_gradient_view,
+    trained_model_view,
 )
 
 __all__ = [
@@ -22,12 +26,17 @@ __all__ = [
     "PartyModel",
     "ProtocolState",
     "SampleGradientView",
+    "TopState",
+    "TrainedModelView",
     "Transcript",
     "VerticalProtocol",
     "batch_gradient_view",
     "check_view",
     "epoch_batches",
+    "model_splitting",
+    "own_embedding",
     "sample_gradient_view",
     "sum_of_logits",
     "train",
+    "trained_model_view",
 ]

@@ -14,14 +14,15 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, Float
 
-from vfljax.models import Params, PartyModel
+from vfljax import models
+from vfljax.models import EVALUATION, Forward, Params, PartyModel
 from vfljax.protocol.vertical import ProtocolState, Transcript, VerticalProtocol
 
 
 @functools.partial(
     jax.tree_util.register_dataclass,
-    data_fields=["params", "features", "gradients"],
-    meta_fields=["model", "num_classes"],
+    data_fields=["params", "features", "gradients", "forward"],
+    meta_fields=["model", "num_classes", "sums_logits"],
 )
 @dataclasses.dataclass(frozen=True)
 class SampleGradientView:
@@ -31,8 +32,11 @@ class SampleGradientView:
         model: The adversary's own network.
         params: Its parameters at the time of the batch.
         features: Its features of the batch (batch, ...).
-        gradients: dL/dH as received (batch, classes), of the mean loss.
+        gradients: dL/dH as received (batch, embed), of the mean loss.
         num_classes: C >= 2.
+        forward: How it ran its network on the batch.
+        sums_logits: Whether embeddings are summed as logits, so that embed is C and a
+            negative entry gives the label away; else a top model takes them.
     """
 
     model: PartyModel
@@ -40,11 +44,13 @@ class SampleGradientView:
     features: Any
     gradients: Any
     num_classes: int
+    forward: Forward = EVALUATION
+    sums_logits: bool = True
 
 
 @functools.partial(
     jax.tree_util.register_dataclass,
-    data_fields=["params", "features", "gradient"],
+    data_fields=["params", "features", "gradient", "forward"],
     meta_fields=["model", "num_classes"],
 )
 @dataclasses.dataclass(frozen=True)
@@ -59,6 +65,8 @@ class BatchGradientView:
         features: Its features of the batch (batch, ...), in the order of the batch.
         gradient: Gradient of the mean loss, a tree like `params`.
         num_classes: C >= 2.
+        forward: How it ran its network on the batch: the mode of batch normalization
+            and the dropout masks are its own, so it knows them.
     """
 
     model: PartyModel
@@ -66,6 +74,37 @@ class BatchGradientView:
     features: Any
     gradient: Params
     num_classes: int
+    forward: Forward = EVALUATION
+
+
+@functools.partial(
+    jax.tree_util.register_dataclass,
+    data_fields=["params", "features", "forward"],
+    meta_fields=["model", "num_classes"],
+)
+@dataclasses.dataclass(frozen=True)
+class TrainedModelView:
+    """Any protocol, when training is over: the adversary's own bottom model and data.
+
+    Fu et al. (USENIX Security 2022). Nothing that crossed a boundary is in it: what
+    leaks is what the bottom model learned.
+
+    Attributes:
+        model: The adversary's own network.
+        params: Its parameters after training.
+        features: Its features of all training samples (samples, ...).
+        num_classes: C >= 2.
+        forward: Its running statistics after training, for evaluation.
+    """
+
+    model: PartyModel
+    params: Params
+    features: Any
+    num_classes: int
+    forward: Forward = EVALUATION
+
+
+View = SampleGradientView | BatchGradientView | TrainedModelView
 
 
 def sample_gradient_view(
@@ -94,6 +133,8 @@ def sample_gradient_view(
         features=features,
         gradients=transcript.gradients[party],
         num_classes=protocol.num_classes,
+        forward=transcript.forwards[party],
+        sums_logits=protocol.sums_logits,
     )
 
 
@@ -115,15 +156,48 @@ def batch_gradient_view(
         features=features,
         gradient=transcript.batch_gradients[party],
         num_classes=protocol.num_classes,
+        forward=transcript.forwards[party],
     )
 
 
-def check_view(view: SampleGradientView | BatchGradientView) -> None:
-    """Raises a `ValueError` for a view that no protocol could have produced.
+def trained_model_view(
+    protocol: VerticalProtocol,
+    state: ProtocolState,
+    features: Float[Array, "samples ..."],
+    party: int = 0,
+) -> TrainedModelView:
+    """What passive party `party` has when training is over, in any protocol.
 
-    Every attack calls it. Shapes are always checked; values (NaN, infinity) only
-    outside of `jit` and `vmap`, where they are known. A gradient with such values is
-    not an error but what a diverged training sends.
+    Args:
+        protocol: The protocol that was run.
+        state: Its state after training.
+        features: That party's features of all training samples.
+        party: The adversary; any but the label party.
+
+    Raises:
+        ValueError: If `party` is the label party or not a party.
+    """
+    party = _passive(protocol, party)
+    return TrainedModelView(
+        model=protocol.models[party],
+        params=state.params[party],
+        features=features,
+        num_classes=protocol.num_classes,
+        forward=Forward(state.statistics[party]),
+    )
+
+
+def own_embedding(view: View) -> Float[Array, "batch embed"]:
+    """H^p: the adversary's own embedding of its features, in the view's mode."""
+    return models.embed(view.model, view.params, view.features, view.forward)
+
+
+def check_view(view: SampleGradientView | BatchGradientView) -> None:
+    """Raises a `ValueError` for a view that no sum of logits could have produced.
+
+    Every attack on messages of one entry per class calls it. Shapes are always checked;
+    values (NaN, infinity) only outside of `jit` and `vmap`, where they are known. A
+    gradient with such values is not an error but what a diverged training sends.
     """
     if view.num_classes < 2:
         raise ValueError(f"num_classes={view.num_classes}: must be >= 2")
@@ -134,7 +208,12 @@ def check_view(view: SampleGradientView | BatchGradientView) -> None:
         )
     if not isinstance(view.features, Tracer) and not np.all(np.isfinite(view.features)):
         raise ValueError("features: contains NaN or infinity, must be finite")
-    embedding = jax.eval_shape(view.model.apply, view.params, view.features)
+    if isinstance(view, SampleGradientView) and not view.sums_logits:
+        raise ValueError(
+            "sums_logits=False: with model splitting no entry of a message belongs to "
+            "a class; allowed is a view on the protocol that sums logits"
+        )
+    embedding = jax.eval_shape(own_embedding, view)
     expected = (np.shape(view.features)[0], view.num_classes)
     if embedding.shape != expected:
         raise ValueError(

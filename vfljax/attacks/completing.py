@@ -1,0 +1,163 @@
+"""A bottom model becomes a classifier: what completion attacks have in common."""
+
+from typing import Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int, Key
+
+from vfljax import models
+from vfljax.attacks.base import Inference, inference_from_scores
+from vfljax.attacks.mixmatch import LabeledRows, MixMatch, Weights, mixmatch
+from vfljax.models import Forward, PartyModel
+
+Mix = Literal["input", "feature"]
+_MOST_RANKS = 5
+
+
+class CompletionInfo(NamedTuple):
+    """What happened epoch by epoch, for metrics that know the truth.
+
+    Attributes:
+        ranks: The most likely classes of each sample, best first, after each epoch;
+            at most five.
+        other_ranks: The same for the further samples.
+        losses: Mean loss of each epoch.
+    """
+
+    ranks: Int[Array, "epochs samples ranks"]
+    other_ranks: Int[Array, "epochs others ranks"]
+    losses: Float[Array, " epochs"]
+
+
+def complete(
+    key: Key[Array, ""],
+    bottom: PartyModel,
+    start: Weights | None,
+    features: Float[Array, "samples ..."],
+    known: LabeledRows,
+    other_features: Float[Array, "others ..."] | None,
+    settings: MixMatch,
+    *,
+    num_classes: int,
+    num_layers: int,
+    num_epochs: int,
+    steps_per_epoch: int,
+    batch_size: int,
+    is_bottom_trained: bool,
+    mix: Mix,
+) -> Inference:
+    """Puts a head on a bottom model, trains by MixMatch, labels all samples.
+
+    Args:
+        key: Of everything random.
+        bottom: The bottom model.
+        start: Its weights; `None` for fresh ones.
+        features: The adversary's, of all training samples.
+        known: The labeled ones among them.
+        other_features: Of further samples to label, or `None`.
+        settings: Hyperparameters of MixMatch.
+        num_classes: C.
+        num_layers: Of the head.
+        num_epochs: Epochs of MixMatch.
+        steps_per_epoch: Steps in each.
+        batch_size: Labeled samples of a step, and as many unlabeled ones.
+        is_bottom_trained: Whether the bottom model is trained along with the head.
+        mix: `"feature"` trains the head alone on embeddings computed once.
+
+    Returns:
+        `scores` are the logits after the last epoch; `info` a `CompletionInfo`.
+    """
+    _check(features, known, num_epochs, steps_per_epoch, batch_size)
+    key_weights, key_training = jax.random.split(key)
+    network = models.completed(bottom, num_classes=num_classes, num_layers=num_layers)
+    params = network.init(key_weights, features[:1])
+    statistics = models.init_statistics(network, features[:1])
+    if start is not None:
+        params = {**params, "bottom": start.params}
+        statistics = {**statistics, "bottom": start.statistics}
+    if other_features is None:
+        other_features = features[:0]
+    frozen: tuple[str, ...] = () if is_bottom_trained else ("bottom",)
+
+    def embeddings(weights: Weights, x):
+        forward = Forward(weights.statistics["bottom"])
+        return models.embed_in_parts(bottom, weights.params["bottom"], x, forward)
+
+    head = models.completion_head(num_classes=num_classes, num_layers=num_layers)
+
+    def logits_of(weights: Weights, embedded):
+        forward = Forward(weights.statistics)
+        return models.embed(head, weights.params, embedded, forward)
+
+    def head_of(weights: Weights) -> Weights:
+        return Weights(weights.params["head"], weights.statistics["head"])
+
+    weights = Weights(params, statistics)
+    everything = (features, other_features)
+    if is_bottom_trained:
+
+        def evaluate(teacher: Weights):
+            return [
+                logits_of(head_of(teacher), embeddings(teacher, x)) for x in everything
+            ]
+
+    else:  # the bottom model stays as it is, so its embeddings are computed once
+        embedded = [embeddings(weights, x) for x in everything]
+
+        def evaluate(teacher: Weights):
+            of_head = teacher if mix == "feature" else head_of(teacher)
+            return [logits_of(of_head, x) for x in embedded]
+
+    if mix == "feature":
+        network, weights, frozen = head, head_of(weights), ()
+        features = embedded[0]
+
+    def evaluated(teacher: Weights):
+        logits, other_logits = evaluate(teacher)
+        return logits, _ranks(logits), _ranks(other_logits)
+
+    (logits, ranks, other_ranks), losses = mixmatch(
+        key_training,
+        network,
+        weights,
+        features,
+        known,
+        settings,
+        num_classes=num_classes,
+        num_epochs=num_epochs,
+        steps_per_epoch=steps_per_epoch,
+        batch_size=batch_size,
+        evaluate=evaluated,
+        frozen=frozen,
+    )
+    info = CompletionInfo(ranks, other_ranks, losses)
+    return inference_from_scores(logits[-1], info=info)
+
+
+def _ranks(logits):
+    """The most likely classes of each row, best first."""
+    num_ranks = min(_MOST_RANKS, logits.shape[1])
+    return jax.lax.top_k(logits, num_ranks)[1].astype(jnp.int32)
+
+
+def _check(features, known, num_epochs, steps_per_epoch, batch_size):
+    """Refuses sizes that can't be."""
+    if not 1 <= len(known.rows) < len(features):
+        raise ValueError(
+            f"known: {len(known.rows)} labeled samples; allowed is 1 to "
+            f"{len(features) - 1}, so that some are left to infer"
+        )
+    if known.rows.shape != known.labels.shape:
+        raise ValueError(
+            f"known.labels: shape {known.labels.shape}, must be that of known.rows, "
+            f"{known.rows.shape}"
+        )
+    for name, value in (
+        ("num_epochs", num_epochs),
+        ("steps_per_epoch", steps_per_epoch),
+    ):
+        if value < 1:
+            raise ValueError(f"{name}={value}: must be >= 1")
+    if batch_size < 2 or batch_size % 2:
+        raise ValueError(f"batch_size={batch_size}: must be an even number >= 2")

@@ -1,0 +1,146 @@
+"""Breast histopathology images: patches of tissue, several of one class per sample.
+
+The patches are those of Janowczyk and Madabhushi, "Deep learning for digital pathology
+image analysis", 2016, https://doi.org/10.4103/2153-3539.186902. They are prepared as in
+Fu et al., "Label Inference Attacks Against Vertical Federated Learning", USENIX
+Security 2022, https://www.usenix.org/conference/usenixsecurity22/presentation/fu-chong,
+where the parties do not share one picture: each holds another patch of the same class.
+"""
+
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float32, Int64, Shaped, UInt8
+from tqdm import tqdm
+
+from vfljax.data.dataset import Dataset, make_dataset
+from vfljax.data.formats import DataError
+from vfljax.data.image_files import read_image
+from vfljax.data.tables import split_rows
+
+PATTERN = "*/[01]/*.png"
+
+_SIZE = (50, 50)
+_WHITE = 220  # a brighter pixel shows fat or no tissue at all
+_MOST_WHITE = 0.3
+
+
+def read_bhi(name: str, folder: Path, num_parties: int = 1) -> Dataset:
+    """Reads the patches that are not mostly white, alone or some of one class together.
+
+    A patch is left out if the mean of red, green and blue is above 220 in more than
+    30 % of its pixels. Patches from the edge of a slide are smaller; they are first
+    scaled to 50x50. The patches left are split 80 to 20 with equal class shares and a
+    fixed seed, then grouped within each part by `group_patches`. Values are
+    (p / 255 - 0.5) / 0.5, from -1 to 1.
+
+    A sample of several parties is the pictures one below the other, so that the split
+    `rows` gives each party one. Patches of one patient may be in both parts, as
+    published. The 277,524 patches of the full set take some 8 GB while they are read.
+
+    Args:
+        name: What to call the set.
+        folder: Where the folders of the patients lie, each with folders `0` (negative)
+            and `1` (positive) of `.png` files.
+        num_parties: How many patches make a sample.
+
+    Returns:
+        Features (rows, num_parties * 50, 50, 3).
+
+    Raises:
+        DataError: There are no such files or too few of a class, one is damaged, or
+            Pillow is not installed.
+    """
+    patches, labels, num_files = _read_patches(name, folder)
+    num_white = num_files - len(patches)
+    origin = (
+        f"original files in {folder}; {num_white} of {num_files} patches left out as "
+        "mostly white; split with seed 0"
+    )
+    try:
+        parts = []
+        for rows in split_rows(labels, seed=0):
+            grouped, group_labels = group_patches(
+                patches[rows], labels[rows], num_parties, seed=0
+            )
+            parts += [_normalize(grouped), group_labels]
+        return make_dataset(
+            name, *parts, class_names=("negative", "positive"), origin=origin
+        )
+    except ValueError as error:
+        raise DataError(f"{name}, {origin}: {error}") from error
+
+
+def group_patches(
+    features: Shaped[np.ndarray, " rows *patch"],
+    labels: Int64[np.ndarray, " rows"],
+    num_parties: int,
+    seed: int,
+) -> tuple[Shaped[np.ndarray, " groups parties *patch"], Int64[np.ndarray, " groups"]]:
+    """Puts patches of the same class together, as samples of several parties.
+
+    The patches of each class are shuffled and cut into groups, so that nothing but the
+    class connects the patches of a sample; up to `num_parties` - 1 of each class are
+    left over. The samples are then shuffled. (The published code groups the files in
+    the order of their folders, so that most samples are neighbors in one slide.)
+
+    Args:
+        features: One patch per row, of any shape.
+        labels: The class number of each.
+        num_parties: How many patches make a sample.
+        seed: Of both shuffles.
+
+    Returns:
+        The samples with an axis for the parties, and their labels.
+
+    Raises:
+        ValueError: `num_parties` is below 1, or no class has so many patches.
+
+    Example:
+        >>> labels = np.array([0, 1, 0, 1, 1])
+        >>> samples, classes = group_patches(labels[:, None], labels, 2, seed=0)
+        >>> samples.shape, sorted(classes.tolist())
+        ((2, 2, 1), [0, 1])
+    """
+    counts = np.bincount(labels)
+    if not 1 <= num_parties <= counts.max():
+        raise ValueError(
+            f"num_parties is {num_parties}; allowed is 1 to {counts.max()}, the number "
+            "of patches in the largest class"
+        )
+    rng = np.random.default_rng(seed)
+    groups = []
+    for number in range(len(counts)):
+        rows = rng.permutation(np.flatnonzero(labels == number))
+        num_groups = len(rows) // num_parties
+        groups.append(rows[: num_groups * num_parties].reshape(-1, num_parties))
+    rows = rng.permutation(np.concatenate(groups))
+    return features[rows], labels[rows[:, 0]]
+
+
+def _read_patches(
+    name: str, folder: Path
+) -> tuple[UInt8[np.ndarray, " rows 50 50 3"], Int64[np.ndarray, " rows"], int]:
+    """The patches with enough tissue, their labels, and how many files there are."""
+    paths = sorted(folder.glob(PATTERN))
+    if not paths:
+        raise DataError(f"no data for {name!r}: {folder} has no files {PATTERN}")
+    patches = np.empty((len(paths), *_SIZE, 3), np.uint8)
+    labels = []
+    # disable=None: no bar where nobody watches; delay: nor for a short wait
+    for path in tqdm(paths, f"reading {name}", unit="file", delay=1, disable=None):
+        patch = read_image(path, _SIZE)
+        if (patch.mean(axis=2) > _WHITE).mean() <= _MOST_WHITE:
+            patches[len(labels)] = patch
+            labels.append(int(path.parent.name))
+    return patches[: len(labels)], np.array(labels, np.int64), len(paths)
+
+
+def _normalize(
+    patches: UInt8[np.ndarray, " rows parties 50 50 3"],
+) -> Float32[np.ndarray, " rows height 50 3"]:
+    """Scales pixels to [-1, 1], and stacks the patches of a sample along the rows."""
+    features = patches.reshape(len(patches), -1, *patches.shape[3:]).astype(np.float32)
+    features /= np.float32(127.5)
+    features -= np.float32(1)
+    return features

@@ -1,0 +1,99 @@
+"""Breast Cancer Wisconsin (diagnostic), already divided between two parties.
+
+The measurements are those of Wolberg et al., UCI Machine Learning Repository, 1995,
+https://doi.org/10.24432/C5DW2B, standardized and divided as in the examples of FATE,
+https://github.com/FederatedAI/FATE.
+"""
+
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float64
+
+from vfljax.data.dataset import Dataset, make_dataset
+from vfljax.data.formats import DataError, find_file
+from vfljax.data.tables import read_csv, split_rows
+
+GUEST_FILE = "breast_hetero_guest.csv"
+HOST_FILE = "breast_hetero_host.csv"
+
+_NUM_GUEST = 10
+_NUM_HOST = 20
+
+
+def read_breast_cancer(name: str, folder: Path) -> Dataset:
+    """Reads the tables of guest and host, joined on `id`, split 80 to 20.
+
+    The split has equal class shares and a fixed seed. Values are as in the files.
+
+    Args:
+        name: What to call the set.
+        folder: Where `breast_hetero_guest.csv` (id, y, x0 to x9) and
+            `breast_hetero_host.csv` (id, x0 to x19) lie, plain, `.gz` or `.xz`.
+
+    Returns:
+        Features with 30 columns: `guest_x0` to `guest_x9`, then `host_x0` to
+        `host_x19`. Class 1 is benign.
+
+    Raises:
+        DataError: A file is missing or damaged, or the tables have different ids.
+    """
+    guest_header = ["id", "y", *(f"x{column}" for column in range(_NUM_GUEST))]
+    host_header = ["id", *(f"x{column}" for column in range(_NUM_HOST))]
+    guest = _read_table(name, folder, GUEST_FILE, guest_header)
+    host = _read_table(name, folder, HOST_FILE, host_header)
+    different = sorted(guest.keys() ^ host.keys())
+    if different:
+        raise DataError(
+            f"{folder}: {GUEST_FILE} and {HOST_FILE} do not have the same ids; only "
+            f"one has {different[0]}"
+        )
+    table = np.array([np.append(guest[number], host[number]) for number in guest])
+    values, features = table[:, 0], table[:, 1:]
+    origin = f"original files in {folder}, split with seed 0"
+    try:
+        is_outside = (values != 0) & (values != 1)
+        if is_outside.any():
+            raise ValueError(
+                f"{GUEST_FILE} has y = {values[is_outside][0]:g}; allowed is 0 or 1"
+            )
+        labels = values.astype(np.int64)
+        train_rows, test_rows = split_rows(labels, seed=0)
+        return make_dataset(
+            name,
+            features[train_rows],
+            labels[train_rows],
+            features[test_rows],
+            labels[test_rows],
+            class_names=("malignant", "benign"),
+            feature_names=[
+                *(f"guest_{column}" for column in guest_header[2:]),
+                *(f"host_{column}" for column in host_header[1:]),
+            ],
+            origin=origin,
+        )
+    except ValueError as error:
+        raise DataError(f"{name}, {origin}: {error}") from error
+
+
+def _read_table(
+    name: str, folder: Path, file: str, header: list[str]
+) -> dict[str, Float64[np.ndarray, " columns"]]:
+    """The numbers behind each id of a table."""
+    path = find_file(folder, file)
+    if path is None:
+        raise DataError(f"no data for {name!r}: {folder} lacks {file}")
+    records = read_csv(path, len(header))
+    if next(records, None) != header:
+        raise DataError(f"{path} does not begin with the line {','.join(header)}")
+    table = {}
+    for number, *cells in records:
+        if number in table:
+            raise DataError(f"{path} has the id {number} twice")
+        try:
+            table[number] = np.array(cells, np.float64)
+        except ValueError as error:
+            raise DataError(f"{path} is damaged at id {number}: {error}") from error
+    if not table:
+        raise DataError(f"{path} has no rows")
+    return table

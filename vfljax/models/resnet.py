@@ -1,0 +1,196 @@
+"""Residual networks for small images: the bottom models of the CIFAR experiments."""
+
+import functools
+from collections.abc import Callable
+
+import jax.numpy as jnp
+from flax import linen as nn
+
+from vfljax.models.base import PartyModel
+from vfljax.models.checks import check_counts, check_dropout
+from vfljax.models.convolution import Convolution
+from vfljax.models.initializers import default_kernel, kaiming_normal, linear
+from vfljax.models.stateful import batch_norm, is_dropping, stateful_model
+
+
+class _Block(nn.Module):
+    """Two 3×3 convolutions beside a shortcut."""
+
+    width: int
+    stride: int
+    shortcut: Callable
+    activation: Callable
+    kernel_init: Callable
+
+    @nn.compact
+    def __call__(self, x, is_training):
+        first = Convolution(self.width, 3, self.stride, self.kernel_init, name="first")
+        second = Convolution(self.width, 3, 1, self.kernel_init, name="second")
+        y = batch_norm(is_training, "first_norm")(first(x))
+        y = batch_norm(is_training, "second_norm")(second(self.activation(y)))
+        if y.shape != x.shape:
+            x = self.shortcut(x, self.width, self.stride, is_training)
+        return self.activation(y + x)
+
+
+class _ResNet(nn.Module):
+    """A 3×3 stem, stages of blocks, average pool, dropout and a linear layer."""
+
+    stem: int
+    widths: tuple[int, ...]
+    blocks: int
+    embed: int
+    shortcut: Callable
+    activation: Callable
+    kernel_init: Callable
+    dropout: float
+
+    @nn.compact
+    def __call__(self, images, is_training):
+        x = _with_channels(images)
+        x = Convolution(self.stem, 3, 1, self.kernel_init, name="stem")(x)
+        x = self.activation(batch_norm(is_training, "stem_norm")(x))
+        for stage, width in enumerate(self.widths):
+            for number in range(self.blocks):
+                x = _Block(
+                    width=width,
+                    stride=2 if stage > 0 and number == 0 else 1,
+                    shortcut=self.shortcut,
+                    activation=self.activation,
+                    kernel_init=self.kernel_init,
+                    name=f"stage_{stage}_block_{number}",
+                )(x, is_training)
+        x = x.mean(axis=(1, 2))
+        is_kept = not is_dropping(self, is_training)
+        x = nn.Dropout(self.dropout, deterministic=is_kept)(x)
+        return linear(x, self.embed, self.kernel_init, "output")
+
+
+def resnet(depth: int, *, embed: int, width: int = 16, stages: int = 3) -> PartyModel:
+    """Returns a residual network for small images, of He et al.'s CIFAR kind.
+
+    A 3×3 convolution, then three stages of (depth - 2)/6 blocks with `width`,
+    2·`width` and 4·`width` channels, the image halved between stages; shortcuts
+    between stages have no parameters (`zero_padded`, "option A"); average pool, linear
+    layer. Kernels start Kaiming-normal, as in the released code of Fu et al. (2022,
+    https://www.usenix.org/conference/usenixsecurity22/presentation/fu-chong), whose
+    bottom model is depth 20: 269,722 parameters for three channels and `embed=10`.
+    Networks: He et al. 2016, https://arxiv.org/abs/1512.03385, section 4.2.
+
+    Features are images (batch, height, width, channels) or (batch, height, width).
+    Run it by `models.embed` or `models.run`; `apply` raises. Equal arguments return
+    the same object.
+
+    Args:
+        depth: Number of layers, 6n + 2: 8, 14, 20, ..., 56, ...
+        embed: Width of the embedding, >= 1.
+        width: Channels of the first stage, >= 1.
+        stages: Ends the network after so many stages, 0 to 3; pool and linear layer
+            follow. 0 leaves one convolution.
+
+    Raises:
+        ValueError: If `depth` is not 6n + 2 with n >= 1, `stages` is not in 0..3, or a
+            width is below 1.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> from vfljax import models
+        >>> model, images = resnet(8, embed=10, width=4), jnp.zeros((5, 32, 16, 3))
+        >>> params = model.init(jax.random.key(0), images)
+        >>> forward = models.Forward(models.init_statistics(model, images))
+        >>> models.embed(model, params, images, forward).shape
+        (5, 10)
+    """
+    if depth < 8 or depth % 6 != 2:
+        raise ValueError(f"depth={depth}: must be 6n + 2 with n >= 1, such as 8 or 20")
+    if not 0 <= stages <= 3:
+        raise ValueError(f"stages={stages}: must be 0, 1, 2 or 3")
+    check_counts(embed=embed, width=width)
+    return _cached_resnet(depth, embed, width, stages)
+
+
+def resnet18(
+    *,
+    embed: int,
+    width: int = 64,
+    negative_slope: int | float = 0.01,
+    dropout: int | float = 0.5,
+) -> PartyModel:
+    """Returns ResNet-18 for small images, with LeakyReLU and dropout.
+
+    A 3×3 convolution without max pool, four stages of two blocks with `width`, 2, 4
+    and 8 times `width` channels, the image halved between stages; shortcuts between
+    stages are 1×1 convolutions with batch normalization; average pool, dropout, linear
+    layer. All layers start as PyTorch's do. The bottom model of the CIFAR experiments
+    of Zou et al. (2022, https://arxiv.org/abs/2112.05409): 11,173,962 parameters for
+    three channels and ten classes.
+
+    Features, `embed` and modes are those of `resnet`.
+
+    Args:
+        embed: Width of the embedding, >= 1.
+        width: Channels of the first stage, >= 1.
+        negative_slope: Slope of LeakyReLU below zero.
+        dropout: Share of the pooled units dropped in training, in [0, 1).
+
+    Raises:
+        ValueError: If a width is below 1 or `dropout` is not in [0, 1).
+    """
+    check_counts(embed=embed, width=width)
+    check_dropout(dropout)
+    return _cached_resnet18(embed, width, negative_slope, dropout)
+
+
+def zero_padded(x, width, stride, is_training):
+    """Option A: every `stride`-th pixel, and channels of zeros on both sides."""
+    missing = width - x.shape[-1]
+    sides = (missing // 2, missing - missing // 2)
+    return jnp.pad(x[:, ::stride, ::stride], ((0, 0), (0, 0), (0, 0), sides))
+
+
+def _projected(x, width, stride, is_training):
+    """Option B: a 1×1 convolution with batch normalization."""
+    project = Convolution(width, 1, stride, default_kernel, name="shortcut")
+    return batch_norm(is_training, "shortcut_norm")(project(x))
+
+
+@functools.cache
+def _cached_resnet(depth, embed, width, stages):
+    return stateful_model(
+        _ResNet(
+            stem=width,
+            widths=(width, 2 * width, 4 * width)[:stages],
+            blocks=(depth - 2) // 6,
+            embed=embed,
+            shortcut=zero_padded,
+            activation=nn.relu,
+            kernel_init=kaiming_normal,
+            dropout=0.0,
+        )
+    )
+
+
+@functools.cache
+def _cached_resnet18(embed, width, negative_slope, dropout):
+    return stateful_model(
+        _ResNet(
+            stem=width,
+            widths=(width, 2 * width, 4 * width, 8 * width),
+            blocks=2,
+            embed=embed,
+            shortcut=_projected,
+            activation=functools.partial(nn.leaky_relu, negative_slope=negative_slope),
+            kernel_init=default_kernel,
+            dropout=dropout,
+        )
+    )
+
+
+def _with_channels(images):
+    """Images (batch, height, width, channels), one channel if there was no axis."""
+    if images.ndim not in (3, 4):
+        raise ValueError(
+            f"features of shape {images.shape}: must be images (batch, height, width) "
+            "or (batch, height, width, channels)"
+        )
+    return images if images.ndim == 4 else images[..., None]
