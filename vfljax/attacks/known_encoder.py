@@ -14,8 +14,8 @@ a negative probability varies more than others by a floor on S: no proof that it
 wrong, as recovered messages have errors.
 
 Nearest soft label, arg-min_c ‖S_i(c) − softmax(H^p_i)‖, does as well on untrained
-models; on trained ones, whose softmax is far from that of a single party, it loses up
-to 30 points to this.
+models; on trained ones, whose softmax is far from that of a single party, it falls far
+behind this.
 """
 
 import jax

@@ -35,8 +35,6 @@ def load_autoencoder(
 ) -> Autoencoder:
     """Returns the autoencoder of these settings, from disk or trained now.
 
-    For ten classes a training takes half a minute on two CPU cores.
-
     Args:
         num_classes: As in `train_autoencoder`, which explains the other settings too.
         entropy_weight: λ2.
