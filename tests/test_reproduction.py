@@ -25,7 +25,8 @@ from vfljax.experiments import (
     read_run,
     run_sweep,
 )
-from vfljax.experiments.trial import Cell, Setting, load_arrays, make_victim
+from vfljax.experiments.loading import load_arrays
+from vfljax.experiments.trial import Cell, Setting, make_victim
 
 pytestmark = pytest.mark.slow
 

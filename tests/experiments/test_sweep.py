@@ -25,8 +25,9 @@ from vfljax.experiments import (
     run_sweep,
     sweep,
 )
+from vfljax.experiments.loading import load_arrays
 from vfljax.experiments.records import ROW_IDENTITY
-from vfljax.experiments.trial import Cell, Setting, load_arrays, make_victim
+from vfljax.experiments.trial import Cell, Setting, make_victim
 
 ROW = {
     "dataset": str,

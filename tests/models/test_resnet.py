@@ -85,37 +85,45 @@ def test_kernels_start_kaiming_normal():
 
 
 @pytest.mark.parametrize(
-    "model", [models.resnet(8, embed=3, width=4), models.resnet18(embed=3, width=2)]
+    "model",
+    [models.resnet(8, embed=3, width=4, stages=2), models.resnet18(embed=3, width=2)],
 )
 def test_samples_meet_in_training_alone(model):
     params, statistics = _built(model)
     changed = IMAGES.at[0].add(1.0)
 
-    @jax.jit
-    def shift(params, forward):
-        before = models.embed(model, params, IMAGES, forward)
-        return models.embed(model, params, changed, forward) - before
+    def shift(forward):
+        before = _embed(model, params, IMAGES, forward)
+        return np.abs(_embed(model, params, changed, forward) - before).max(axis=1)
 
-    alone = np.abs(shift(params, models.Forward(statistics))).max(axis=1)
+    alone = shift(models.Forward(statistics))
     assert alone[0] > 1e-3
     np.testing.assert_allclose(alone[1:], 0.0, atol=1e-6)
-    forward = models.Forward(statistics, is_training=True)
-    assert np.abs(shift(params, forward)[1:]).max() > 1e-3
+    together = shift(models.Forward(statistics, jax.random.key(2), is_training=True))
+    assert together[1:].max() > 1e-3
 
 
 def test_dropout_before_the_classifier():
+    """Half of the pooled units are lost, the others doubled: all other layers agree."""
     model = models.resnet18(embed=3, width=2)
     params, statistics = _built(model)
-    forward = models.Forward(statistics, jax.random.key(2), is_training=True)
-    dropped = _embed(model, params, IMAGES, forward)
-    kept = _embed(
-        model, params, IMAGES, models.Forward(statistics, None, is_training=True)
-    )
-    assert np.abs(dropped - kept).max() > 1e-3
+    params["output"] = {"kernel": jnp.eye(16, 3), "bias": jnp.zeros(3)}
+    embed = jax.jit(lambda *forward: models.embed(model, params, IMAGES, *forward))
+
+    def pooled(seed):
+        forward = models.Forward(statistics, jax.random.key(seed), is_training=True)
+        return np.asarray(embed(forward))
+
+    some, others = pooled(2), pooled(3)
+    np.testing.assert_array_equal(some, pooled(2))
+    is_kept = (some != 0) & (others != 0)
+    assert 0 < is_kept.mean() < 0.6
+    assert (some == 0).any()
+    np.testing.assert_allclose(some[is_kept], others[is_kept], rtol=1e-4, atol=1e-6)
 
 
 def test_gradient_is_finite_and_reaches_every_parameter():
-    model = models.resnet(8, embed=3, width=4)
+    model = models.resnet(8, embed=3, width=4, stages=2)
     params, statistics = _built(model)
     forward = models.Forward(statistics, is_training=True)
 
@@ -130,7 +138,7 @@ def test_gradient_is_finite_and_reaches_every_parameter():
 
 
 def test_images_without_channels_have_one():
-    model, images = models.resnet(8, embed=3, width=4), IMAGES[..., 0]
+    model, images = models.resnet(8, embed=3, width=4, stages=0), IMAGES[..., 0]
     params, statistics = _built(model, images)
     forward = models.Forward(statistics)
     np.testing.assert_array_equal(

@@ -1,5 +1,10 @@
+import io
+
+from rich.console import Console
+
 from vfljax.reports.budget import budget_sentences, has_budget, lay_out_budget
 from vfljax.reports.statistics import summarize
+from vfljax.reports.terminal import terminal_layout
 
 
 def make_row(**changes):
@@ -56,6 +61,21 @@ def test_one_line_per_accounted_setting_with_its_strongest_attack():
     assert second[:4] == ("dp_gaussian noise_std=0", "∞", "∞", "50.0")
     assert second[4:] == ("40.0", "linear_recovery", "12.5")
     assert ("δ", "1e-05") in layout.constants
+
+
+def test_no_word_is_cut_in_80_columns():
+    rows = [
+        make_noised(0.125, 1.23456, view=view, attack="repeated_observation")
+        for view in ("batch_gradient", "sample_gradient")
+    ]
+    printed = io.StringIO()
+    console = Console(width=80, file=printed, color_system=None)
+    console.print(terminal_layout(lay_out_budget(summarize(rows)), width=80))
+    text = printed.getvalue()
+    assert max(map(len, text.split("\n"))) <= 80
+    assert text.count("noise_std=0.125") == text.count("repeated_observation") == 2
+    assert text.count("chance %: 12.5") == 1
+    assert text.index("view: encrypted") < text.index("view: plaintext")
 
 
 def test_each_sentence_once_with_what_it_depends_on():

@@ -4,7 +4,9 @@ import pytest
 from vfljax.reports.figures import (
     accuracy_against_batch_size,
     accuracy_against_classes,
+    accuracy_against_known_labels,
     accuracy_against_train_step,
+    accuracy_against_variant,
     choose_figures,
 )
 
@@ -215,3 +217,100 @@ def test_attacks_of_different_views_share_a_panel():
     # One attack on two views needs a panel for each.
     rows = [row | {"attack": "either"} for row in rows]
     assert len(accuracy_against_train_step(rows).axes) == 2
+
+
+def make_completion_rows(known=(10.0, 1.0, 0.2), **changes):
+    """Three families; the active one has a training of its own."""
+    return [
+        row
+        for family, rate, optimizer in (
+            ("passive", 0.5, "benign"),
+            ("active", 0.6, "malicious"),
+            ("direct", 0.3, "benign"),
+        )
+        for number in known
+        for row in make_rows(
+            view="trained_model",
+            attack=f"{family}_{number:g}",
+            attack_family=family,
+            known_per_class=number,
+            adversary_optimizer=optimizer,
+            attack_accuracy=rate + 0.01 * number,
+            main_accuracy=0.7 if family == "active" else 0.8,
+            **changes,
+        )
+    ]
+
+
+def test_known_labels_figure_has_a_line_per_family_on_a_log_axis():
+    rows = make_completion_rows() + make_rows(view="sample_gradient")
+    figure = accuracy_against_known_labels(rows)
+    (axes,) = figure.axes
+    line = line_of(axes, "passive")
+    assert xs_of(line) == [0.2, 1, 10]
+    assert ys_of(line) == pytest.approx([55.2, 56, 65])
+    assert axes.get_xscale() == "log"
+    ticks = [tick.get_text() for tick in axes.get_xticklabels()]
+    assert ticks == ["0.2", "1", "10"]
+    assert legend_texts(figure) == [
+        "passive",
+        "active",
+        "direct, the baseline",
+        "chance",
+    ]
+    assert list(choose_figures(rows)) == ["accuracy_against_known_labels"]
+
+
+def test_known_labels_figure_has_a_panel_per_defense_and_a_line_per_optimizer():
+    rows = make_completion_rows()
+    for row in make_completion_rows():
+        rows.append(row | {"adversary_optimizer": "all_malicious"})
+    rows += [row | {"defense": "rounding"} for row in rows]
+    figure = accuracy_against_known_labels(rows)
+    titles = [axes.get_title() for axes in figure.axes]
+    assert titles == ["no defense", "rounding"]
+    assert len(legend_texts(figure)) == 6 + 1
+    assert "passive, all malicious optimizer" in legend_texts(figure)
+
+
+def test_one_number_of_known_labels_is_no_sweep():
+    rows = make_completion_rows(known=(4.0,))
+    assert choose_figures(rows) == {}
+    with pytest.raises(ValueError, match="known_per_class"):
+        accuracy_against_known_labels(rows)
+
+
+def test_variant_figure_keeps_their_order_and_has_the_main_task():
+    rows = [
+        row
+        for number in (8, 2, 4)
+        for row in make_completion_rows(
+            known=(4.0,), variant=f"{number} parties", num_parties=number
+        )
+    ]
+    assert list(choose_figures(rows)) == ["accuracy_against_variant"]
+    figure = accuracy_against_variant(rows)
+    (axes,) = figure.axes  # the variant says the number of parties
+    ticks = [tick.get_text() for tick in axes.get_xticklabels()]
+    assert ticks == ["8 parties", "2 parties", "4 parties"]
+    assert ys_of(line_of(axes, "passive_4")) == pytest.approx([59.0] * 3)
+    assert ys_of(line_of(axes, "_main task")) == pytest.approx([80.0] * 3)
+    assert xs_of(line_of(axes, "_chance")) == [0, 1, 2]
+    assert legend_texts(figure)[-1] == "main-task accuracy"
+
+
+def test_variant_figure_has_a_panel_per_number_of_known_labels():
+    rows = [
+        row
+        for variant in ("25 %", "50 %")
+        for row in make_completion_rows(variant=variant, known=(1.0, 4.0))
+    ]
+    figure = accuracy_against_variant(rows)
+    titles = [axes.get_title() for axes in figure.axes]
+    assert titles == ["1 known per class", "4 known per class"]
+    assert ys_of(line_of(figure.axes[1], "active")) == pytest.approx([69.0] * 2)
+
+
+def test_without_variants_there_is_no_such_figure():
+    with pytest.raises(ValueError, match="variant"):
+        accuracy_against_variant(make_completion_rows())

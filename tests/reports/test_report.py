@@ -12,6 +12,7 @@ def make_rows():
     return [
         {
             "dataset": "digits",
+            "variant": "",
             "view": "batch_gradient",
             "train_step": train_step,
             "batch_size": 64,
@@ -101,6 +102,46 @@ def test_the_printed_verdict():
     assert text.index("Verdict") < text.index("knows the defense")
     assert text.index("knows the defense") < text.index("Label privacy budget")
     assert "It buys little." in text
+
+
+def make_completion_rows():
+    """An attack on the trained model alone, with what it finds at the best epoch."""
+    return [
+        row
+        | {
+            "view": "trained_model",
+            "train_step": 200,
+            "trial": row["trial"] + (3 if row["train_step"] else 0),
+            "attack": "passive",
+            "is_adaptive": True,
+            "best_attack_accuracy": 1.0,
+        }
+        for row in make_rows()
+    ]
+
+
+def test_model_completion_alone_replaces_the_verdict_and_the_table(run_dir):
+    lines = [json.dumps(row) + "\n" for row in make_completion_rows()]
+    (run_dir / "trials.jsonl").write_text("".join(lines))
+    text = write_report(run_dir)[0].read_text()
+    headings = [line for line in text.split("\n") if line.startswith("## ")]
+    assert headings == ["## Model completion", "## Notes"]
+    assert "- last: after the last epoch" in text
+    assert "100.0" in text
+
+
+def test_model_completion_comes_before_the_other_attacks(run_dir):
+    rows = [*make_rows(), *make_completion_rows()]
+    lines = [json.dumps(row) + "\n" for row in rows]
+    (run_dir / "trials.jsonl").write_text("".join(lines))
+    text = write_report(run_dir)[0].read_text()
+    headings = [line for line in text.split("\n") if line.startswith("## ")]
+    assert headings[:3] == ["## Model completion", "## Verdict", "## All attacks"]
+    printed = io.StringIO()
+    print_summary(Run(config={}, environment={}, rows=rows), Console(file=printed))
+    assert printed.getvalue().index("Model completion") < printed.getvalue().index(
+        "Verdict"
+    )
 
 
 def test_the_same_records_give_the_same_bytes(run_dir):

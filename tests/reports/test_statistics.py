@@ -117,6 +117,32 @@ def test_rows_without_the_later_fields_still_work():
     assert summary.knowledge is None
     assert not summary.leaks_nonetheless
     assert summary.label_epsilon is None
+    assert (summary.variant, summary.known_per_class) == ("", None)
+    assert summary.adversary_optimizer == "benign"
+    assert summary.attack_family == "linear_recovery"
+    assert summary.further == {}
+
+
+def test_variants_known_labels_and_optimizers_are_settings_of_their_own():
+    rows = [
+        make_row(variant="25 %", known_per_class=4.0, adversary_optimizer="benign"),
+        make_row(variant="50 %", known_per_class=4.0, adversary_optimizer="benign"),
+        make_row(variant="50 %", known_per_class=0.2, adversary_optimizer="benign"),
+        make_row(variant="50 %", known_per_class=0.2, adversary_optimizer="malicious"),
+    ]
+    assert len(summarize(rows)) == 4
+
+
+def test_further_rates_are_means_over_the_trials_that_have_them():
+    rows = [
+        make_row(trial=0, best_attack_accuracy=0.5, auc=0.8),
+        make_row(trial=1, best_attack_accuracy=0.7, auc=None),
+    ]
+    (summary,) = summarize(rows)
+    best = summary.rate("best_attack_accuracy")
+    assert (best.number, best.mean) == (2, pytest.approx(0.6))
+    assert summary.rate("auc") == (1, 0.8, None, None)
+    assert summary.rate("main_f1") == (0, None, None, None)
 
 
 def test_matched_and_information_are_means_with_their_chance_levels():

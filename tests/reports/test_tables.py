@@ -88,15 +88,61 @@ def test_a_bar_in_a_label_does_not_open_a_column():
 def test_csv_gives_back_every_number():
     summaries = summarize(make_rows())
     rows = list(csv.DictReader(io.StringIO(csv_table(summaries))))
-    assert list(rows[0]) == list(Summary._fields)
+    names = [name for name in Summary._fields if name != "further"]
+    assert list(rows[0]) == names
     for row, summary in zip(rows, summaries, strict=True):
-        for name, value in summary._asdict().items():
+        for name in names:
+            value = getattr(summary, name)
             if value is None:
                 assert row[name] == ""
             elif isinstance(value, float):
                 assert float(row[name]) == value
             else:
                 assert row[name] == str(value)
+
+
+def test_further_rates_are_columns_of_the_csv_where_an_attack_has_them():
+    rows = make_rows()
+    rows[0]["auc"] = 0.25
+    first, second = csv.DictReader(io.StringIO(csv_table(summarize(rows))))
+    assert list(first)[-4:] == ["auc_number", "auc_mean", "auc_low", "auc_high"]
+    assert [first[f"auc_{end}"] for end in ("number", "mean", "low")] == [
+        "1",
+        "0.25",
+        "",
+    ]
+    assert (second["auc_number"], second["auc_mean"]) == ("0", "")
+
+
+def test_an_area_under_the_curve_is_a_column_where_an_attack_has_one():
+    rows = make_rows()
+    for trial, row in enumerate(rows[:3]):
+        row["auc"] = 0.70 + 0.01 * trial  # half-width 0.02484, as above
+    summaries = summarize(rows)
+    layout = lay_out(summaries)
+    column = layout.headings.index("AUC")
+    assert [cells[column] for cells in layout.cells] == ["0.71 ± 0.02", "-"]
+    assert "AUC" not in lay_out(summarize(make_rows())).headings
+    assert render(summaries).count("0.71 ± 0.02") == 1
+
+
+def test_variant_known_labels_and_optimizer_are_columns_where_they_vary():
+    rows = [
+        *make_rows(variant="25 %"),
+        *make_rows(
+            variant="50 %",
+            view="trained_model",
+            attack="active_4",
+            known_per_class=4.0,
+            adversary_optimizer="malicious",
+        ),
+    ]
+    layout = lay_out(summarize(rows))
+    cells = dict(zip(layout.headings, layout.cells[2], strict=True))
+    assert (cells["variant"], cells["known per class"]) == ("50 %", "4")
+    assert cells["optimizer"] == "malicious"
+    cells = dict(zip(layout.headings, layout.cells[0], strict=True))
+    assert (cells["known per class"], cells["optimizer"]) == ("-", "-")
 
 
 def test_the_terminal_table_has_a_column_per_attack_in_100_columns():

@@ -160,6 +160,23 @@ def test_knowing_the_defense_is_drawn_beside_ignoring_it(rows):
     assert "ignores / knows defense" in texts
 
 
+def test_the_point_of_an_active_attack_has_the_main_task_of_benign_training(rows):
+    rows = [row | {"view": "trained_model"} for row in rows]
+    rows.append(
+        make_row(
+            view="trained_model",
+            attack="active",
+            attack_accuracy=1.0,
+            adversary_optimizer="malicious",
+            main_accuracy=0.5,
+        )
+    )
+    axes = trade_off(rows[1:]).axes[0]
+    star = line_of(axes, "none")
+    assert (xs_of(star), ys_of(star)) == ([100.0], [95.0])
+    assert axes.get_title() == "trained bottom model, few known labels"
+
+
 def test_leaking_up_to_names_is_hollow(rows):
     rows[2] |= {"matched_accuracy": 0.95, "matched_chance": 0.2}
     figure = trade_off(rows)

@@ -102,13 +102,16 @@ def test_the_markdown_table_names_attacks_and_knowledge(rows):
 
 def test_the_terminal_table_has_one_line_per_model_and_letters_for_attacks(rows):
     printed = io.StringIO()
-    console = Console(width=100, file=printed, color_system=None)
-    console.print(terminal_verdict(summarize(rows)))
+    console = Console(width=80, file=printed, color_system=None)
+    console.print(terminal_verdict(summarize(rows), width=80))
     lines = [line.rstrip() for line in printed.getvalue().split("\n")]
-    assert max(map(len, lines)) <= 100
-    assert " encrypted  90.0  6.0 § a  80.0 b  90.0 (25.0)  12.5" in [
-        " " + "  ".join(line.split("  ")).strip() for line in map(squeeze, lines)
-    ]
+    assert max(map(len, lines)) <= 80
+    encrypted = lines.index("view: encrypted")
+    plaintext = lines.index("view: plaintext")
+    assert " ".join(lines[:encrypted]).rstrip().endswith("chance %: 12.5")
+    squeezed = [squeeze(line) for line in lines]
+    assert "90.0  6.0 § a  80.0 b  90.0 (25.0)" in squeezed[encrypted:plaintext]
+    assert "90.0  75.0 c  ≈ chance" in squeezed[plaintext:]
     assert "a  gradient_inversion (published)" in lines
     assert "b  cluster_matching, knows 1 named sample per class" in lines
     assert "c  direct_inference" in lines
@@ -117,6 +120,47 @@ def test_the_terminal_table_has_one_line_per_model_and_letters_for_attacks(rows)
 def squeeze(line):
     """Gaps of any width as two spaces."""
     return "  ".join(part.strip() for part in line.split("  ") if part.strip())
+
+
+def test_no_word_is_cut_in_80_columns(rows):
+    rows = [
+        row | {"defense": "gradient_compression", "train_step": step, "num_classes": n}
+        for row in rows
+        for step in (0, 200)
+        for n in (2, 10)
+    ]
+    printed = io.StringIO()
+    console = Console(width=80, file=printed, color_system=None)
+    console.print(terminal_verdict(summarize(rows), width=80))
+    text = printed.getvalue()
+    assert max(map(len, text.split("\n"))) <= 80
+    assert "entropy_weight=0.5" in text
+    assert "…" not in text
+
+
+def test_the_main_task_is_that_of_benign_training(rows):
+    active = make_row(
+        "active",
+        0.9,
+        view="trained_model",
+        is_adaptive=True,
+        adversary_optimizer="malicious",
+        main_accuracy=0.5,
+    )
+    passive = active | {
+        "attack": "passive",
+        "attack_accuracy": 0.6,
+        "adversary_optimizer": "benign",
+        "main_accuracy": 0.8,
+    }
+    (verdict,) = judge(summarize([active, passive]))
+    assert verdict.strongest.attack == "active"
+    assert verdict.model.main_mean == 0.8
+    # Without a benign attack on this view: that of the same model on another one.
+    verdict = judge(summarize([active, *rows]))[0]
+    assert (verdict.model.view, verdict.model.main_mean) == ("trained_model", 0.9)
+    (verdict,) = judge(summarize([active]))
+    assert verdict.model.main_mean == 0.5
 
 
 def test_knowledge_that_changes_with_the_step(rows):

@@ -123,8 +123,8 @@ def mixmatch(
         mode = Forward(statistics, dropout_key, is_training=True)
         return models.run(network, _joined(params, held), x, mode)
 
-    def one_step(state: _State, numbered):
-        number, step_key = numbered
+    def one_step(state: _State, number):
+        step_key = jax.random.fold_in(key, number)
         key_rows, key_mix, *dropout_keys = jax.random.split(step_key, 5)
         labeled, unlabeled = _draw(key_rows, known, unlabeled_rows, batch_size)
         x, u = features[known.rows[labeled]], features[unlabeled]
@@ -170,8 +170,7 @@ def mixmatch(
 
     def one_epoch(state: _State, epoch):
         numbers = epoch * steps_per_epoch + jnp.arange(steps_per_epoch)
-        keys = jax.vmap(lambda number: jax.random.fold_in(key, number))(numbers)
-        state, step_losses = jax.lax.scan(one_step, state, (numbers, keys))
+        state, step_losses = jax.lax.scan(one_step, state, numbers)
         teacher = Weights(
             _joined(state.teacher.params, held),
             _joined(

@@ -1,7 +1,7 @@
 """Data sets as plain arrays, and how they are split between parties."""
 
 from vfljax.data.bhi import group_patches
-from vfljax.data.dataset import Dataset, check_dataset, make_dataset
+from vfljax.data.dataset import Dataset, check_dataset, make_dataset, take_rows
 from vfljax.data.formats import DataError
 from vfljax.data.sources import DATASETS, DatasetSource, load
 from vfljax.data.text import WordPiece, hash_tokens
@@ -12,6 +12,7 @@ from vfljax.data.vertical import (
     draw_batch,
     draw_classes,
     draw_known_labels,
+    draw_known_rows,
     select_classes,
     split_features,
 )
@@ -29,10 +30,12 @@ __all__ = [
     "draw_batch",
     "draw_classes",
     "draw_known_labels",
+    "draw_known_rows",
     "group_patches",
     "hash_tokens",
     "load",
     "make_dataset",
     "select_classes",
     "split_features",
+    "take_rows",
 ]

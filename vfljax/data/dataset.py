@@ -14,7 +14,7 @@ class Dataset(NamedTuple):
     Attributes:
         name: What the set is called in tables and records.
         train_features: One row per sample. Images are height, width and, if colored,
-            channels, in [0, 1].
+            channels, in [0, 1] unless their source says otherwise.
         train_labels: Class numbers 0 to C-1.
         test_features: As `train_features`.
         test_labels: As `train_labels`.
@@ -95,6 +95,39 @@ def make_dataset(
     )
     check_dataset(dataset)
     return dataset
+
+
+def take_rows(dataset: Dataset, num_train: int | None, num_test: int | None) -> Dataset:
+    """Keeps some rows, the same ones every time, in random order.
+
+    Args:
+        dataset: The set.
+        num_train: How many training rows to keep; None for all, in their own order.
+        num_test: How many test rows.
+
+    Raises:
+        ValueError: If there are fewer rows, or only one class is left.
+    """
+
+    def rows(name, number, labels):
+        if number is None:
+            return slice(None)
+        if not 1 <= number <= len(labels):
+            raise ValueError(
+                f"{name} is {number}; allowed for {dataset.name} are 1 to {len(labels)}"
+            )
+        return np.random.default_rng(0).permutation(len(labels))[:number]
+
+    train = rows("num_train", num_train, dataset.train_labels)
+    test = rows("num_test", num_test, dataset.test_labels)
+    taken = dataset._replace(
+        train_features=dataset.train_features[train],
+        train_labels=dataset.train_labels[train],
+        test_features=dataset.test_features[test],
+        test_labels=dataset.test_labels[test],
+    )
+    check_dataset(taken)
+    return taken
 
 
 def check_dataset(dataset: Dataset) -> None:

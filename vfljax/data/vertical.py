@@ -41,6 +41,7 @@ def split_features(
     split: str | Sequence[Sequence[int | str]],
     num_parties: int | None = None,
     feature_names: Sequence[str] | None = None,
+    shares: Sequence[float] | None = None,
 ) -> tuple[Shaped[np.ndarray, " rows *party_features"], ...]:
     """Splits the features of every row between parties.
 
@@ -54,6 +55,8 @@ def split_features(
             flattened columns, or their names. Columns in no list go to nobody.
         num_parties: If None, 2 for blocks, and otherwise what `split` says.
         feature_names: The names of the flattened columns, needed if `split` has names.
+        shares: For `rows`, `columns` and `features`: each party's share, in order;
+            what they leave of 1 goes to nobody. If None, equal ones.
 
     Returns:
         One array per party: images for `rows`, `columns` and `quadrants`, otherwise
@@ -80,6 +83,8 @@ def split_features(
             "(N, ...)"
         )
     check_finite("features", features)
+    if shares is not None:
+        _check_shares(split, shares, num_parties)
     if not isinstance(split, str):
         return _split_by_lists(features, split, num_parties, feature_names)
     if split not in SPLITS:
@@ -92,6 +97,8 @@ def split_features(
     natural_parties = 4 if split == "quadrants" else 2
     num_parties = natural_parties if num_parties is None else num_parties
     _check_num_parties(num_parties)
+    if shares is not None:
+        return _split_by_shares(features, split, shares)
     return _SPLITTERS[split](features, num_parties)
 
 
@@ -238,6 +245,41 @@ def draw_known_labels(
     return jnp.zeros_like(known).at[order].set(known)
 
 
+def draw_known_rows(
+    key: Key[Array, ""], table: ClassTable, per_class: int | float
+) -> Int32[Array, " known"]:
+    """Draws different rows whose labels an adversary knows, as many of each class.
+
+    Pure; may be traced and mapped.
+
+    Args:
+        key: Used once.
+        table: From `class_table`.
+        per_class: Rows of each class, at most as many as it has. Below 1: the share of
+            the classes, rounded and at least one, of which one row is known.
+
+    Returns:
+        Row numbers, class after class.
+
+    Raises:
+        ValueError: `per_class` is not positive, or above 1 and not whole.
+    """
+    if per_class <= 0 or (per_class > 1 and per_class != int(per_class)):
+        raise ValueError(
+            f"per_class is {per_class}; allowed are whole numbers, and shares below 1"
+        )
+    order, starts, counts = (jnp.asarray(column) for column in table)
+    key_rows, key_classes = jax.random.split(key)
+    labels = jnp.repeat(jnp.arange(len(counts)), counts, total_repeat_length=len(order))
+    shuffled = order[jnp.argsort(labels + jax.random.uniform(key_rows, order.shape))]
+    number = max(1, int(per_class))
+    rows = shuffled[starts[:, None] + jnp.arange(number)[None]]
+    if per_class < 1:
+        num_chosen = max(1, round(per_class * len(counts)))
+        rows = rows[jax.random.permutation(key_classes, len(counts))[:num_chosen]]
+    return rows.reshape(-1).astype(jnp.int32)
+
+
 def _check_num_parties(num_parties: int) -> None:
     """Refuses fewer than two parties."""
     if num_parties < 2:
@@ -294,6 +336,40 @@ def _split_quadrants(features: np.ndarray, num_parties: int) -> tuple[np.ndarray
         for half in (top, bottom)
         for quadrant in np.array_split(half, 2, axis=2)
     )
+
+
+def _split_by_shares(
+    features: np.ndarray, split: str, shares: Sequence[float]
+) -> tuple[np.ndarray, ...]:
+    """Blocks of given sizes along the axis of the split, at least one entry each."""
+    if split == "features":
+        features, axis = features.reshape(len(features), -1), 1
+    else:
+        _check_images(features, split)
+        axis = 1 if split == "rows" else 2
+    size = features.shape[axis]
+    ends = np.rint(np.cumsum(shares) * size).astype(int)
+    if (np.diff(ends, prepend=0) < 1).any():
+        raise ValueError(
+            f"shares is {tuple(shares)}, which leaves a party without features; "
+            f"allowed are shares of at least one of the {size} {split}"
+        )
+    blocks = np.split(features, ends, axis)[: len(shares)]
+    return tuple(block.copy() for block in blocks)
+
+
+def _check_shares(split, shares, num_parties):
+    if split not in ("rows", "columns", "features"):
+        raise ValueError(
+            f"shares is given with split {split!r}; allowed for it are rows, columns "
+            "and features"
+        )
+    number = 2 if num_parties is None else num_parties
+    if len(shares) != number or min(shares) <= 0 or sum(shares) > 1 + 1e-9:
+        raise ValueError(
+            f"shares is {tuple(shares)}; allowed are {number} positive numbers, one "
+            "per party, with a sum of at most 1"
+        )
 
 
 def _split_table(features: np.ndarray, num_parties: int) -> tuple[np.ndarray, ...]:

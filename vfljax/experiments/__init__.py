@@ -3,14 +3,17 @@
 from vfljax.experiments.attack_specs import (
     ClusterMatching,
     DirectInference,
+    DirectionScoring,
     GradientInversion,
     KnownEncoder,
     LinearRecovery,
     MessageSmoothing,
     NoiseAwareRecovery,
+    NormScoring,
     OwnPrediction,
     RepeatedObservation,
 )
+from vfljax.experiments.completion_specs import DirectSemiSupervised, ModelCompletion
 from vfljax.experiments.defense_specs import (
     CAE,
     DCAE,
@@ -25,9 +28,11 @@ from vfljax.experiments.defense_specs import (
     NoDefense,
     Sparsification,
 )
+from vfljax.experiments.model_specs import MLP, ResNet, ResNet18, TextEncoder, Top
 from vfljax.experiments.records import Run, RunFolderError, read_run
-from vfljax.experiments.schema import MLP, Data, Execution, Experiment, Training
+from vfljax.experiments.schema import Data, Execution, Experiment, Variant
 from vfljax.experiments.sweep import Progress, run_sweep
+from vfljax.experiments.training_spec import Training
 
 __all__ = [
     "CAE",
@@ -39,6 +44,8 @@ __all__ = [
     "DPLaplace",
     "Data",
     "DirectInference",
+    "DirectSemiSupervised",
+    "DirectionScoring",
     "DiscreteSGD",
     "Execution",
     "Experiment",
@@ -50,15 +57,22 @@ __all__ = [
     "Marvell",
     "MaxNorm",
     "MessageSmoothing",
+    "ModelCompletion",
     "NoDefense",
     "NoiseAwareRecovery",
+    "NormScoring",
     "OwnPrediction",
     "Progress",
     "RepeatedObservation",
+    "ResNet",
+    "ResNet18",
     "Run",
     "RunFolderError",
     "Sparsification",
+    "TextEncoder",
+    "Top",
     "Training",
+    "Variant",
     "read_run",
     "run_sweep",
 ]

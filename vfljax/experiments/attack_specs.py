@@ -14,7 +14,8 @@ from jaxtyping import Array, Float, Int
 from vfljax import attacks
 from vfljax.experiments.checks import require, require_choice
 
-ViewName = Literal["sample_gradient", "batch_gradient"]
+MessageView = Literal["sample_gradient", "batch_gradient"]
+ViewName = Literal["sample_gradient", "batch_gradient", "trained_model"]
 
 
 class Auxiliary(NamedTuple):
@@ -129,7 +130,7 @@ class GradientInversion:
 class OwnPrediction:
     """Read labels off the adversary's own bottom model, without any gradient."""
 
-    view: ViewName = "batch_gradient"
+    view: MessageView = "batch_gradient"
     """Which protocol; it makes no difference to this attack."""
     depends_on: ClassVar[tuple[str, ...]] = ()
     is_adaptive: ClassVar[bool] = False
@@ -138,7 +139,7 @@ class OwnPrediction:
 
     def __post_init__(self):
         """Checks the view."""
-        require_choice("view", self.view, get_args(ViewName))
+        require_choice("view", self.view, get_args(MessageView))
 
     def run(self, key, view, auxiliary: Auxiliary) -> attacks.Inference:
         """Attacks one view."""
@@ -182,7 +183,7 @@ class NoiseAwareRecovery:
 class _DecodesMessages:
     """What attacks have in common that recover messages and read them their own way."""
 
-    view: ViewName = "batch_gradient"
+    view: MessageView = "batch_gradient"
     """batch_gradient recovers messages first; sample_gradient has them."""
     solver: Literal["auto", "cg", "exact"] = "auto"
     """As in linear recovery."""
@@ -193,7 +194,7 @@ class _DecodesMessages:
 
     def __post_init__(self):
         """Checks the ranges."""
-        require_choice("view", self.view, get_args(ViewName))
+        require_choice("view", self.view, get_args(MessageView))
         _check_solver(self)
 
     def recover(self, view, auxiliary: Auxiliary) -> Float[Array, "batch classes"]:
@@ -272,6 +273,52 @@ class KnownEncoder(_DecodesMessages):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class NormScoring:
+    """Tell two classes apart by the length of their messages (Li et al.)."""
+
+    signed: bool = False
+    """For messages of one number: its sign."""
+    view: ClassVar[ViewName] = "sample_gradient"
+    depends_on: ClassVar[tuple[str, ...]] = ()
+    is_adaptive: ClassVar[bool] = False
+    knowledge: ClassVar[str | None] = None
+    named_per_class: ClassVar[int] = 0
+
+    def run(self, key, view, auxiliary: Auxiliary) -> attacks.Inference:
+        """Attacks one view."""
+        return attacks.norm_scoring(view, signed=self.signed)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DirectionScoring:
+    """Tell two classes apart by the direction of their messages (Li et al.)."""
+
+    named_per_class: int = 1
+    """Known samples per class; those of class 1 are used, none of them counts."""
+    product: Literal["cosine", "inner"] = "cosine"
+    """Cosine with a known positive's message, or the inner product."""
+    view: ClassVar[ViewName] = "sample_gradient"
+    depends_on: ClassVar[tuple[str, ...]] = ()
+    is_adaptive: ClassVar[bool] = False
+
+    def __post_init__(self):
+        """Checks the ranges."""
+        named = self.named_per_class
+        require(named >= 1, "named_per_class", named, ">= 1")
+        require_choice("product", self.product, ("cosine", "inner"))
+
+    @property
+    def knowledge(self) -> str | None:
+        """What the attack uses besides its view."""
+        return _named(self.named_per_class)
+
+    def run(self, key, view, auxiliary: Auxiliary) -> attacks.Inference:
+        """Attacks one view."""
+        known = auxiliary.known_labels == 1
+        return attacks.direction_scoring(view, known, product=self.product)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class RepeatedObservation:
     """Combine what all training steps so far gave away about the same samples."""
 
@@ -316,6 +363,8 @@ AttackSpec = (
     | MessageSmoothing
     | ClusterMatching
     | KnownEncoder
+    | NormScoring
+    | DirectionScoring
     | RepeatedObservation
 )
 
@@ -327,6 +376,10 @@ RecoversMessages = (
     | MessageSmoothing
 )
 """Attacks whose scores are recovered messages, which may be combined."""
+
+
+ScoresMessages = NormScoring | DirectionScoring
+"""Attacks on messages of any protocol; all others on messages need a sum of logits."""
 
 
 def _check_solver(spec: Any):

@@ -34,6 +34,7 @@ ROW_IDENTITY = (
     "trial",
     "attack",
     "train_step",
+    "variant",
 )
 """What tells one row of a run from another."""
 
@@ -162,8 +163,8 @@ def _parse_rows(path):
     rows = []
     for number, line in enumerate(complete.splitlines(), start=1):
         try:
-            row = json.loads(line)
-        except ValueError:
+            row = {"variant": "", **json.loads(line)}
+        except (TypeError, ValueError):
             row = None
         if not isinstance(row, dict) or not row.keys() >= set(ROW_IDENTITY):
             raise RunFolderError(f"{path}: line {number} is damaged")

@@ -11,6 +11,7 @@ from vfljax.experiments.defense_specs import Releases
 from vfljax.experiments.schema import Experiment
 from vfljax.experiments.trial import Cell, Outcome, Victim
 
+_FU_BATCH = 160  # of the released evaluation
 _BOUND_HELD = {1: True, 0: False, -1: None}  # None: not known
 
 
@@ -24,6 +25,7 @@ def make_rows(
     victim: Victim,
     *,
     num_samples: int,
+    test_truth: np.ndarray | None = None,
     **common: Any,
 ) -> list[dict[str, Any]]:
     """One row per strength and trial of a chunk.
@@ -37,6 +39,7 @@ def make_rows(
         outcome: Of the attack, stacked, in host memory.
         victim: Likewise.
         num_samples: Of the training set.
+        test_truth: Labels of the test samples; attacks on trained models need them.
         common: Further fields, the same in all rows.
     """
     defense, spec = experiment.defenses[cell.defense], experiment.attacks[attack]
@@ -48,19 +51,28 @@ def make_rows(
         made.append(
             {
                 **common,
-                "protocol": "sum_of_logits",
+                "protocol": "sum_of_logits"
+                if experiment.top is None
+                else "model_splitting",
                 "view": experiment.view_of(attack),
                 "train_step": step,
                 **cell._asdict(),
                 "defense_strength": None if strength is None else float(strength),
                 "strength_name": defense.strength_name,
                 "attack": attack,
+                "attack_family": getattr(spec, "family", attack),
+                "known_per_class": getattr(spec, "known_per_class", None),
+                "adversary_optimizer": getattr(spec, "optimizer", "benign"),
                 "is_adaptive": spec.is_adaptive,
                 "knowledge": spec.knowledge,
                 "trial": trial,
                 **_scores(of_unit, cell.num_classes, experiment.record_confusion),
+                **_epoch_scores(of_unit, cell.num_classes, test_truth),
                 "chance_accuracy": float(victim.chance_accuracy[place]),
                 "main_accuracy": float(victim.main_accuracy[place]),
+                "main_top5": _optional(victim.main_top5, place),
+                "main_f1": _optional(victim.main_f1, place),
+                "alone_accuracy": _optional(victim.alone_accuracy, place),
                 "residual": float(of_unit.residual),
                 "bound_held": _BOUND_HELD[int(of_unit.bound_held)],
                 **budget,
@@ -83,6 +95,9 @@ def _scores(outcome, num_classes, with_confusion):
         "matched_chance": chance.matched_accuracy,
         "mutual_information": metrics.mutual_information(labels, truth, num_classes),
         "mutual_information_chance": chance.mutual_information,
+        "auc": metrics.auc(outcome.margin[counts], truth)
+        if len(outcome.margin)
+        else None,
     }
     has_published = len(outcome.published_labels) > 0
     if has_published:
@@ -95,6 +110,46 @@ def _scores(outcome, num_classes, with_confusion):
             matrix = metrics.confusion(published, truth, num_classes)
             scored["published_confusion"] = matrix.reshape(-1).tolist()
     return scored
+
+
+def _optional(leaf, place):
+    return float(leaf[place]) if len(leaf) else None
+
+
+def _epoch_scores(outcome, num_classes, test_truth):
+    """Completion attacks: rates after the last epoch, and after the best by the truth.
+
+    `best_` is the published convention, an oracle. Samples with known labels count in
+    neither.
+    """
+    if len(outcome.ranks) == 0:
+        return {}
+    counts = ~outcome.is_known
+    truth, ranks = outcome.truth[counts], outcome.ranks[:, counts]
+    best = int(np.argmax(np.mean(ranks[:, :, 0] == truth, axis=1)))
+    scored = {}
+    for prefix, of_epochs, labels in (
+        ("", ranks, truth),
+        ("test_", outcome.test_ranks, test_truth),
+    ):
+        for when, epoch in (("", -1), ("best_", best)):
+            for name, value in _rates(of_epochs[epoch], labels, num_classes).items():
+                scored[f"{when}{prefix}attack_{name}"] = value
+    del scored["attack_accuracy"]  # with the rates of all attacks
+    return scored
+
+
+def _rates(ranks, truth, num_classes):
+    """Top-1, and what else is usual for so many classes."""
+    rates = {"accuracy": float(np.mean(ranks[:, 0] == truth))}
+    if num_classes > 5:
+        rates["top5"] = float(np.mean(np.any(ranks[:, :5] == truth[:, None], axis=1)))
+    if num_classes == 2:
+        rates["f1"] = float(metrics.f1(ranks[:, 0], truth))
+        rates["fu_batch_f1"] = float(
+            metrics.fu_batch_f1(ranks[:, 0], truth, batch_size=_FU_BATCH)
+        )
+    return rates
 
 
 @functools.lru_cache(maxsize=4096)

@@ -9,16 +9,21 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Literal
 
-import optax
-
 from vfljax.experiments.attack_specs import (
     AttackSpec,
     LinearRecovery,
     RecoversMessages,
     RepeatedObservation,
+    ScoresMessages,
+    ViewName,
 )
 from vfljax.experiments.checks import require, require_all, require_choice
+from vfljax.experiments.completion_specs import CompletionSpec
 from vfljax.experiments.defense_specs import DefenseSpec, NoDefense
+from vfljax.experiments.model_specs import MLP, ModelSpec, Top
+from vfljax.experiments.training_spec import Training
+
+_DEFAULT_MODEL, _NO_TRAINING = MLP(), Training()
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -34,6 +39,12 @@ class Data:
     such as "0-9,12" "10,11,age"."""
     num_parties: int = 2
     """Number of parties, >= 2."""
+    shares: tuple[float, ...] | None = None
+    """Each party's share of the image rows, columns or features; None: equal ones."""
+    train_samples: int | None = None
+    """How many training samples to use, drawn once; None: all."""
+    test_samples: int | None = None
+    """How many test samples to use, drawn once; None: all."""
     adversary: int = 0
     """Position of the party that attacks."""
     label_party: int = -1
@@ -66,6 +77,15 @@ class Data:
             parties = len(self.columns)
             require(parties >= 2, "data.columns", self.columns, "2 or more texts")
         require(parties >= 2, "data.num_parties", parties, ">= 2")
+        require(
+            self.shares is None or len(self.shares) == parties,
+            "data.shares",
+            self.shares,
+            f"one for each of the {parties} parties",
+        )
+        for name in ("train_samples", "test_samples"):
+            number = getattr(self, name)
+            require(number is None or number >= 1, f"data.{name}", number, ">= 1")
         for name in ("adversary", "label_party"):
             require(
                 -parties <= getattr(self, name) < parties,
@@ -88,57 +108,6 @@ class Data:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class MLP:
-    """A multi-layer perceptron per party, with ReLU between its layers."""
-
-    hidden: tuple[int, ...] = (32,)
-    """Widths of the hidden layers."""
-
-    def __post_init__(self):
-        """Checks the widths."""
-        for width in self.hidden:
-            require(width >= 1, "model.hidden", width, ">= 1")
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Training:
-    """How the parties train; the same optimizer for each."""
-
-    steps: int = 0
-    """Number of steps; 0 trains nothing and reports no main-task accuracy."""
-    batch_size: int = 256
-    """Samples per training step; every epoch is a new permutation."""
-    optimizer: Literal["adam", "sgd"] = "adam"
-    """Optax optimizer of every party."""
-    learning_rate: float = 0.001
-    """Its learning rate, > 0."""
-    momentum: float = 0.0
-    """Momentum of sgd, in [0, 1)."""
-
-    def __post_init__(self):
-        """Checks the ranges."""
-        require(self.steps >= 0, "training.steps", self.steps, ">= 0")
-        require(self.batch_size >= 1, "training.batch_size", self.batch_size, ">= 1")
-        require(
-            self.learning_rate > 0, "training.learning_rate", self.learning_rate, "> 0"
-        )
-        require(0 <= self.momentum < 1, "training.momentum", self.momentum, "in [0, 1)")
-        require_choice("training.optimizer", self.optimizer, ("adam", "sgd"))
-        require(
-            self.momentum == 0 or self.optimizer == "sgd",
-            "training.momentum",
-            self.momentum,
-            "0 unless training.optimizer is 'sgd'",
-        )
-
-    def make(self) -> optax.GradientTransformation:
-        """Returns one party's optimizer."""
-        if self.optimizer == "adam":
-            return optax.adam(self.learning_rate)
-        return optax.sgd(self.learning_rate, momentum=self.momentum or None)
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
 class Execution:
     """Settings that change speed and memory, and results only by rounding."""
 
@@ -152,6 +121,20 @@ class Execution:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class Variant:
+    """Parts of an experiment that are replaced as a whole; None: as they are."""
+
+    data: Data | None = None
+    """Other data, or the same ones split in another way."""
+    model: ModelSpec | None = None
+    """Other bottom models."""
+    top: Top | None = None
+    """Another top model."""
+    training: Training | None = None
+    """Another training."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Experiment:
     """Everything that determines the rows of a run."""
 
@@ -160,8 +143,16 @@ class Experiment:
     title: str = ""
     """Heading of tables and figures."""
     data: Data = Data()
-    model: MLP = MLP()
-    training: Training = Training()
+    model: ModelSpec = _DEFAULT_MODEL
+    """Every party's bottom model."""
+    top: Top | None = None
+    """The label party's trainable top model; None: embeddings are summed as logits."""
+    training: Training = _NO_TRAINING
+    mode: Literal["training", "evaluation"] = "training"
+    """In which batch normalization and dropout run while messages are exchanged."""
+    variants: Mapping[str, Variant] = dataclasses.field(default_factory=dict)
+    """Settings to run in turn by label, each the experiment but for what it replaces;
+    none: the experiment as it is."""
     batch_sizes: tuple[int, ...] = (128,)
     """Sizes of the batch that is attacked."""
     train_steps: tuple[int, ...] = (0,)
@@ -173,12 +164,15 @@ class Experiment:
         default_factory=lambda: {"none": NoDefense()}
     )
     """Defenses by label, each run at all its strengths."""
-    attacks: Mapping[str, AttackSpec] = dataclasses.field(
+    attacks: Mapping[str, AttackSpec | CompletionSpec] = dataclasses.field(
         default_factory=lambda: {"linear_recovery": LinearRecovery()}
     )
     """Attacks by label."""
     record_confusion: bool = False
     """Whether rows hold the counts of true and inferred classes."""
+    record_alone: bool = False
+    """Whether rows hold what the adversary's features alone would give a model that
+    is trained with all labels: an upper bound of any attack on such features."""
     num_trials: int = 10
     """Repetitions, each with fresh samples, classes and weights."""
     seed: int = 0
@@ -188,6 +182,13 @@ class Experiment:
     def __post_init__(self):
         """Checks what can be checked without the data."""
         require(bool(self.name), "name", self.name, "not empty")
+        require_choice("mode", self.mode, ("training", "evaluation"))
+        require(
+            self.top is not None or self.model.embed is None,
+            "model.embed",
+            self.model.embed,
+            "None without a top model: embeddings are logits",
+        )
         require(self.num_trials >= 1, "num_trials", self.num_trials, ">= 1")
         for name in ("batch_sizes", "train_steps", "defenses", "attacks"):
             require(bool(getattr(self, name)), name, getattr(self, name), "not empty")
@@ -208,7 +209,18 @@ class Experiment:
                 "another, or batch_sizes at most training.batch_size "
                 f"= {self.training.batch_size}: rows must correspond",
             )
-        earlier: dict[str, AttackSpec] = {}
+        require(
+            not self.record_alone or self.training.steps > 0,
+            "record_alone",
+            self.record_alone,
+            "False where nothing is trained (training.steps = 0)",
+        )
+        self._check_attacks()
+        for label in self.variants:
+            self.variant(label)
+
+    def _check_attacks(self):
+        earlier: dict[str, AttackSpec | CompletionSpec] = {}
         for label, spec in self.attacks.items():
             if isinstance(spec, RepeatedObservation):
                 require(
@@ -229,9 +241,48 @@ class Experiment:
                     spec.of,
                     "the label of an attack before it that recovers messages",
                 )
+            elif isinstance(spec, CompletionSpec):
+                self._check_completion(label, spec)
+            else:
+                require(
+                    self.top is None or isinstance(spec, ScoresMessages),
+                    f"attacks.{label}",
+                    type(spec).__name__,
+                    "one that needs no sum of logits, as there is a top model",
+                )
             earlier[label] = spec
 
-    def view_of(self, attack: str) -> str:
+    def _check_completion(self, label: str, spec: CompletionSpec):
+        require(
+            spec.optimizer == "benign" or self.training.optimizer == "sgd",
+            f"attacks.{label}.optimizer",
+            spec.optimizer,
+            "'benign' unless training.optimizer is 'sgd', which it replaces",
+        )
+        require(
+            self.training.steps > 0,
+            "training.steps",
+            self.training.steps,
+            f">= 1 for attacks.{label}, which completes a trained model",
+        )
+
+    def variant(self, label: str) -> "Experiment":
+        """The experiment that a variant stands for; errors name the variant."""
+        changes = {
+            field.name: getattr(self.variants[label], field.name)
+            for field in dataclasses.fields(Variant)
+            if getattr(self.variants[label], field.name) is not None
+        }
+        try:
+            return dataclasses.replace(self, **changes, variants={})
+        except ValueError as error:
+            raise ValueError(f"variants.{label}: {error}") from None
+
+    def embed(self, num_classes: int) -> int:
+        """Width of every party's embedding."""
+        return self.model.embed or num_classes
+
+    def view_of(self, attack: str) -> ViewName:
         """What an attack of this experiment sees."""
         spec = self.attacks[attack]
         if isinstance(spec, RepeatedObservation):

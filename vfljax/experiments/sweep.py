@@ -18,16 +18,18 @@ from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 from vfljax import data
 from vfljax.experiments import records, rows
-from vfljax.experiments.attack_specs import RepeatedObservation
+from vfljax.experiments.attack_specs import AttackSpec, RepeatedObservation
+from vfljax.experiments.completion_specs import CompletionSpec
 from vfljax.experiments.defense_specs import relabel
+from vfljax.experiments.loading import check_fits, load_arrays, take_samples
 from vfljax.experiments.schema import Experiment
+from vfljax.experiments.training_spec import AdversaryOptimizer
 from vfljax.experiments.trial import (
     Cell,
     Setting,
     attack_program_key,
-    check_fits,
-    load_arrays,
     make_attack,
+    make_completion,
     make_victim,
 )
 
@@ -71,52 +73,83 @@ def run_sweep(
     Raises:
         ValueError: If the experiment doesn't fit the data or the folder.
     """
-    for num_classes in _class_counts(experiment, dataset):
-        check_fits(experiment, dataset, num_classes)
+    parts = {
+        label: _Part(of_label, take_samples(of_label, dataset))
+        for label, of_label in variants(experiment).items()
+    }
+    for part in parts.values():
+        for num_classes in _class_counts(part.experiment, part.dataset):
+            check_fits(part.experiment, part.dataset, num_classes)
     with records.open_run(folder, experiment, dataset.origin) as old_rows:
         units = all_units(experiment, dataset)
         present = {_row_identity(row) for row in old_rows}
         missing = [
-            unit for unit in units if not _row_identities(experiment, unit) <= present
+            unit
+            for unit in units
+            if not _row_identities(parts[unit.cell.variant].experiment, unit) <= present
         ]
         done = len(units) - len(missing)
         yield Progress(done, len(units), units[0].cell)
-        programs = _Programs(experiment)
-        for num_classes, of_classes in itertools.groupby(
-            missing, key=lambda unit: unit.cell.num_classes
+        for variant, of_variant in itertools.groupby(
+            missing, key=lambda unit: unit.cell.variant
         ):
-            arrays = jax.device_put(
-                load_arrays(experiment, dataset, num_classes), programs.everywhere
+            for progress, new_rows in _run_part(parts[variant], list(of_variant)):
+                records.append_rows(
+                    folder,
+                    [row for row in new_rows if _row_identity(row) not in present],
+                )
+                done += progress.done
+                yield progress._replace(done=done, total=len(units))
+
+
+def variants(experiment: Experiment) -> dict[str, Experiment]:
+    """The experiments to run in turn, by label; "" for one without variants."""
+    if not experiment.variants:
+        return {"": experiment}
+    return {label: experiment.variant(label) for label in experiment.variants}
+
+
+class _Part(NamedTuple):
+    """One variant and the samples it uses."""
+
+    experiment: Experiment
+    dataset: data.Dataset
+
+
+def _run_part(part, missing):
+    """Runs units of one variant; yields what was done, and the rows it made."""
+    experiment, dataset = part
+    programs = _Programs(experiment)
+    for num_classes, of_classes in itertools.groupby(
+        missing, key=lambda unit: unit.cell.num_classes
+    ):
+        arrays = jax.device_put(
+            load_arrays(experiment, dataset, num_classes), programs.everywhere
+        )
+        for cell, group in itertools.groupby(of_classes, lambda unit: unit.cell):
+            of_cell, now = list(group), Progress(0, 0, cell)
+            prepared = yield from relabel(
+                experiment.defenses[cell.defense].prepare(num_classes),
+                lambda activity, now=now: (now._replace(activity=activity), []),
             )
-            for cell, of_cell in itertools.groupby(of_classes, lambda unit: unit.cell):
-                of_cell = list(of_cell)
-                now = Progress(done, len(units), cell)
-                prepared = yield from relabel(
-                    experiment.defenses[cell.defense].prepare(num_classes),
-                    lambda activity, now=now: now._replace(activity=activity),
+            arrays = arrays._replace(
+                prepared=jax.device_put(prepared, programs.everywhere)
+            )
+            size = _chunk_size(experiment, programs, cell, arrays, len(of_cell))
+            for start in range(0, len(of_cell), size):
+                chunk = of_cell[start : start + size]
+                new_rows = _run_chunk(
+                    experiment, dataset.name, programs, arrays, chunk, size
                 )
-                arrays = arrays._replace(
-                    prepared=jax.device_put(prepared, programs.everywhere)
-                )
-                size = _chunk_size(experiment, programs, cell, arrays, len(of_cell))
-                for start in range(0, len(of_cell), size):
-                    chunk = of_cell[start : start + size]
-                    new_rows = _run_chunk(
-                        experiment, dataset.name, programs, arrays, chunk, size
-                    )
-                    records.append_rows(
-                        folder,
-                        [row for row in new_rows if _row_identity(row) not in present],
-                    )
-                    done += len(chunk)
-                    yield Progress(done, len(units), cell)
+                yield now._replace(done=len(chunk)), new_rows
 
 
 def all_units(experiment: Experiment, dataset: data.Dataset) -> list[Unit]:
     """Every unit of the experiment, cell by cell."""
     return [
-        Unit(Cell(num_classes, batch_size, label), strength, trial)
-        for num_classes in _class_counts(experiment, dataset)
+        Unit(Cell(num_classes, batch_size, label, variant), strength, trial)
+        for variant, of_variant in variants(experiment).items()
+        for num_classes in _class_counts(of_variant, dataset)
         for batch_size in experiment.batch_sizes
         for label, spec in experiment.defenses.items()
         for strength in spec.strengths
@@ -140,16 +173,19 @@ class _Programs:
         self.everywhere = NamedSharding(self.mesh, PartitionSpec())
         self._compiled: dict[Any, Any] = {}
 
-    def victim(self, cell: Cell, *arguments):
+    def victim(self, cell: Cell, optimizer: AdversaryOptimizer, *arguments):
         return self._program(
-            (cell,), lambda: make_victim(self.experiment, cell), arguments
+            (cell, optimizer),
+            lambda: make_victim(self.experiment, cell, optimizer),
+            arguments,
         )
 
     def attack(self, cell: Cell, label: str, *arguments):
         spec = self.experiment.attacks[label]
+        make = make_completion if isinstance(spec, CompletionSpec) else make_attack
         return self._program(
             (label, *attack_program_key(self.experiment, cell, spec)),
-            lambda: make_attack(self.experiment, cell, label),
+            lambda: make(self.experiment, cell, label),
             arguments,
         )
 
@@ -161,6 +197,8 @@ class _Programs:
             one = make()
 
             def mapped(first, second, arrays):
+                if self.experiment.model.one_by_one:  # large enough on their own
+                    return jax.lax.map(lambda ab: one(*ab, arrays), (first, second))
                 return jax.vmap(lambda a, b: one(a, b, arrays))(first, second)
 
             sharded = jax.shard_map(
@@ -179,19 +217,26 @@ def _run_chunk(experiment, dataset_name, programs, arrays, chunk, size):
     cell = chunk[0].cell
     padded = chunk + [chunk[-1]] * (size - len(chunk))
     victim_keys, attack_keys, settings = _inputs(programs, padded)
-    compiled = programs.victim(cell, victim_keys, settings, arrays)
-    victim, train_seconds = _timed(compiled, victim_keys, settings, arrays)
-    of_victim = jax.device_get(victim._replace(seen=()))
     public = arrays._replace(prepared=())
-    new_rows, recovered = [], {}
+    victims, new_rows, recovered = {}, [], {}
     for label, spec in experiment.attacks.items():
-        for number, step in enumerate(experiment.train_steps):
-            earlier = (
-                tuple(recovered[spec.of][: number + 1])
-                if isinstance(spec, RepeatedObservation)
-                else ()
-            )
-            inputs = (victim.seen[number], earlier)
+        optimizer = optimizer_of(spec)
+        if optimizer not in victims:
+            compiled = programs.victim(cell, optimizer, victim_keys, settings, arrays)
+            victim, train_seconds = _timed(compiled, victim_keys, settings, arrays)
+            results = jax.device_get(victim._replace(seen=(), own=()))
+            victims[optimizer] = victim, results, train_seconds
+        victim, results, train_seconds = victims[optimizer]
+        for number, step in enumerate(steps_of(experiment, spec)):
+            if isinstance(spec, CompletionSpec):
+                inputs = victim.own
+            else:
+                earlier = (
+                    tuple(recovered[spec.of][: number + 1])
+                    if isinstance(spec, RepeatedObservation)
+                    else ()
+                )
+                inputs = (victim.seen[number], earlier)
             compiled = programs.attack(cell, label, attack_keys, inputs, public)
             outcome, seconds = _timed(compiled, attack_keys, inputs, public)
             recovered.setdefault(label, []).append((outcome.scores, outcome.own))
@@ -202,7 +247,8 @@ def _run_chunk(experiment, dataset_name, programs, arrays, chunk, size):
                 label,
                 step,
                 jax.device_get(outcome._replace(scores=(), own=())),
-                of_victim,
+                results,
+                test_truth=np.asarray(arrays.test_labels),
                 dataset=dataset_name,
                 num_parties=len(arrays.features),
                 num_samples=len(arrays.labels),
@@ -210,6 +256,20 @@ def _run_chunk(experiment, dataset_name, programs, arrays, chunk, size):
                 train_seconds=train_seconds / len(chunk),
             )
     return new_rows
+
+
+def optimizer_of(spec: AttackSpec | CompletionSpec) -> AdversaryOptimizer:
+    """What the adversary trains with for an attack; benign for those on messages."""
+    return spec.optimizer if isinstance(spec, CompletionSpec) else "benign"
+
+
+def steps_of(
+    experiment: Experiment, spec: AttackSpec | CompletionSpec
+) -> tuple[int, ...]:
+    """The training steps an attack is run at: the last one, on a trained model."""
+    if isinstance(spec, CompletionSpec):
+        return (experiment.training.steps,)
+    return experiment.train_steps
 
 
 def _inputs(programs, units):
@@ -254,13 +314,18 @@ def _fitting(programs, cell, arrays, limit):
     strength = experiment.defenses[cell.defense].strengths[0]
     units = [Unit(cell, strength, 0)] * num_devices
     victim_keys, attack_keys, settings = _inputs(programs, units)
-    victim = programs.victim(cell, victim_keys, settings, arrays)
-    seen = victim(victim_keys, settings, arrays).seen[0]
-    public = arrays._replace(prepared=())
-    needed = [victim.memory_analysis()]
+    public, needed, victims = arrays._replace(prepared=()), [], {}
     for label, spec in experiment.attacks.items():
+        optimizer = optimizer_of(spec)
+        if optimizer not in victims:
+            compiled = programs.victim(cell, optimizer, victim_keys, settings, arrays)
+            needed.append(compiled.memory_analysis())
+            victims[optimizer] = compiled(victim_keys, settings, arrays)
         if not isinstance(spec, RepeatedObservation):
-            compiled = programs.attack(cell, label, attack_keys, (seen, ()), public)
+            victim = victims[optimizer]
+            is_last = isinstance(spec, CompletionSpec)
+            inputs = victim.own if is_last else (victim.seen[0], ())
+            compiled = programs.attack(cell, label, attack_keys, inputs, public)
             needed.append(compiled.memory_analysis())
     most = max(
         analysis.temp_size_in_bytes + analysis.output_size_in_bytes
@@ -276,8 +341,9 @@ def _row_identity(row):
 
 def _row_identities(experiment, unit):
     """The identities of all rows that one unit makes."""
+    *setting, variant = unit.cell
     return {
-        (*unit.cell, unit.strength, unit.trial, attack, step)
-        for attack in experiment.attacks
-        for step in experiment.train_steps
+        (*setting, unit.strength, unit.trial, attack, step, variant)
+        for attack, spec in experiment.attacks.items()
+        for step in steps_of(experiment, spec)
     }

@@ -15,9 +15,14 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 from vfljax import data, metrics, models, protocol
+from vfljax.attacks import LabeledRows
+from vfljax.experiments.alone import alone_accuracy
 from vfljax.experiments.attack_specs import AttackSpec, Auxiliary
+from vfljax.experiments.completion_specs import CompletionSpec
 from vfljax.experiments.defense_specs import Public, Shapes
+from vfljax.experiments.loading import Arrays
 from vfljax.experiments.schema import Experiment
+from vfljax.experiments.training_spec import AdversaryOptimizer
 
 
 class Cell(NamedTuple):
@@ -26,6 +31,7 @@ class Cell(NamedTuple):
     num_classes: int
     batch_size: int
     defense: str
+    variant: str = ""
 
 
 class Setting(NamedTuple):
@@ -35,27 +41,14 @@ class Setting(NamedTuple):
     place: Int[Array, ""]
 
 
-class Arrays(NamedTuple):
-    """The data set on the device; features have one entry per party.
-
-    `prepared` is what the defense trained beforehand, stacked; see `_Spec.prepare`.
-    """
-
-    features: tuple[Float[Array, "samples ..."], ...]
-    labels: Int[Array, " samples"]
-    table: data.ClassTable
-    test_features: tuple[Float[Array, "test_samples ..."], ...]
-    test_labels: Int[Array, " test_samples"]
-    prepared: Any = ()
-
-
 class Seen(NamedTuple):
     """What one adversary may see at one training step, and the truth for the metrics.
 
     Attributes:
         params: The adversary's parameters before the step.
+        forward: How it ran its network on the batch.
         rows: Sample numbers of the batch.
-        gradients: dL/dH as sent (batch, classes), for the plaintext protocol.
+        gradients: dL/dH as sent (batch, embed), for the plaintext protocol.
         gradient: The adversary's batch gradient, for the encrypted protocol.
         truth: Labels of the batch, in [0, classes).
         codebook: Soft label of each class; the identity without a label encoder.
@@ -63,25 +56,45 @@ class Seen(NamedTuple):
     """
 
     params: Any
+    forward: models.Forward
     rows: Int[Array, " batch"]
-    gradients: Float[Array, "batch classes"]
+    gradients: Float[Array, "batch embed"]
     gradient: Any
     truth: Int[Array, " batch"]
     codebook: Float[Array, "classes classes"]
     public: Public
 
 
+class Own(NamedTuple):
+    """What the adversary has of its own when training is over."""
+
+    params: Any
+    statistics: Any
+
+
 class Victim(NamedTuple):
     """One trained model and the views on its training, by position of the step.
 
-    `main_accuracy` is `nan` where nothing was trained; a model whose training diverged
-    has no answers and is not `trained`.
+    Attributes:
+        seen: What the adversary saw, one entry per training step of interest.
+        main_accuracy: On test samples; `nan` where nothing was trained.
+        trained: Whether all answers are finite: not if training diverged.
+        chance_accuracy: Of always guessing the most frequent class.
+        own: What the adversary has of its own in the end, an `Own`.
+        main_top5: The same for the five most likely classes, or () if no more.
+        main_f1: F1 of class 1, or () unless there are two.
+        alone_accuracy: On test samples, of a model of the adversary's features alone
+            that was trained with all labels; () unless asked for.
     """
 
     seen: tuple[Seen, ...]
     main_accuracy: Float[Array, ""]
     trained: Bool[Array, ""]
     chance_accuracy: Float[Array, ""]
+    own: Any = ()
+    main_top5: Any = ()
+    main_f1: Any = ()
+    alone_accuracy: Any = ()
 
 
 class Outcome(NamedTuple):
@@ -97,6 +110,10 @@ class Outcome(NamedTuple):
         finite: Whether all scores are.
         residual: Of linear recovery, else NaN.
         bound_held: Of linear recovery, −1 where not known.
+        margin: Score of class 1 above class 0 (batch,), or () unless there are two.
+        ranks: Of completion attacks, the most likely classes after each epoch (epochs,
+            samples, ranks); else ().
+        test_ranks: The same of test samples.
     """
 
     labels: Int[Array, " batch"]
@@ -108,94 +125,24 @@ class Outcome(NamedTuple):
     finite: Bool[Array, ""]
     residual: Float[Array, ""]
     bound_held: Int[Array, ""]
+    margin: Any = ()
+    ranks: Any = ()
+    test_ranks: Any = ()
 
 
-def check_fits(experiment: Experiment, dataset: data.Dataset, num_classes: int) -> None:
-    """Raises a `ValueError` where experiment and data don't fit, before anything runs.
-
-    The split, the number of classes, and the sizes of batches are checked.
-    """
-    spec, total = experiment.data, len(dataset.class_names)
-    if num_classes > total:
-        raise ValueError(
-            f"data.class_counts={num_classes}: {dataset.name} has {total} classes"
-        )
-    for label, defense in experiment.defenses.items():
-        if defense.only_classes not in (None, num_classes):
-            raise ValueError(
-                f"defenses.{label}: is for {defense.only_classes} classes, this run "
-                f"has {num_classes} (data.class_counts)"
-            )
-    for label, attack in experiment.attacks.items():
-        known, smallest = attack.named_per_class, min(experiment.batch_sizes)
-        if known and smallest <= known * num_classes:
-            raise ValueError(
-                f"attacks.{label}.named_per_class={known}: leaves nothing to infer in "
-                f"a batch of {smallest} samples in {num_classes} classes; allowed is "
-                "fewer, or larger batch_sizes"
-            )
-    trains_on_some = experiment.training.steps > 0 and num_classes < total
-    if trains_on_some and spec.class_choice == "random":
-        raise ValueError(
-            "data.class_choice='random': must be 'first' where a model is trained "
-            f"(training.steps > 0) on {num_classes} of {total} classes"
-        )
-    _split(experiment, dataset, dataset.train_features[:1])
-    num_samples = len(dataset.train_labels)
-    if spec.class_choice == "first":
-        num_samples = int((dataset.train_labels < num_classes).sum())
-    sizes = [("batch_sizes", size) for size in experiment.batch_sizes]
-    if experiment.training.steps:
-        sizes.append(("training.batch_size", experiment.training.batch_size))
-    for name, size in sizes:
-        if size > num_samples:
-            raise ValueError(
-                f"{name}={size}: larger than the data set, {dataset.name} has "
-                f"{num_samples} training samples"
-            )
-
-
-def _split(experiment, dataset, features):
-    spec = experiment.data
-    return data.split_features(
-        features,
-        spec.split_argument(),
-        None if spec.columns else spec.num_parties,
-        feature_names=dataset.feature_names,
-    )
-
-
-def load_arrays(
-    experiment: Experiment, dataset: data.Dataset, num_classes: int
-) -> Arrays:
-    """Splits a data set between the parties and puts it on the device."""
-    spec, total = experiment.data, len(dataset.class_names)
-    if spec.class_choice == "first" and num_classes < total:
-        dataset = data.select_classes(dataset, range(num_classes))
-
-    def split(features):
-        parts = _split(experiment, dataset, features)
-        return tuple(jnp.asarray(part) for part in parts)
-
-    table = data.class_table(dataset.train_labels, len(dataset.class_names))
-    return Arrays(
-        features=split(dataset.train_features),
-        labels=jnp.asarray(dataset.train_labels),
-        table=jax.tree.map(jnp.asarray, table),
-        test_features=split(dataset.test_features),
-        test_labels=jnp.asarray(dataset.test_labels),
-    )
-
-
-def make_victim(experiment: Experiment, cell: Cell) -> Callable[..., Victim]:
+def make_victim(
+    experiment: Experiment,
+    cell: Cell,
+    adversary_optimizer: AdversaryOptimizer = "benign",
+) -> Callable[..., Victim]:
     """Returns `victim(key, setting, arrays)`, which trains one model under attack.
 
-    `key` is one trial's: two calls that differ in the setting alone start from the
-    same weights and see the same batches. The setting may be traced.
+    `key` is one trial's: two calls that differ in the setting or in the adversary's
+    optimizer alone start from the same weights and see the same batches. The setting
+    may be traced.
     """
     spec, training = experiment.data, experiment.training
     defense_spec = experiment.defenses[cell.defense]
-    model = models.mlp(experiment.model.hidden, embed=cell.num_classes)
 
     def victim(key, setting: Setting, arrays: Arrays) -> Victim:
         num_samples, num_parties = len(arrays.labels), len(arrays.features)
@@ -204,13 +151,7 @@ def make_victim(experiment: Experiment, cell: Cell) -> Callable[..., Victim]:
             _shapes(experiment, cell, num_samples),
             jax.tree.map(lambda leaf: leaf[setting.place], arrays.prepared),
         )
-        run = protocol.sum_of_logits(
-            (model,) * num_parties,
-            tuple(training.make() for _ in range(num_parties)),
-            num_classes=cell.num_classes,
-            defense=defense,
-            label_party=spec.label_party,
-        )
+        run = _protocol(experiment, cell, num_parties, adversary_optimizer, defense)
         public = Public(
             *map(
                 jnp.float32,
@@ -258,19 +199,25 @@ def make_victim(experiment: Experiment, cell: Cell) -> Callable[..., Victim]:
                     codebook=defense.encode_labels(jnp.eye(cell.num_classes)),
                     public=public,
                 )
-        if training.steps:
-            logits = run.predict(state, arrays.test_features)
-            is_answer = jnp.all(jnp.isfinite(logits), axis=1)
-            predicted = jnp.where(is_answer, jnp.argmax(logits, axis=1), -1)
-            main = metrics.accuracy(predicted, arrays.test_labels)
-            is_trained = jnp.all(is_answer)
-        else:
-            main, is_trained = jnp.array(jnp.nan), jnp.array(True)
+        adversary, alone = spec.adversary % num_parties, ()
+        if experiment.record_alone:
+            alone = alone_accuracy(
+                jax.random.fold_in(key_weights, adversary),
+                run.models[adversary],
+                training,
+                batches,
+                arrays.features[adversary],
+                arrays.labels,
+                arrays.test_features[adversary],
+                arrays.test_labels,
+                cell.num_classes,
+            )
         return Victim(
             seen=tuple(views[step] for step in experiment.train_steps),
-            main_accuracy=main,
-            trained=is_trained,
+            own=Own(state.params[adversary], state.statistics[adversary]),
+            **_main_task(run, state, arrays, training.steps > 0),
             chance_accuracy=metrics.chance_accuracy(arrays.table.counts[classes]),
+            alone_accuracy=alone,
         )
 
     return victim
@@ -284,8 +231,9 @@ def make_attack(
     `earlier` holds scores and own predictions of all observations up to this one, for
     attacks that combine them.
     """
-    model = models.mlp(experiment.model.hidden, embed=cell.num_classes)
+    model = experiment.model.make(experiment.embed(cell.num_classes))
     adversary, spec = experiment.data.adversary, experiment.attacks[label]
+    assert not isinstance(spec, CompletionSpec)
     keeps_zero_sum, drops_entries = _public_facts(experiment, cell)
 
     def attack(key, seen_and_earlier, arrays: Arrays) -> Outcome:
@@ -310,6 +258,8 @@ def make_attack(
                 features=features,
                 gradients=seen.gradients,
                 num_classes=cell.num_classes,
+                forward=seen.forward,
+                sums_logits=experiment.top is None,
             )
         else:
             view = protocol.BatchGradientView(
@@ -318,6 +268,7 @@ def make_attack(
                 features=features,
                 gradient=seen.gradient,
                 num_classes=cell.num_classes,
+                forward=seen.forward,
             )
         inference = spec.run(key_attack, view, auxiliary)
         published = inference.published_labels
@@ -327,8 +278,9 @@ def make_attack(
             truth=seen.truth,
             is_known=auxiliary.known_labels >= 0,
             scores=inference.scores,
-            own=jax.nn.softmax(model.apply(seen.params, features)),
+            own=jax.nn.softmax(protocol.own_embedding(view)),
             finite=inference.finite,
+            margin=_margin(inference.scores),
             residual=getattr(inference.info, "residual", jnp.array(jnp.nan)),
             bound_held=getattr(inference.info, "bound_held", jnp.array(-1)),
         )
@@ -336,14 +288,114 @@ def make_attack(
     return attack
 
 
+def make_completion(
+    experiment: Experiment, cell: Cell, label: str
+) -> Callable[..., Outcome]:
+    """Returns `attack(key, own, arrays)`, on a trained model, with known labels."""
+    model = experiment.model.make(experiment.embed(cell.num_classes))
+    adversary, spec = experiment.data.adversary, experiment.attacks[label]
+    assert isinstance(spec, CompletionSpec)
+
+    def attack(key, own: Own, arrays: Arrays) -> Outcome:
+        key_known, key_attack = jax.random.split(key)
+        rows = data.draw_known_rows(key_known, arrays.table, spec.known_per_class)
+        view = protocol.TrainedModelView(
+            model=model,
+            params=own.params,
+            features=arrays.features[adversary],
+            num_classes=cell.num_classes,
+            forward=models.Forward(own.statistics),
+        )
+        known = LabeledRows(rows, arrays.labels[rows])
+        test_features = arrays.test_features[adversary]
+        inference = spec.run(key_attack, view, known, test_features)
+        return Outcome(
+            labels=inference.labels,
+            published_labels=jnp.zeros(0, int),
+            truth=arrays.labels,
+            is_known=jnp.zeros(len(arrays.labels), bool).at[rows].set(True),
+            scores=jnp.zeros((0, cell.num_classes)),
+            own=jnp.zeros((0, cell.num_classes)),
+            finite=inference.finite,
+            margin=_margin(inference.scores),
+            residual=jnp.array(jnp.nan),
+            bound_held=jnp.array(-1),
+            ranks=inference.info.ranks,
+            test_ranks=inference.info.other_ranks,
+        )
+
+    return attack
+
+
 def attack_program_key(
-    experiment: Experiment, cell: Cell, spec: AttackSpec
+    experiment: Experiment, cell: Cell, spec: AttackSpec | CompletionSpec
 ) -> tuple[Any, ...]:
     """Cells with equal keys share this compiled attack, whatever the defense."""
     keeps_zero_sum, drops_entries = _public_facts(experiment, cell)
     facts = {"keeps_zero_sum": keeps_zero_sum, "drops_entries": drops_entries}
     relevant = [facts[name] for name in spec.depends_on]
     return cell.num_classes, cell.batch_size, *relevant
+
+
+def _margin(scores):
+    return scores[:, 1] - scores[:, 0] if scores.shape[1] == 2 else ()
+
+
+def _protocol(experiment, cell, num_parties, adversary_optimizer, defense):
+    """The protocol with everybody's networks and optimizers."""
+    spec, training = experiment.data, experiment.training
+    embed = experiment.embed(cell.num_classes)
+    is_malicious = [
+        adversary_optimizer == "all_malicious"
+        or (
+            adversary_optimizer == "malicious" and party == spec.adversary % num_parties
+        )
+        for party in range(num_parties)
+    ]
+    bottoms = (experiment.model.make(embed),) * num_parties
+    optimizers = [
+        training.make_malicious() if malicious else training.make()
+        for malicious in is_malicious
+    ]
+    common = {
+        "num_classes": cell.num_classes,
+        "defense": defense,
+        "label_party": spec.label_party,
+        "mode": experiment.mode,
+    }
+    top = experiment.top
+    if top is None:
+        return protocol.sum_of_logits(bottoms, optimizers, **common)
+    return protocol.model_splitting(
+        bottoms,
+        optimizers,
+        top.make(embed * num_parties, cell.num_classes),
+        training.make_top(),
+        class_weights=top.class_weights,
+        **common,
+    )
+
+
+def _main_task(run, state, arrays, was_trained):
+    """The main task's rates on test samples, as fields of `Victim`."""
+    if not was_trained:
+        return {"main_accuracy": jnp.array(jnp.nan), "trained": jnp.array(True)}
+    logits, truth = run.predict(state, arrays.test_features), arrays.test_labels
+    is_answer = jnp.all(jnp.isfinite(logits), axis=1)
+    predicted = jnp.where(is_answer, jnp.argmax(logits, axis=1), -1)
+    top5 = f1 = ()
+    if logits.shape[1] > 5:
+        five = jax.lax.top_k(logits, 5)[1]
+        top5 = jnp.mean(is_answer & jnp.any(five == truth[:, None], axis=1))
+    if logits.shape[1] == 2:
+        is_found = jnp.sum((predicted == 1) & (truth == 1))
+        f1 = 2 * is_found / jnp.maximum(jnp.sum(predicted == 1) + jnp.sum(truth), 1)
+    return {
+        "main_accuracy": metrics.accuracy(predicted, truth),
+        "main_top5": top5,
+        "main_f1": f1,
+        "trained": jnp.all(is_answer),
+    }
 
 
 def _look(key, run, state, arrays, rows, truth, spec):
@@ -356,6 +408,7 @@ def _look(key, run, state, arrays, rows, truth, spec):
     )
     return {
         "params": view.params,
+        "forward": view.forward,
         "rows": rows,
         "gradients": transcript.gradients[adversary],
         "gradient": view.gradient,
@@ -368,7 +421,7 @@ def _shapes(experiment, cell, num_samples):
     return Shapes(
         num_samples=num_samples,
         batch_size=experiment.training.batch_size if trains else cell.batch_size,
-        num_classes=cell.num_classes,
+        num_classes=experiment.embed(cell.num_classes),
     )
 
 

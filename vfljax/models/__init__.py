@@ -14,8 +14,9 @@ from vfljax.models.base import (
 from vfljax.models.bert_weights import load_bert
 from vfljax.models.completion import completed, completion_head
 from vfljax.models.encoder import text_encoder
+from vfljax.models.grad_cam import grad_cam
 from vfljax.models.mlp import mlp
-from vfljax.models.resnet import resnet, resnet18
+from vfljax.models.resnet import ResNetParts, resnet, resnet18, resnet_parts
 from vfljax.models.stateful import batch_norm, is_dropping, stateful_model
 from vfljax.models.tops import top_mlp
 
@@ -24,18 +25,21 @@ __all__ = [
     "Forward",
     "Params",
     "PartyModel",
+    "ResNetParts",
     "Statistics",
     "batch_norm",
     "completed",
     "completion_head",
     "embed",
     "embed_in_parts",
+    "grad_cam",
     "init_statistics",
     "is_dropping",
     "load_bert",
     "mlp",
     "resnet",
     "resnet18",
+    "resnet_parts",
     "run",
     "stateful_model",
     "text_encoder",

@@ -39,7 +39,7 @@ class Forward:
     """
 
     statistics: Statistics = ()
-    dropout_key: Key[Array, ""] | None = None
+    dropout_key: Any = None
     is_training: bool = False
 
 

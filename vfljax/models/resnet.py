@@ -2,11 +2,13 @@
 
 import functools
 from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 from flax import linen as nn
+from jaxtyping import Array, Float
 
-from vfljax.models.base import PartyModel
+from vfljax.models.base import Params, PartyModel, Statistics
 from vfljax.models.checks import check_counts, check_dropout
 from vfljax.models.convolution import Convolution
 from vfljax.models.initializers import default_kernel, kaiming_normal, linear
@@ -34,12 +36,15 @@ class _Block(nn.Module):
 
 
 class _ResNet(nn.Module):
-    """A 3×3 stem, stages of blocks, average pool, dropout and a linear layer."""
+    """A 3×3 stem, stages of blocks, average pool, dropout and a linear layer.
+
+    Without `embed` the last feature map comes out, and pool and the rest are left out.
+    """
 
     stem: int
     widths: tuple[int, ...]
     blocks: int
-    embed: int
+    embed: int | None
     shortcut: Callable
     activation: Callable
     kernel_init: Callable
@@ -60,6 +65,8 @@ class _ResNet(nn.Module):
                     kernel_init=self.kernel_init,
                     name=f"stage_{stage}_block_{number}",
                 )(x, is_training)
+        if self.embed is None:
+            return x
         x = x.mean(axis=(1, 2))
         is_kept = not is_dropping(self, is_training)
         x = nn.Dropout(self.dropout, deterministic=is_kept)(x)
@@ -96,17 +103,70 @@ def resnet(depth: int, *, embed: int, width: int = 16, stages: int = 3) -> Party
         >>> import jax, jax.numpy as jnp
         >>> from vfljax import models
         >>> model, images = resnet(8, embed=10, width=4), jnp.zeros((5, 32, 16, 3))
-        >>> params = model.init(jax.random.key(0), images)
+        >>> params = jax.jit(model.init)(jax.random.key(0), images)
         >>> forward = models.Forward(models.init_statistics(model, images))
-        >>> models.embed(model, params, images, forward).shape
+        >>> embed = jax.jit(models.embed, static_argnums=0)
+        >>> embed(model, params, images, forward).shape
         (5, 10)
     """
-    if depth < 8 or depth % 6 != 2:
-        raise ValueError(f"depth={depth}: must be 6n + 2 with n >= 1, such as 8 or 20")
-    if not 0 <= stages <= 3:
-        raise ValueError(f"stages={stages}: must be 0, 1, 2 or 3")
-    check_counts(embed=embed, width=width)
+    _check_resnet(depth, width, stages)
+    check_counts(embed=embed)
     return _cached_resnet(depth, embed, width, stages)
+
+
+class ResNetParts(NamedTuple):
+    """`resnet` cut before its average pool, in evaluation mode.
+
+    Attributes:
+        feature_map: `feature_map(params, images, statistics)`: the last one (batch,
+            height, width, channels); without stages that of the stem.
+        embedding: `embedding(params, feature_map)` (batch, embed): pool, linear layer.
+    """
+
+    feature_map: Callable[..., Float[Array, "batch height width channels"]]
+    embedding: Callable[..., Float[Array, "batch embed"]]
+
+
+def resnet_parts(depth: int, *, width: int = 16, stages: int = 3) -> ResNetParts:
+    """Returns the two parts of `resnet`, for looking at what is between them.
+
+    Both take the parameters of the whole network with these numbers, of any `embed`.
+    What `grad_cam` needs: the last feature map, and what follows from it.
+
+    Args:
+        depth: As for `resnet`, like the others.
+        width: Channels of the first stage.
+        stages: How many stages there are.
+
+    Raises:
+        ValueError: As for `resnet`.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> from vfljax import models
+        >>> model, images = resnet(8, embed=10, width=4), jnp.zeros((5, 32, 16, 3))
+        >>> params = jax.jit(model.init)(jax.random.key(0), images)
+        >>> statistics = models.init_statistics(model, images)
+        >>> parts = resnet_parts(8, width=4)
+        >>> jax.jit(parts.feature_map)(params, images, statistics).shape
+        (5, 8, 4, 16)
+    """
+    _check_resnet(depth, width, stages)
+    network = _resnet(depth, None, width, stages)
+
+    def feature_map(
+        params: Params, images: Float[Array, "batch ..."], statistics: Statistics
+    ) -> Any:
+        variables = {"params": params, "batch_stats": statistics}
+        return network.apply(variables, images, False)
+
+    def embedding(
+        params: Params, feature_map: Float[Array, "batch height width channels"]
+    ) -> Float[Array, "batch embed"]:
+        output = params["output"]
+        return feature_map.mean(axis=(1, 2)) @ output["kernel"] + output["bias"][None]
+
+    return ResNetParts(feature_map=feature_map, embedding=embedding)
 
 
 def resnet18(
@@ -141,6 +201,15 @@ def resnet18(
     return _cached_resnet18(embed, width, negative_slope, dropout)
 
 
+def _check_resnet(depth, width, stages):
+    """Refuses networks that are none."""
+    if depth < 8 or depth % 6 != 2:
+        raise ValueError(f"depth={depth}: must be 6n + 2 with n >= 1, such as 8 or 20")
+    if not 0 <= stages <= 3:
+        raise ValueError(f"stages={stages}: must be 0, 1, 2 or 3")
+    check_counts(width=width)
+
+
 def zero_padded(x, width, stride, is_training):
     """Option A: every `stride`-th pixel, and channels of zeros on both sides."""
     missing = width - x.shape[-1]
@@ -156,17 +225,19 @@ def _projected(x, width, stride, is_training):
 
 @functools.cache
 def _cached_resnet(depth, embed, width, stages):
-    return stateful_model(
-        _ResNet(
-            stem=width,
-            widths=(width, 2 * width, 4 * width)[:stages],
-            blocks=(depth - 2) // 6,
-            embed=embed,
-            shortcut=zero_padded,
-            activation=nn.relu,
-            kernel_init=kaiming_normal,
-            dropout=0.0,
-        )
+    return stateful_model(_resnet(depth, embed, width, stages))
+
+
+def _resnet(depth, embed, width, stages):
+    return _ResNet(
+        stem=width,
+        widths=(width, 2 * width, 4 * width)[:stages],
+        blocks=(depth - 2) // 6,
+        embed=embed,
+        shortcut=zero_padded,
+        activation=nn.relu,
+        kernel_init=kaiming_normal,
+        dropout=0.0,
     )
 
 

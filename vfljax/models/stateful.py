@@ -33,7 +33,7 @@ def stateful_model(network: nn.Module, *, has_statistics: bool = True) -> PartyM
         return network.init(key, features[:1], False)
 
     def init(key, features):
-        return variables(key, features)["params"]
+        return variables(key, features).get("params", {})
 
     def init_statistics(features):
         shapes = jax.eval_shape(variables, jax.random.key(0), features)["batch_stats"]

@@ -8,11 +8,14 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from vfljax.reports import drawing
-from vfljax.reports.statistics import Row, Summary, summarize
+from vfljax.reports.statistics import TRAINED_MODEL, Row, Summary, summarize
+from vfljax.reports.strongest import main_of
+from vfljax.reports.x_axis import XAxis, make_x_axis
 
 _MOST_SERIES = 8
 _FEW_SERIES = 5  # whose bands can lie over each other
 _SAME_CHANCE = 2.0  # percentage points between series that share one line
+_BASELINES = ("direct", "direct_semi_supervised")  # families that use no trained model
 
 
 def curves(
@@ -43,11 +46,13 @@ def curves(
             f"rows has no two settings that differ in {x_name} alone; allowed: a run "
             f"that sweeps {x_name}"
         )
-    # A defense that is the same everywhere need not be in the legend.
+    # A defense that is the same everywhere need not be in the legend, nor an optimizer
+    # that the attack tells.
     series_names = series_names[:1] + tuple(
         name
         for name in series_names[1:]
         if len(drawing.distinct(summaries, (name,))) > 1
+        and not drawing.is_told(summaries, name, _attack_name(series_names))
     )
     series_keys = drawing.distinct(summaries, series_names)
     if len(series_keys) > _MOST_SERIES and "defense_label" in series_names:
@@ -56,26 +61,32 @@ def curves(
     panel_names = _panel_names(summaries, (x_name, *series_names), panel_names)
     panel_keys = drawing.distinct(summaries, panel_names)
     styles = _styles(summaries, series_names, series_keys)
+    x_axis = make_x_axis(summaries, x_name)
     figure, all_axes = drawing.panels(len(panel_keys), title, sharey=True)
     has_own_chance = False
     for axes, panel_key in zip(all_axes, panel_keys, strict=True):
         in_panel = drawing.matching(summaries, panel_names, panel_key)
         for series_key in drawing.distinct(in_panel, series_names):
             line = drawing.matching(in_panel, series_names, series_key)
-            line.sort(key=lambda summary: getattr(summary, x_name))
+            line.sort(key=x_axis.place)
             _draw_series(
                 axes,
                 line,
-                x_name,
+                x_axis,
                 series_names,
                 styles[series_key],
                 band_alpha=0.18 if len(series_keys) <= _FEW_SERIES else 0.07,
             )
-        has_own_chance |= _draw_chance(axes, in_panel, x_name, series_names, styles)
-        _finish_axes(axes, in_panel, x_name)
+        has_own_chance |= _draw_chance(axes, in_panel, x_axis, series_names, styles)
+        if x_name == "variant":
+            _draw_main(axes, in_panel, x_axis)
+        x_axis.finish(axes, in_panel)
+        drawing.percent_axis(axes, "y")
         drawing.title_panel(axes, in_panel[0], panel_names)
     drawing.label_left(all_axes, "labels recovered (%)")
     handles = _handles(summaries, series_names, styles, has_own_chance)
+    if x_name == "variant" and main_of(summaries):
+        handles.append(Line2D([], [], label="main-task accuracy", **_MAIN))
     drawing.draw_legend(figure, handles)
     return figure
 
@@ -84,17 +95,23 @@ def _panel_names(
     summaries: list[Summary], drawn: tuple[str, ...], wanted: tuple[str, ...]
 ) -> tuple[str, ...]:
     """The settings that need a panel per value: all that vary and are not drawn yet."""
+    attack = _attack_name(drawn)
     names = [
         name
         for name in drawing.SETTINGS
         if name in wanted
-        or (name not in drawn and len(drawing.distinct(summaries, (name,))) > 1)
+        or (
+            name not in drawn
+            and len(drawing.distinct(summaries, (name,))) > 1
+            and not drawing.is_told(summaries, name, attack)
+        )
     ]
-    attacks = drawing.distinct(summaries, ("attack",))
-    if len(drawing.distinct(summaries, ("attack", "view"))) == len(attacks):
-        # Every attack has one view, and each line or panel has one attack.
-        names = [name for name in names if name != "view"]
-    return tuple(names)
+    return tuple(n for n in names if n != "attack" or attack == "attack")
+
+
+def _attack_name(drawn: tuple[str, ...]) -> str:
+    """The field that tells the attacks drawn apart."""
+    return "attack_family" if "attack_family" in drawn else "attack"
 
 
 def _styles(
@@ -104,24 +121,38 @@ def _styles(
 ) -> dict[tuple[Any, ...], drawing.Style]:
     """A look per series; where there are adaptive attacks, they and only they dash."""
     styles = {key: drawing.style(index) for index, key in enumerate(series_keys)}
-    if "attack" in series_names and any(s.is_adaptive for s in summaries):
+    if _has_dashes(summaries, series_names):
         for key, style in styles.items():
             example = drawing.matching(summaries, series_names, key)[0]
             dash = drawing.ADAPTIVE_DASH if example.is_adaptive else "-"
             styles[key] = style._replace(linestyle=dash)
+    for key, style in styles.items():
+        if _is_baseline(drawing.matching(summaries, series_names, key)[0]):
+            styles[key] = style._replace(color="0.25", linestyle=_BASELINE_DASH)
     return styles
+
+
+def _has_dashes(summaries: list[Summary], series_names: tuple[str, ...]) -> bool:
+    """Whether lines of adaptive and of other attacks are drawn."""
+    kinds = drawing.distinct(summaries, ("is_adaptive",))
+    return "attack" in series_names and len(kinds) > 1
+
+
+def _is_baseline(summary: Summary) -> bool:
+    """Whether an attack needs no model that was trained with others."""
+    return summary.view == TRAINED_MODEL and summary.attack_family in _BASELINES
 
 
 def _draw_series(
     axes: Axes,
     line: list[Summary],
-    x_name: str,
+    x_axis: XAxis,
     series_names: tuple[str, ...],
     style: drawing.Style,
     band_alpha: float,
 ) -> None:
     """One line with its band, and lighter the published readout where there is one."""
-    xs = [getattr(summary, x_name) for summary in line]
+    xs = [x_axis.place(summary) for summary in line]
     axes.plot(
         xs,
         [100 * summary.attack_mean for summary in line],
@@ -133,7 +164,7 @@ def _draw_series(
     hollow = [summary for summary in line if summary.leaks_nonetheless]
     if hollow:
         axes.plot(
-            [getattr(summary, x_name) for summary in hollow],
+            [x_axis.place(summary) for summary in hollow],
             [100 * summary.attack_mean for summary in hollow],
             color=style.color,
             marker=style.marker,
@@ -154,9 +185,9 @@ def _draw_series(
         linewidth=0,
     )
     published = [summary for summary in line if summary.published_mean is not None]
-    if x_name == "num_classes" and published:
+    if x_axis.name == "num_classes" and published:
         axes.plot(
-            [getattr(summary, x_name) for summary in published],
+            [x_axis.place(summary) for summary in published],
             [100 * (summary.published_mean or 0.0) for summary in published],
             color=style.color,
             marker=style.marker,
@@ -168,14 +199,14 @@ def _draw_series(
 def _draw_chance(
     axes: Axes,
     in_panel: list[Summary],
-    x_name: str,
+    x_axis: XAxis,
     series_names: tuple[str, ...],
     styles: dict[tuple[Any, ...], drawing.Style],
 ) -> bool:
     """The chance level along x; one per series, and True, where the series differ."""
     levels: dict[Any, list[float]] = {}
-    for summary in sorted(in_panel, key=lambda summary: getattr(summary, x_name)):
-        levels.setdefault(getattr(summary, x_name), []).append(100 * summary.chance)
+    for summary in sorted(in_panel, key=x_axis.place):
+        levels.setdefault(x_axis.place(summary), []).append(100 * summary.chance)
     spread = max(max(level) - min(level) for level in levels.values())
     if spread <= _SAME_CHANCE:
         axes.plot(
@@ -188,9 +219,9 @@ def _draw_chance(
         return False
     for key in drawing.distinct(in_panel, series_names):
         line = drawing.matching(in_panel, series_names, key)
-        line.sort(key=lambda summary: getattr(summary, x_name))
+        line.sort(key=x_axis.place)
         axes.plot(
-            [getattr(summary, x_name) for summary in line],
+            [x_axis.place(summary) for summary in line],
             [100 * summary.chance for summary in line],
             color=styles[key].color,
             alpha=0.7,
@@ -200,22 +231,14 @@ def _draw_chance(
     return True
 
 
-def _finish_axes(axes: Axes, in_panel: list[Summary], x_name: str) -> None:
-    """Scale, ticks and label of the x axis; 0 to 100 % on the y axis."""
-    xs = sorted({getattr(summary, x_name) for summary in in_panel})
-    if x_name == "batch_size":
-        axes.set_xscale("log", base=2)
-        axes.set_xlabel("batch size")
-    elif x_name == "train_step":
-        first_step = min((step for step in xs if step > 0), default=1)
-        axes.set_xscale("symlog", linthresh=first_step, linscale=0.5)
-        axes.set_xlabel("training step at which the view is taken")
-    else:
-        if xs[0] > 0 and xs[-1] / xs[0] > 20:
-            axes.set_xscale("log")
-        axes.set_xlabel("number of classes")
-    drawing.tick_values(axes, xs)
-    drawing.percent_axis(axes, "y")
+def _draw_main(axes: Axes, in_panel: list[Summary], x_axis: XAxis) -> None:
+    """The main-task accuracy of the models under attack, thin and gray."""
+    drawn = {}
+    for value, place in x_axis.places.items():
+        model = main_of(drawing.matching(in_panel, (x_axis.name,), (value,)))
+        if model is not None and model.main_mean is not None:
+            drawn[place] = 100 * model.main_mean
+    axes.plot(list(drawn), list(drawn.values()), label="_main task", **_MAIN)
 
 
 def _handles(
@@ -229,6 +252,7 @@ def _handles(
     for key, style in styles.items():
         example = drawing.matching(summaries, series_names, key)[0]
         label = drawing.describe(example, series_names)
+        label += ", the baseline" if _is_baseline(example) else ""
         handles.append(Line2D([], [], **style._asdict(), label=label))
     if series_names == ("batch_size",) and any(
         summary.published_mean is not None for summary in summaries
@@ -237,7 +261,7 @@ def _handles(
         handles.append(
             Line2D([], [], color="0.3", marker="o", label=label, **_PUBLISHED)
         )
-    if "attack" in series_names and any(s.is_adaptive for s in summaries):
+    if _has_dashes(summaries, series_names):
         label = "dashed: knows the defense, or more than its view"
         dash = drawing.ADAPTIVE_DASH
         handles.append(Line2D([], [], color="0.3", linestyle=dash, label=label))
@@ -254,12 +278,22 @@ def _handles(
 def is_swept(summaries: Sequence[Summary], x_name: str) -> bool:
     """Whether two settings differ in this one alone."""
     others = tuple(name for name in drawing.SETTINGS if name != x_name)
+    if x_name == "variant":  # where it changes, what it says changes with it
+        others = tuple(name for name in others if not drawing.is_told(summaries, name))
+    if x_name == "known_per_class":
+        others = tuple("attack_family" if name == "attack" else name for name in others)
     return any(
         len({getattr(s, x_name) for s in drawing.matching(summaries, others, key)}) > 1
         for key in drawing.distinct(summaries, others)
     )
 
 
+_BASELINE_DASH = (0, (1, 1))
+_MAIN: dict[str, Any] = {
+    "color": "0.6",
+    "linewidth": 1,
+    "zorder": 1.7,
+}
 _PUBLISHED: dict[str, Any] = {
     "linestyle": ":",
     "linewidth": 1,

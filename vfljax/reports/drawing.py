@@ -62,6 +62,7 @@ HOLLOW: dict[str, Any] = {"linestyle": "none", "markerfacecolor": "white"}
 SETTINGS = (
     "dataset",
     "num_parties",
+    "variant",
     "protocol",
     "view",
     "attack",
@@ -69,17 +70,35 @@ SETTINGS = (
     "train_step",
     "batch_size",
     "num_classes",
+    "known_per_class",
+    "adversary_optimizer",
 )
+
+# What goes without saying where these are said, if it is the same wherever they are.
+_TOLD_BY = {
+    "variant": (
+        "dataset",
+        "num_parties",
+        "protocol",
+        "train_step",
+        "batch_size",
+        "num_classes",
+    ),
+    "attack": ("view", "known_per_class", "adversary_optimizer"),
+    "attack_family": ("view", "known_per_class", "adversary_optimizer"),
+}
 
 _VIEWS = {
     "sample_gradient": "plaintext protocol (gradient per sample)",
     "batch_gradient": "encrypted protocol (gradient of the batch)",
+    "trained_model": "trained bottom model, few known labels",
 }
 _WORDS = {
     "num_parties": "{} parties",
     "train_step": "step {}",
     "batch_size": "batch size {}",
     "num_classes": "{} classes",
+    "known_per_class": "{:g} known per class",
 }
 
 
@@ -122,6 +141,22 @@ def matching(
     ]
 
 
+def is_told(summaries: Sequence[Summary], name: str, attack: str = "attack") -> bool:
+    """Whether the variant or the attack says the value of this setting as well.
+
+    Args:
+        summaries: those drawn.
+        name: a setting.
+        attack: the field that tells attacks apart, "attack" or "attack_family".
+    """
+    return any(
+        name in _TOLD_BY[teller]
+        and len(distinct(summaries, (teller, name)))
+        == len(distinct(summaries, (teller,)))
+        for teller in ("variant", attack)
+    )
+
+
 def describe(summary: Summary, names: Sequence[str]) -> str:
     """The values of some settings in words, for a legend."""
     words = []
@@ -131,6 +166,10 @@ def describe(summary: Summary, names: Sequence[str]) -> str:
             words.append("no defense" if value == "none" else str(value))
         elif name == "view":
             words.append(_VIEWS.get(value, str(value)))
+        elif name == "adversary_optimizer":
+            words.append(f"{value.replace('_', ' ')} optimizer")
+        elif name == "known_per_class" and value is None:
+            words.append("no known labels")
         else:
             words.append(_WORDS.get(name, "{}").format(value))
     return ", ".join(words)
@@ -228,7 +267,7 @@ def percent_axis(axes: Axes, axis: str) -> None:
         axes.set_yticks(range(0, 101, 20))
 
 
-def tick_values(axes: Axes, values: Sequence[int]) -> None:
+def tick_values(axes: Axes, values: Sequence[int | float]) -> None:
     """Puts the x ticks at the values drawn, leaving out those too close to another.
 
     The first and last value keep their ticks. The x scale must have been set.

@@ -81,6 +81,66 @@ def accuracy_against_batch_size(
     return curves(rows, "batch_size", ("attack", "defense_label"), title)
 
 
+@mpl.rc_context(drawing.LOOK)
+def accuracy_against_known_labels(
+    rows: Sequence[Row], title: str | None = None
+) -> Figure:
+    """Recovery against the known labels per class, on a log axis.
+
+    One line per family of attacks (and per optimizer of the adversary, where a family
+    has several); one panel per defense, variant and whatever else varies. The attack
+    that uses no trained model is the baseline. Attacks in views in which nothing is
+    swept are left out.
+
+    Args:
+        rows: one per trial.
+        title: the figure's title, or None.
+
+    Returns:
+        The figure.
+
+    Raises:
+        ValueError: if no two attacks of a family differ in the known labels alone.
+    """
+    known = [row for row in rows if row.get("known_per_class")]
+    views = {
+        view
+        for view in {row["view"] for row in known}
+        if is_swept(
+            summarize([row for row in known if row["view"] == view]), "known_per_class"
+        )
+    }
+    return curves(
+        [row for row in known if row["view"] in views],
+        "known_per_class",
+        ("attack_family", "adversary_optimizer"),
+        title,
+    )
+
+
+@mpl.rc_context(drawing.LOOK)
+def accuracy_against_variant(rows: Sequence[Row], title: str | None = None) -> Figure:
+    """Recovery against the variants of the experiment, in their order.
+
+    One line per attack and, thin and gray, the main-task accuracy as it is without an
+    active attack; one panel per defense and whatever else varies. Where the known
+    labels are swept, one line per family of attacks, and a panel per number of them.
+
+    Args:
+        rows: one per trial.
+        title: the figure's title, or None.
+
+    Returns:
+        The figure.
+
+    Raises:
+        ValueError: if no two settings differ in the variant alone.
+    """
+    is_known_swept = is_swept(summarize(rows), "known_per_class")
+    attack = "attack_family" if is_known_swept else "attack"
+    return curves(rows, "variant", (attack, "adversary_optimizer"), title)
+
+
 def choose_figures(rows: Sequence[Row], title: str | None = None) -> dict[str, Figure]:
     """Draws the figures for which the rows vary in what the figure shows.
 
@@ -92,6 +152,7 @@ def choose_figures(rows: Sequence[Row], title: str | None = None) -> dict[str, F
         Figures by name, the name of the function that drew it. Empty if nothing varies.
     """
     summaries = summarize(rows)
+    known = [summary for summary in summaries if summary.known_per_class]
     figures = {}
     if is_swept(summaries, "num_classes"):
         figures["accuracy_against_classes"] = accuracy_against_classes(rows, title)
@@ -103,6 +164,12 @@ def choose_figures(rows: Sequence[Row], title: str | None = None) -> dict[str, F
         figures["accuracy_against_train_step"] = accuracy_against_train_step(
             rows, title
         )
+    if is_swept(known, "known_per_class"):
+        figures["accuracy_against_known_labels"] = accuracy_against_known_labels(
+            rows, title
+        )
+    if is_swept(summaries, "variant"):
+        figures["accuracy_against_variant"] = accuracy_against_variant(rows, title)
     if can_draw_trade_off(summaries):
         figures["trade_off"] = trade_off(rows, title)
     if has_confusion(rows):

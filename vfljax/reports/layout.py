@@ -3,13 +3,17 @@
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
-from vfljax.reports.statistics import Summary
+from vfljax.reports.statistics import BENIGN, TRAINED_MODEL, Summary
 
 BELOW_CHANCE = "†"
 FEWER_TRIALS = "‡"
 NAMES_ONLY = "§"
 NOTHING = "-"
-SHORT_VIEWS = {"sample_gradient": "plaintext", "batch_gradient": "encrypted"}
+SHORT_VIEWS = {
+    "sample_gradient": "plaintext",
+    "batch_gradient": "encrypted",
+    "trained_model": "trained model",
+}
 
 
 class Column(NamedTuple):
@@ -165,13 +169,33 @@ _FOOTNOTES = {
     FEWER_TRIALS: (f"{FEWER_TRIALS} mean over the trials that have this number only."),
 }
 
+
+def known_cell(summary: Summary) -> str:
+    """How many labels the attacker knows per class."""
+    known = summary.known_per_class
+    return NOTHING if known is None else f"{known:g}"
+
+
+def optimizer_cell(summary: Summary) -> str:
+    """The adversary's optimizer where it matters: to its own model, or to a victim."""
+    optimizer = summary.adversary_optimizer
+    if summary.view != TRAINED_MODEL and optimizer == BENIGN:
+        return NOTHING
+    return optimizer.replace("_", " ")
+
+
 SETTING_COLUMNS = (
     Column("dataset", text_cell("dataset"), is_number=False),
     Column("parties", text_cell("num_parties"), is_number=True),
+    Column("variant", lambda row: row.variant or NOTHING, is_number=False),
     Column("protocol", text_cell("protocol"), is_number=False),
     Column("view", text_cell("view"), is_number=False),
     Column("step", text_cell("train_step"), is_number=True),
     Column("batch", text_cell("batch_size"), is_number=True),
     Column("classes", text_cell("num_classes"), is_number=True),
     Column("defense", text_cell("defense_label"), is_number=False),
+)
+ATTACKER_COLUMNS = (
+    Column("known per class", known_cell, is_number=True),
+    Column("optimizer", optimizer_cell, is_number=False),
 )

@@ -19,11 +19,22 @@ from vfljax.reports.budget import (
     has_budget,
     lay_out_budget,
 )
+from vfljax.reports.completion import (
+    completion_notes,
+    has_completion,
+    is_all_completion,
+    lay_out_completion,
+)
 from vfljax.reports.figures import choose_figures
 from vfljax.reports.layout import markdown
 from vfljax.reports.statistics import Summary, summarize
 from vfljax.reports.tables import csv_table, markdown_table
-from vfljax.reports.terminal import terminal_layout, terminal_table, terminal_verdict
+from vfljax.reports.terminal import (
+    terminal_completion,
+    terminal_layout,
+    terminal_table,
+    terminal_verdict,
+)
 from vfljax.reports.verdict import NOTES, has_verdict, lay_out_verdict
 
 _FEW_ATTACKS = 4  # whose columns fit on a terminal
@@ -35,6 +46,14 @@ _CAPTIONS = {
     "accuracy_against_batch_size": "Labels recovered against the batch size.",
     "accuracy_against_train_step": (
         "Labels recovered against the training step at which the view is taken."
+    ),
+    "accuracy_against_known_labels": (
+        "Labels recovered, of the samples whose labels are not known, against the "
+        "labels known per class, after the last epoch of the attack."
+    ),
+    "accuracy_against_variant": (
+        "Labels recovered against the variants of the experiment. The thin gray line "
+        "is the main-task accuracy, as it is without an active attack."
     ),
     "trade_off": (
         "Main-task accuracy against the labels recovered by the strongest attack; "
@@ -94,9 +113,10 @@ def write_report(run_dir: Path) -> list[Path]:
 
 
 def print_summary(run: Run, console: Console) -> None:
-    """Prints the title, the verdict, the table and the notes of a run.
+    """Prints the title, model completion, verdict, table and notes of a run.
 
     Where there is a verdict, the table of all attacks is only printed if it is short.
+    A run of model completion alone has neither.
 
     Args:
         run: a run as read from its folder.
@@ -108,25 +128,36 @@ def print_summary(run: Run, console: Console) -> None:
     if not run.rows:
         raise ValueError("run.rows is empty; allowed: at least one finished trial")
     summaries = summarize(run.rows)
-    num_attacks = len({summary.attack for summary in summaries})
     console.print(Text(_title(run), style="bold"))
     console.print(Text(_opening(run, summaries)))
     console.print()
+    if has_completion(summaries):
+        console.print(Text("Model completion", style="bold"))
+        console.print(terminal_completion(summaries, console.width))
+        _print_notes(console, completion_notes(summaries))
+        console.print()
+    if not is_all_completion(summaries):
+        _print_attacks(summaries, console)
+    if has_budget(summaries):
+        console.print(Text("\nLabel privacy budget", style="bold"))
+        console.print(terminal_layout(lay_out_budget(summaries), console.width))
+        _print_notes(console, [*budget_sentences(summaries), NOTE])
+        console.print()
+    _print_notes(console, _notes(summaries))
+
+
+def _print_attacks(summaries: Sequence[Summary], console: Console) -> None:
+    """The verdict, and the table of all attacks if there is none or it is short."""
+    num_attacks = len({summary.attack for summary in summaries})
     if has_verdict(summaries):
         console.print(Text("Verdict", style="bold"))
-        console.print(terminal_verdict(summaries))
+        console.print(terminal_verdict(summaries, console.width))
         _print_notes(console, NOTES)
         console.print()
     if has_verdict(summaries) and num_attacks > _FEW_ATTACKS:
         console.print(f"All {num_attacks} attacks are in report/summary.md.")
     else:
-        console.print(terminal_table(summaries))
-    if has_budget(summaries):
-        console.print(Text("\nLabel privacy budget", style="bold"))
-        console.print(terminal_layout(lay_out_budget(summaries)))
-        _print_notes(console, [*budget_sentences(summaries), NOTE])
-        console.print()
-    _print_notes(console, _notes(summaries))
+        console.print(terminal_table(summaries, console.width))
 
 
 def _print_notes(console: Console, notes: Sequence[str]) -> None:
@@ -138,14 +169,22 @@ def _print_notes(console: Console, notes: Sequence[str]) -> None:
 def _markdown(run: Run, summaries: Sequence[Summary], names: Sequence[str]) -> str:
     """The text of summary.md."""
     blocks = [f"# {_title(run)}", _opening(run, summaries)]
-    if has_verdict(summaries):
+    if has_completion(summaries):
         blocks += [
-            "## Verdict",
-            markdown(lay_out_verdict(summaries)).rstrip(),
-            _bullets(NOTES),
-            "## All attacks",
+            "## Model completion",
+            markdown(lay_out_completion(summaries)).rstrip(),
+            _bullets(completion_notes(summaries)),
         ]
-    blocks.append(markdown_table(summaries).rstrip())
+    if not is_all_completion(summaries):
+        if has_verdict(summaries):
+            blocks += [
+                "## Verdict",
+                markdown(lay_out_verdict(summaries)).rstrip(),
+                _bullets(NOTES),
+            ]
+        if has_verdict(summaries) or has_completion(summaries):
+            blocks.append("## All attacks")
+        blocks.append(markdown_table(summaries).rstrip())
     if has_budget(summaries):
         blocks += [
             "## Label privacy budget",
@@ -193,15 +232,21 @@ def _notes(summaries: Sequence[Summary]) -> list[str]:
     """How to read the numbers."""
     num_trials = sum(summary.num_trials for summary in summaries)
     num_failed = sum(summary.num_failed for summary in summaries)
+    rates = "train and test %" if is_all_completion(summaries) else "attack %"
     notes = [
         (
-            "attack %: labels recovered, mean over trials ± half-width of the 95 % "
+            f"{rates}: labels recovered, mean over trials ± half-width of the 95 % "
             "Student-t interval of the per-trial rates, cut off at 0 and 100. A single "
             "trial has no interval; ± 0.0 says that all trials agreed, not that the "
             "next one must."
         ),
         "chance %: always guessing the most frequent class.",
     ]
+    if any(summary.rate("auc").number for summary in summaries):
+        notes.append(
+            "AUC: area under the ROC curve of the attack's scores, 0.5 without any "
+            "knowledge, below it with the classes mistaken for each other."
+        )
     if any(summary.num_published for summary in summaries):
         notes.append("published %: the same attack read out as published.")
     if any(summary.num_matched for summary in summaries):
@@ -214,6 +259,13 @@ def _notes(summaries: Sequence[Summary]) -> list[str]:
     if any(summary.num_main for summary in summaries):
         notes.append(
             "main task %: test accuracy of the trained model, what a defense costs."
+        )
+    optimizers = {summary.adversary_optimizer for summary in summaries}
+    if len(optimizers) > 1 and not is_all_completion(summaries):
+        notes.append(
+            "optimizer: the adversary's, where it is not benign or the attack is on "
+            "its model. An active attack has a training of its own, and in the table "
+            "of attacks its own main task %; the verdict has that of the others."
         )
     if num_failed:
         notes.append(

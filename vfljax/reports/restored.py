@@ -12,7 +12,7 @@ from matplotlib.image import AxesImage
 
 from vfljax.reports import drawing
 from vfljax.reports.layout import SHORT_VIEWS
-from vfljax.reports.statistics import SETTINGS, Row, Summary, summarize
+from vfljax.reports.statistics import Row, Summary, setting_of, summarize
 
 _MOST_PANELS = 12
 _MOST_NUMBERED = 10  # classes whose cells have room for a number
@@ -61,6 +61,7 @@ def restored_given_true(rows: Sequence[Row], title: str | None = None) -> Figure
         or (
             name not in ("attack", "view")
             and len(drawing.distinct(summaries, (name,))) > 1
+            and not drawing.is_told(summaries, name)
         )
     )
     attacks = drawing.distinct(summaries, ("attack",))
@@ -104,7 +105,7 @@ def _panels(rows: Sequence[Row]) -> list[_Panel]:
     counted = [row for row in rows if row.get("confusion") is not None]
     groups: dict[tuple[Any, ...], list[Row]] = {}
     for row in counted:
-        groups.setdefault(tuple(row.get(name) for name in SETTINGS), []).append(row)
+        groups.setdefault(setting_of(row), []).append(row)
     panels = []
     for summary, group in zip(summarize(counted), groups.values(), strict=True):
         is_published = all(row.get("published_confusion") is not None for row in group)

@@ -1,17 +1,26 @@
 """From one row per trial to one summary per setting."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from math import inf
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from vfljax.reports.intervals import Interval, mean_interval
+from vfljax.reports.rates import (
+    NO_RATE,
+    Rate,
+    Row,
+    further_rates,
+    present,
+    rate_of,
+)
 
 # What tells one setting from another. Two rows of one setting differ in their trial.
 SETTINGS = (
     "dataset",
     "num_parties",
+    "variant",
     "protocol",
     "view",
     "train_step",
@@ -21,7 +30,12 @@ SETTINGS = (
     "strength_name",
     "defense_strength",
     "attack",
+    "known_per_class",
+    "adversary_optimizer",
 )
+BENIGN = "benign"
+TRAINED_MODEL = "trained_model"
+_DEFAULTS = {"variant": "", "adversary_optimizer": BENIGN}
 _REQUIRED = (
     "dataset",
     "view",
@@ -38,16 +52,6 @@ _REQUIRED = (
 
 _CLEAR_MARGIN = 0.05  # of a rate above its chance level
 
-Row = Mapping[str, Any]
-
-
-class _Rate(NamedTuple):
-    """An interval, or nothing where no trial has the rate."""
-
-    mean: float | None
-    low: float | None
-    high: float | None
-
 
 class Summary(NamedTuple):
     """What the trials of one setting say; rates are fractions, not percent.
@@ -55,6 +59,8 @@ class Summary(NamedTuple):
     Attributes:
         dataset: name of the data set.
         num_parties: number of parties, or None if the rows do not say.
+        variant: what else than defense or attack tells this setting from others of the
+            experiment, or "".
         protocol: the protocol's name, or None if the rows do not say.
         view: what the adversary sees.
         train_step: training step at which the view was taken.
@@ -64,6 +70,11 @@ class Summary(NamedTuple):
         strength_name: what the strength is, or None without one.
         defense_strength: the strength, or None without one.
         attack: the attack's label.
+        known_per_class: labels of training samples that the attacker knows, for each
+            class; 0.2 is one in every fifth class, None is no such knowledge.
+        adversary_optimizer: "benign"; "malicious", in a training for this attack alone;
+            "all_malicious", in the one that all attacks are on.
+        attack_family: the same for attacks that differ in `known_per_class` alone.
         is_adaptive: the attack knows the defense, or more than its view.
         knowledge: what it knows beyond its view, or None; several if trials differ.
         num_trials: all trials, failed ones included.
@@ -102,10 +113,12 @@ class Summary(NamedTuple):
         label_epsilon_training: the same of all messages about a sample.
         allowed_accuracy: share of the labels that any attack on one message may find.
         budget: the account in a sentence, or None.
+        further: those of `rates.FURTHER` that some trial has.
     """
 
     dataset: str
     num_parties: int | None
+    variant: str
     protocol: str | None
     view: str
     train_step: int
@@ -115,6 +128,9 @@ class Summary(NamedTuple):
     strength_name: str | None
     defense_strength: float | None
     attack: str
+    known_per_class: int | float | None
+    adversary_optimizer: str
+    attack_family: str
     is_adaptive: bool
     knowledge: str | None
     num_trials: int
@@ -147,11 +163,20 @@ class Summary(NamedTuple):
     label_epsilon_training: float | None
     allowed_accuracy: float | None
     budget: str | None
+    further: dict[str, Rate]
 
     @property
     def leaks_nonetheless(self) -> bool:
         """Whether a low `attack_mean` would be misread as protection."""
         return self.below_chance or self.hides_names_only
+
+    def rate(self, name: str) -> Rate:
+        """One of the further rates, or `attack_accuracy`; empty if no trial has it."""
+        if name == "attack_accuracy":
+            return Rate(
+                self.num_trials, self.attack_mean, self.attack_low, self.attack_high
+            )
+        return self.further.get(name, NO_RATE)
 
     @property
     def defense_label(self) -> str:
@@ -185,11 +210,19 @@ def summarize(rows: Sequence[Row]) -> list[Summary]:
         missing = [name for name in _REQUIRED if row.get(name) is None]
         if missing:
             raise ValueError(f"rows[{index}] lacks {missing}; required: {_REQUIRED}")
-        groups.setdefault(tuple(row.get(name) for name in SETTINGS), []).append(row)
+        groups.setdefault(setting_of(row), []).append(row)
     return [
         _summarize_setting(dict(zip(SETTINGS, setting, strict=True)), group)
         for setting, group in groups.items()
     ]
+
+
+def setting_of(row: Row) -> tuple[Any, ...]:
+    """The values of `SETTINGS` in a row, where it has none that of `_DEFAULTS`."""
+    values = {name: row.get(name) for name in SETTINGS}
+    for name, default in _DEFAULTS.items():
+        values[name] = values[name] or default
+    return tuple(values.values())
 
 
 def _summarize_setting(setting: dict[str, Any], group: list[Row]) -> Summary:
@@ -203,15 +236,16 @@ def _summarize_setting(setting: dict[str, Any], group: list[Row]) -> Summary:
     num_failed = sum(row["status"] != "ok" for row in group)
     attack = mean_interval([row["attack_accuracy"] for row in group])
     chance = mean_interval([row["chance_accuracy"] for row in group]).mean
-    num_published, published = _rate(group, "published_accuracy")
-    num_matched, matched = _rate(group, "matched_accuracy")
-    matched_chance = _rate(group, "matched_chance")[1].mean
+    published = rate_of(group, "published_accuracy")
+    matched = rate_of(group, "matched_accuracy")
+    matched_chance = rate_of(group, "matched_chance").mean
     finds_classes = _is_clearly_above(matched, matched_chance)
-    num_main, main = _rate(group, "main_accuracy")
-    seconds = _present(group, "seconds")
-    known = dict.fromkeys(_present(group, "knowledge"))
+    main = rate_of(group, "main_accuracy")
+    seconds = present(group, "seconds")
+    known = dict.fromkeys(present(group, "knowledge"))
     return Summary(
         **setting,
+        attack_family=group[0].get("attack_family") or setting["attack"],
         is_adaptive=any(row.get("is_adaptive") for row in group),
         knowledge=" or ".join(known) or None,
         num_trials=len(group),
@@ -220,12 +254,12 @@ def _summarize_setting(setting: dict[str, Any], group: list[Row]) -> Summary:
         attack_low=attack.low,
         attack_high=attack.high,
         below_chance=is_below_chance(attack, setting["num_classes"], num_failed),
-        num_published=num_published,
+        num_published=published.number,
         published_mean=published.mean,
         published_low=published.low,
         published_high=published.high,
         chance=chance,
-        num_matched=num_matched,
+        num_matched=matched.number,
         matched_mean=matched.mean,
         matched_low=matched.low,
         matched_high=matched.high,
@@ -236,14 +270,15 @@ def _summarize_setting(setting: dict[str, Any], group: list[Row]) -> Summary:
             and attack.mean - chance
             < ((matched.mean or 0.0) - (matched_chance or 0.0)) / 2
         ),
-        information_mean=_rate(group, "mutual_information")[1].mean,
-        information_chance=_rate(group, "mutual_information_chance")[1].mean,
-        num_main=num_main,
+        information_mean=rate_of(group, "mutual_information").mean,
+        information_chance=rate_of(group, "mutual_information_chance").mean,
+        num_main=main.number,
         main_mean=main.mean,
         main_low=main.low,
         main_high=main.high,
         seconds=float(np.median(seconds)) if seconds else None,
         **_account(group),
+        further=further_rates(group),
     )
 
 
@@ -252,7 +287,7 @@ def is_below_chance(attack: Interval, num_classes: int, num_failed: int) -> bool
     return num_failed == 0 and attack.high is not None and attack.high < 1 / num_classes
 
 
-def _is_clearly_above(rate: _Rate, chance: float | None) -> bool:
+def _is_clearly_above(rate: Rate, chance: float | None) -> bool:
     """Whether a rate is above its chance level beyond doubt and by a relevant margin.
 
     A single trial, which has no interval, must be more than halfway from chance to 1.
@@ -262,14 +297,6 @@ def _is_clearly_above(rate: _Rate, chance: float | None) -> bool:
     if rate.low is None:
         return rate.mean > (1 + chance) / 2
     return rate.low > chance and rate.mean >= chance + _CLEAR_MARGIN
-
-
-def _rate(group: list[Row], name: str) -> tuple[int, _Rate]:
-    """How many trials have this rate, and its interval over them; None without any."""
-    values = _present(group, name)
-    if not values:
-        return 0, _Rate(mean=None, low=None, high=None)
-    return len(values), _Rate(*mean_interval(values))
 
 
 def _account(group: list[Row]) -> dict[str, Any]:
@@ -286,8 +313,3 @@ def _account(group: list[Row]) -> dict[str, Any]:
         "allowed_accuracy": row.get("allowed_accuracy"),
         "budget": row.get("budget"),
     }
-
-
-def _present(group: list[Row], name: str) -> list[Any]:
-    """The values of one field that are not null."""
-    return [row[name] for row in group if row.get(name) is not None]

@@ -5,12 +5,13 @@ from typing import NamedTuple
 
 from vfljax.reports.drawing import distinct, matching
 from vfljax.reports.intervals import Interval
-from vfljax.reports.statistics import Summary, is_below_chance
+from vfljax.reports.statistics import BENIGN, Summary, is_below_chance
 
 POINT = (
     "view",
     "dataset",
     "num_parties",
+    "variant",
     "protocol",
     "train_step",
     "batch_size",
@@ -18,6 +19,7 @@ POINT = (
     "defense_label",
 )
 """One attacked model under one threat model: a defense of one strength, one view."""
+_MODEL = tuple(name for name in POINT if name != "view")
 
 
 class Verdict(NamedTuple):
@@ -58,7 +60,7 @@ def judge(summaries: Sequence[Summary]) -> list[Verdict]:
     The strongest is chosen by its mean, the first on a tie; that choice among noisy
     means is slightly in the attacks' favor. A published readout counts as a reading of
     its own where every trial has it. The main-task accuracy is that of the model, from
-    whichever attack's rows have it.
+    whichever attack's rows have it: see `main_of`.
 
     Args:
         summaries: from `summarize`.
@@ -74,15 +76,37 @@ def judge(summaries: Sequence[Summary]) -> list[Verdict]:
         if naive is not None:
             found = _best_up_to_names([s for s in attacks if not s.is_adaptive])
             naive = naive._replace(hides_names_only=_hides_names_only(naive, found))
+        same_model = tuple(getattr(attacks[0], name) for name in _MODEL)
+        main = main_of([*attacks, *matching(summaries, _MODEL, same_model)])
         verdicts.append(
             Verdict(
-                model=next((s for s in attacks if s.main_mean is not None), attacks[0]),
+                model=with_main(attacks[0], main or attacks[0]),
                 naive=naive,
                 adaptive=_best([s for s in readings if s.is_adaptive]),
                 up_to_names=_best_up_to_names(attacks),
             )
         )
     return verdicts
+
+
+def main_of(attacks: Sequence[Summary]) -> Summary | None:
+    """The first with a main-task accuracy, of a training by benign optimizers if any.
+
+    An active attack has a training of its own, which is not what a defense costs.
+    """
+    trained = [attack for attack in attacks if attack.main_mean is not None]
+    benign = (attack for attack in trained if attack.adversary_optimizer == BENIGN)
+    return next(benign, trained[0] if trained else None)
+
+
+def with_main(attack: Summary, main: Summary) -> Summary:
+    """An attack with the main-task accuracy of another."""
+    return attack._replace(
+        num_main=main.num_main,
+        main_mean=main.main_mean,
+        main_low=main.main_low,
+        main_high=main.main_high,
+    )
 
 
 def _readings(summary: Summary) -> list[Summary]:

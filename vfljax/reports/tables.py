@@ -5,6 +5,7 @@ import io
 from collections.abc import Sequence
 
 from vfljax.reports.layout import (
+    ATTACKER_COLUMNS,
     NOTHING,
     SETTING_COLUMNS,
     Column,
@@ -18,6 +19,7 @@ from vfljax.reports.layout import (
     percent,
     text_cell,
 )
+from vfljax.reports.rates import FURTHER, Rate
 from vfljax.reports.statistics import Summary
 
 
@@ -51,12 +53,19 @@ def csv_table(summaries: Sequence[Summary]) -> str:
 
     Rates are fractions, not percent; an empty field is None; booleans are `True` and
     `False`; an infinite number is `inf`. Reading a number back with `float` gives
-    exactly the number written.
+    exactly the number written. Each further rate that some attack has is four columns,
+    such as `auc_number`, `auc_mean`, `auc_low` and `auc_high`.
     """
+    names = [name for name in Summary._fields if name != "further"]
+    further = [name for name in FURTHER if any(s.rate(name).number for s in summaries)]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(Summary._fields)
-    writer.writerows(summaries)
+    writer.writerow(
+        [*names, *(f"{name}_{end}" for name in further for end in Rate._fields)]
+    )
+    for summary in summaries:
+        fields = [getattr(summary, name) for name in names]
+        writer.writerow([*fields, *(v for name in further for v in summary.rate(name))])
     return text.getvalue()
 
 
@@ -89,6 +98,17 @@ def _information_cell(summary: Summary) -> str:
     return f"{text} ({summary.information_chance:.2f})"
 
 
+def _auc_cell(summary: Summary) -> str:
+    """The area under the curve, with the half-width of its interval."""
+    auc = summary.rate("auc")
+    if auc.mean is None:
+        return NOTHING
+    text = f"{auc.mean:.2f}"
+    if auc.low is not None and auc.high is not None:
+        text += f" ± {max(auc.mean - auc.low, auc.high - auc.mean):.2f}"
+    return mark_fewer(text, auc.number, summary.num_trials)
+
+
 def _seconds_cell(summary: Summary) -> str:
     """Median seconds with three significant digits."""
     return NOTHING if summary.seconds is None else f"{summary.seconds:.3g}"
@@ -97,10 +117,12 @@ def _seconds_cell(summary: Summary) -> str:
 _COLUMNS = (
     *SETTING_COLUMNS,
     Column("attack", text_cell("attack"), is_number=False),
+    *ATTACKER_COLUMNS,
     Column("knows", knows, is_number=False),
     Column("trials", text_cell("num_trials"), is_number=True),
     Column("failed", text_cell("num_failed"), is_number=True),
     Column("attack %", attack_cell, is_number=True, is_result=True),
+    Column("AUC", _auc_cell, is_number=True, is_result=True),
     Column("published %", _published_cell, is_number=True, is_result=True),
     Column("chance %", lambda row: percent(row.chance, None, None), True, True),
     Column("up to names % (chance)", matched_cell, True, True),

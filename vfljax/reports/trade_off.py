@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from vfljax.reports import drawing
 from vfljax.reports.statistics import Row, Summary, summarize
-from vfljax.reports.strongest import POINT, Verdict, judge
+from vfljax.reports.strongest import POINT, Verdict, judge, with_main
 from vfljax.reports.trade_off_marks import (
     UNDEFENDED,
     draw_chance,
@@ -56,7 +56,11 @@ def trade_off(rows: Sequence[Row], title: str | None = None) -> Figure:
     panel_names = tuple(
         name
         for name in POINT[:-1]
-        if name == "view" or len(drawing.distinct(points, (name,))) > 1
+        if name == "view"
+        or (
+            len(drawing.distinct(points, (name,))) > 1
+            and not drawing.is_told(points, name)
+        )
     )
     panel_keys = drawing.distinct(points, panel_names)
     defenses = [key[0] for key in drawing.distinct(points, ("defense",))]
@@ -121,12 +125,8 @@ def _drawn(summaries: Sequence[Summary]) -> list[Verdict]:
 
 def _at_model(verdict: Verdict, attack: Summary) -> Summary:
     """An attack with the main-task accuracy of its model, judged as the verdict."""
-    return attack._replace(
-        num_main=verdict.model.num_main,
-        main_mean=verdict.model.main_mean,
-        main_low=verdict.model.main_low,
-        main_high=verdict.model.main_high,
-        hides_names_only=verdict.hides_names_only,
+    return with_main(attack, verdict.model)._replace(
+        hides_names_only=verdict.hides_names_only
     )
 
 

@@ -1,0 +1,93 @@
+"""What the configs of Fu et al. (USENIX Security 2022) have in common.
+
+Networks, optimizers and batch sizes are those of their released code; MixMatch runs
+with its hyperparameters. The adversary is the first party, the last one has labels.
+"""
+
+from vfljax.experiments import (
+    MLP,
+    DirectSemiSupervised,
+    ModelCompletion,
+    ResNet,
+    Top,
+    Training,
+)
+
+TRAIN_SAMPLES = 2000
+TEST_SAMPLES = 1000
+
+
+def resnet(small: bool, embed: int | None = None, stages: int = 3) -> ResNet:
+    """ResNet-20; small: depth 8, half as wide."""
+    if small:
+        return ResNet(depth=8, width=8, embed=embed, stages=stages)
+    return ResNet(depth=20, width=16, embed=embed, stages=stages)
+
+
+def cifar_training(small: bool, num_samples: int = 50_000, epochs: int = 100):
+    """SGD .1 with momentum .9 and weight decay 5e-4, batches of 32, falling twice.
+
+    Small: 30 epochs of 2,000 samples, enough to fit most of them.
+    """
+    if small:
+        num_samples, epochs = TRAIN_SAMPLES, 30
+    return Training(
+        steps=epochs * (num_samples // 32),
+        batch_size=32,
+        optimizer="sgd",
+        learning_rate=0.1,
+        momentum=0.9,
+        weight_decay=5e-4,
+        milestones=(50 / epochs, 85 / epochs) if epochs > 85 else (0.5, 0.85),
+    )
+
+
+def completion(small: bool, known_per_class: float = 4, **settings) -> ModelCompletion:
+    """25 epochs of 1,024 steps; small: ten of 64, averaging over fewer of them."""
+    if small:
+        settings = {"epochs": 10, "steps_per_epoch": 64, "ema_decay": 0.99} | settings
+    return ModelCompletion(known_per_class=known_per_class, **settings)
+
+
+def direct(small: bool, known_per_class: float = 4, **settings):
+    """The same without federated learning."""
+    if small:
+        settings = {"epochs": 10, "steps_per_epoch": 64, "ema_decay": 0.99} | settings
+    return DirectSemiSupervised(known_per_class=known_per_class, **settings)
+
+
+def three_attacks(small: bool, known_per_class: float = 4, **settings):
+    """Passive, active with one malicious party and with all, and the baseline."""
+    return {
+        "passive": completion(small, known_per_class, **settings),
+        "active": completion(small, known_per_class, optimizer="malicious", **settings),
+        "active_all": completion(
+            small, known_per_class, optimizer="all_malicious", **settings
+        ),
+        "direct": direct(small, known_per_class, **settings),
+    }
+
+
+IMAGE_TOP = Top()
+CRITEO_BOTTOM = MLP(hidden=(64, 16), embed=4)
+CRITEO_TOP = Top(widths=(8, 4), batch_norm=False)
+
+
+def criteo_training(small: bool) -> Training:
+    """SGD .05 with momentum .5 and weight decay 5e-4, seven epochs, batches of 1,000.
+
+    Small: 20 epochs of the sample's 3,491 rows, batches of 100.
+    """
+    return Training(
+        steps=20 * 34 if small else 7 * 80,
+        batch_size=100 if small else 1000,
+        optimizer="sgd",
+        learning_rate=0.05,
+        momentum=0.5,
+        weight_decay=5e-4,
+    )
+
+
+def criteo_epochs(small: bool) -> dict[str, int]:
+    """Five epochs of MixMatch, as published; the small scale as everywhere."""
+    return {} if small else {"epochs": 5}

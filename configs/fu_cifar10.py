@@ -1,0 +1,33 @@
+"""Fu et al., CIFAR-10: passive and active model completion with 4 labels per class.
+
+Their tables of attack performance, of the active attack's influence on the main task,
+and (supplement) of all parties using the malicious optimizer; ResNet-20 on left and
+right halves, with the direct semi-supervised baseline on the same labels.
+"""
+
+from typing import Literal
+
+import _fu
+
+from vfljax.experiments import Data, Experiment
+
+
+def make(scale: Literal["full", "small"] = "full") -> Experiment:
+    """100 epochs on 50,000 samples; small: ResNet-8, 30 epochs on 2,000 samples."""
+    small = scale == "small"
+    return Experiment(
+        name="fu_cifar10",
+        title="CIFAR-10 halves: label inference from a trained bottom model",
+        data=Data(
+            dataset="cifar10",
+            split="columns",
+            train_samples=_fu.TRAIN_SAMPLES if small else None,
+            test_samples=_fu.TEST_SAMPLES if small else None,
+        ),
+        model=_fu.resnet(small),
+        top=_fu.IMAGE_TOP,
+        training=_fu.cifar_training(small),
+        batch_sizes=(32,),
+        attacks=_fu.three_attacks(small),
+        num_trials=4 if small else 5,
+    )

@@ -1,0 +1,71 @@
+"""What the adversary could learn from its features with all labels: an upper bound.
+
+No label inference from features can be expected to beat a model trained on the true
+labels: Fu et al. (USENIX Security 2022) compare with it where the adversary's share of
+the features varies. It is no attack, as nobody but the label party could train it.
+"""
+
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Float, Int, Key
+
+from vfljax import losses, metrics, models
+from vfljax.experiments.training_spec import Training
+from vfljax.models import Forward, PartyModel
+
+
+def alone_accuracy(
+    key: Key[Array, ""],
+    bottom: PartyModel,
+    training: Training,
+    batches: Int[Array, "steps batch"],
+    features: Float[Array, "samples ..."],
+    labels: Int[Array, " samples"],
+    test_features: Float[Array, "tests ..."],
+    test_labels: Int[Array, " tests"],
+    num_classes: int,
+) -> Float[Array, ""]:
+    """Test accuracy of one party's bottom model with a head, trained on all labels.
+
+    Args:
+        key: Of weights and dropout.
+        bottom: The party's network.
+        training: Its optimizer.
+        batches: Sample numbers of each step, those that the protocol trains on.
+        features: The party's, of all training samples.
+        labels: All of them.
+        test_features: The party's, of test samples.
+        test_labels: To measure by.
+        num_classes: C.
+    """
+    network = models.completed(bottom, num_classes=num_classes)
+    optimizer = training.make()
+    key_weights, key_training = jax.random.split(key)
+    params = network.init(key_weights, features[:1])
+    start = (
+        params,
+        models.init_statistics(network, features[:1]),
+        optimizer.init(params),
+    )
+
+    def one_step(state, numbered):
+        number, rows = numbered
+        params, statistics, optimizer_state = state
+        dropout_key = jax.random.fold_in(key_training, number)
+        mode = Forward(statistics, dropout_key, is_training=True)
+
+        def loss_of(params):
+            logits, after = models.run(network, params, features[rows], mode)
+            targets = jax.nn.one_hot(labels[rows], num_classes)
+            return losses.cross_entropy(logits, targets), after
+
+        gradient, statistics = jax.grad(loss_of, has_aux=True)(params)
+        updates, optimizer_state = optimizer.update(gradient, optimizer_state, params)
+        params = optax.apply_updates(params, updates)
+        return (params, statistics, optimizer_state), None
+
+    numbers = jnp.arange(len(batches))
+    (params, statistics, _), _ = jax.lax.scan(one_step, start, (numbers, batches))
+    logits = models.embed_in_parts(network, params, test_features, Forward(statistics))
+    return metrics.accuracy(jnp.argmax(logits, axis=1), test_labels)

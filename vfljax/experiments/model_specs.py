@@ -1,0 +1,157 @@
+"""Networks as plain data: the parties' bottom models, and the label party's top."""
+
+import dataclasses
+from typing import ClassVar
+
+from vfljax import models
+from vfljax.experiments.checks import require, require_all
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class MLP:
+    """A multi-layer perceptron per party, with ReLU between its layers."""
+
+    hidden: tuple[int, ...] = (32,)
+    """Widths of the hidden layers."""
+    embed: int | None = None
+    """Width of the embedding; None: the number of classes."""
+    one_by_one: ClassVar[bool] = False
+
+    def __post_init__(self):
+        """Checks the widths."""
+        for width in self.hidden:
+            require(width >= 1, "model.hidden", width, ">= 1")
+        _check_embed(self.embed)
+
+    def make(self, embed: int) -> models.PartyModel:
+        """Returns one party's network."""
+        return models.mlp(self.hidden, embed=embed)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ResNet:
+    """A CIFAR-style residual network per party (Fu et al.), on images."""
+
+    depth: int = 20
+    """6n + 2 for n blocks per stage: 8, 14, 20, 56, ..."""
+    width: int = 16
+    """Channels of the first stage; the others have twice and four times as many."""
+    stages: int = 3
+    """How many of the three stages are at the party, the rest nowhere."""
+    embed: int | None = None
+    """Width of the embedding; None: the number of classes."""
+    one_by_one: ClassVar[bool] = True
+
+    def __post_init__(self):
+        """Checks the embedding; the network checks the rest."""
+        _check_embed(self.embed)
+        self.make(2)
+
+    def make(self, embed: int) -> models.PartyModel:
+        """Returns one party's network."""
+        return models.resnet(
+            self.depth, embed=embed, width=self.width, stages=self.stages
+        )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ResNet18:
+    """ResNet-18 for small images per party (Zou et al.)."""
+
+    width: int = 64
+    """Channels of the first stage."""
+    negative_slope: float = 0.01
+    """Of its LeakyReLU."""
+    dropout: float = 0.5
+    """Share of units dropped before the last layer, in [0, 1)."""
+    embed: int | None = None
+    """Width of the embedding; None: the number of classes."""
+    one_by_one: ClassVar[bool] = True
+
+    def __post_init__(self):
+        """Checks the embedding; the network checks the rest."""
+        _check_embed(self.embed)
+        self.make(2)
+
+    def make(self, embed: int) -> models.PartyModel:
+        """Returns one party's network."""
+        return models.resnet18(
+            embed=embed,
+            width=self.width,
+            negative_slope=self.negative_slope,
+            dropout=self.dropout,
+        )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TextEncoder:
+    """A BERT-style encoder per party, on token numbers."""
+
+    hidden: int = 768
+    """Width of a token's vector."""
+    layers: int = 12
+    """Blocks of attention."""
+    heads: int = 12
+    """Attention heads; must divide the width."""
+    intermediate: int = 3072
+    """Width between the two dense layers of a block."""
+    pooled: int = 128
+    """Width after pooling."""
+    length: int = 64
+    """Tokens of one party."""
+    dropout: float = 0.1
+    """Share of units dropped in training, in [0, 1)."""
+    embed: int | None = None
+    """Width of the embedding; None: the number of classes."""
+    one_by_one: ClassVar[bool] = True
+
+    def __post_init__(self):
+        """Checks the embedding; the network checks the rest."""
+        _check_embed(self.embed)
+        self.make(2)
+
+    def make(self, embed: int) -> models.PartyModel:
+        """Returns one party's network."""
+        return models.text_encoder(
+            embed=embed,
+            length=self.length,
+            hidden=self.hidden,
+            layers=self.layers,
+            heads=self.heads,
+            intermediate=self.intermediate,
+            pooled=self.pooled,
+            dropout=self.dropout,
+        )
+
+
+ModelSpec = MLP | ResNet | ResNet18 | TextEncoder
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Top:
+    """Model splitting: the label party trains a top model on all embeddings."""
+
+    widths: tuple[int, ...] | None = None
+    """Of its layers but the last, which has one output per class; None: one as wide as
+    all embeddings together and two of the number of classes (Fu et al., CIFAR-10)."""
+    batch_norm: bool = True
+    """Whether batch normalization stands before each ReLU."""
+    class_weights: tuple[float, ...] | None = None
+    """Of the loss, one per class; None: all alike."""
+
+    def __post_init__(self):
+        """Checks the ranges."""
+        require_all("top.widths", self.widths or (1,), lambda w: w >= 1, ">= 1")
+        weights = self.class_weights or (1,)
+        require_all("top.class_weights", weights, lambda w: w > 0, "> 0")
+
+    def make(self, num_inputs: int, num_classes: int) -> models.PartyModel:
+        """Returns the top model."""
+        widths = self.widths
+        if widths is None:
+            widths = (num_inputs, num_classes, num_classes)
+        return models.top_mlp((*widths, num_classes), batch_norm=self.batch_norm)
+
+
+def _check_embed(embed):
+    require(embed is None or embed >= 1, "model.embed", embed, ">= 1")

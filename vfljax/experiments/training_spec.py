@@ -1,0 +1,96 @@
+"""Training as plain data: steps, batches, and every party's optimizer."""
+
+import dataclasses
+from typing import Literal
+
+import optax
+
+from vfljax import optimizers
+from vfljax.experiments.checks import require, require_all, require_choice
+
+AdversaryOptimizer = Literal["benign", "malicious", "all_malicious"]
+MaliciousMode = Literal["released", "stable", "paper"]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Training:
+    """How the parties train; the same optimizer for each."""
+
+    steps: int = 0
+    """Number of steps; 0 trains nothing and reports no main-task accuracy."""
+    batch_size: int = 256
+    """Samples per training step; every epoch is a new permutation."""
+    optimizer: Literal["adam", "sgd"] = "adam"
+    """Optax optimizer of every party."""
+    learning_rate: float = 0.001
+    """Its learning rate, > 0."""
+    momentum: float = 0.0
+    """Momentum of sgd, in [0, 1)."""
+    weight_decay: float = 0.0
+    """Of sgd: this share of the weights is added to their gradient, >= 0."""
+    milestones: tuple[float, ...] = ()
+    """Shares of the steps after which the rate falls to a tenth, in (0, 1)."""
+    top_learning_rate: float | None = None
+    """Of the top model, > 0; None: as all others."""
+    malicious_mode: MaliciousMode = "released"
+    """Which reading of the malicious optimizer, for attacks that bring it."""
+
+    def __post_init__(self):
+        """Checks the ranges."""
+        require(self.steps >= 0, "training.steps", self.steps, ">= 0")
+        require(self.batch_size >= 1, "training.batch_size", self.batch_size, ">= 1")
+        for name in ("learning_rate", "top_learning_rate"):
+            rate = getattr(self, name)
+            require(rate is None or rate > 0, f"training.{name}", rate, "> 0")
+        require(0 <= self.momentum < 1, "training.momentum", self.momentum, "in [0, 1)")
+        require(
+            self.weight_decay >= 0, "training.weight_decay", self.weight_decay, ">= 0"
+        )
+        require_all(
+            "training.milestones", self.milestones, lambda s: 0 < s < 1, "in (0, 1)"
+        )
+        require_choice("training.optimizer", self.optimizer, ("adam", "sgd"))
+        require_choice(
+            "training.malicious_mode",
+            self.malicious_mode,
+            ("released", "stable", "paper"),
+        )
+        for name in ("momentum", "weight_decay"):
+            require(
+                getattr(self, name) == 0 or self.optimizer == "sgd",
+                f"training.{name}",
+                getattr(self, name),
+                "0 unless training.optimizer is 'sgd'",
+            )
+
+    def make(self) -> optax.GradientTransformation:
+        """Returns one honest party's optimizer."""
+        return self._honest(self.learning_rate)
+
+    def make_top(self) -> optax.GradientTransformation:
+        """Returns the top model's optimizer."""
+        return self._honest(self.top_learning_rate or self.learning_rate)
+
+    def make_malicious(self) -> optax.GradientTransformation:
+        """Returns the adversary's optimizer: malicious where the others have sgd."""
+        return optimizers.malicious_sgd(
+            self._schedule(self.learning_rate),
+            momentum=self.momentum,
+            weight_decay=self.weight_decay,
+            mode=self.malicious_mode,
+        )
+
+    def _honest(self, rate):
+        schedule = self._schedule(rate)
+        if self.optimizer == "adam":
+            return optax.adam(schedule)
+        sgd = optax.sgd(schedule, momentum=self.momentum or None)
+        if not self.weight_decay:
+            return sgd
+        return optax.chain(optax.add_decayed_weights(self.weight_decay), sgd)
+
+    def _schedule(self, rate):
+        if not self.milestones:
+            return rate
+        falls = {int(share * self.steps): 0.1 for share in self.milestones}
+        return optax.piecewise_constant_schedule(rate, falls)
