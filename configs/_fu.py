@@ -6,6 +6,7 @@ with its hyperparameters. The adversary is the first party, the last one has lab
 
 from vfljax.experiments import (
     MLP,
+    Data,
     DirectSemiSupervised,
     ModelCompletion,
     ResNet,
@@ -15,6 +16,17 @@ from vfljax.experiments import (
 
 TRAIN_SAMPLES = 2000
 TEST_SAMPLES = 1000
+
+
+def cifar(small: bool, dataset: str = "cifar10", **settings) -> Data:
+    """Left and right halves; small: 2,000 training and 1,000 test images."""
+    return Data(
+        dataset=dataset,
+        split="columns",
+        train_samples=TRAIN_SAMPLES if small else None,
+        test_samples=TEST_SAMPLES if small else None,
+        **settings,
+    )
 
 
 def resnet(small: bool, embed: int | None = None, stages: int = 3) -> ResNet:
@@ -69,6 +81,7 @@ def three_attacks(small: bool, known_per_class: float = 4, **settings):
 
 
 IMAGE_TOP = Top()
+BHI_TOP = Top(widths=(10, 10, 10), class_weights=(0.3, 1.0))
 CRITEO_BOTTOM = MLP(hidden=(64, 16), embed=4)
 CRITEO_TOP = Top(widths=(8, 4), batch_norm=False)
 
@@ -76,10 +89,10 @@ CRITEO_TOP = Top(widths=(8, 4), batch_norm=False)
 def criteo_training(small: bool) -> Training:
     """SGD .05 with momentum .5 and weight decay 5e-4, seven epochs, batches of 1,000.
 
-    Small: 20 epochs of the sample's 3,491 rows, batches of 100.
+    Small: seven epochs of the sample's 3,491 rows, batches of 100.
     """
     return Training(
-        steps=20 * 34 if small else 7 * 80,
+        steps=7 * 34 if small else 7 * 80,
         batch_size=100 if small else 1000,
         optimizer="sgd",
         learning_rate=0.05,
@@ -91,3 +104,26 @@ def criteo_training(small: bool) -> Training:
 def criteo_epochs(small: bool) -> dict[str, int]:
     """Five epochs of MixMatch, as published; the small scale as everywhere."""
     return {} if small else {"epochs": 5}
+
+
+def bhi_training(small: bool) -> Training:
+    """SGD .05 with momentum .9 and weight decay 5e-4, five epochs, batches of 64.
+
+    Small: 30 epochs of 2,000 samples, as CIFAR.
+    """
+    if small:
+        return cifar_training(small)
+    return Training(
+        steps=5 * (69_181 // 64),
+        batch_size=64,
+        optimizer="sgd",
+        learning_rate=0.05,
+        momentum=0.9,
+        weight_decay=5e-4,
+        milestones=(0.8,),
+    )
+
+
+def bhi_epochs(small: bool) -> dict[str, int]:
+    """Ten epochs of MixMatch in batches of 32, as published."""
+    return {} if small else {"epochs": 10, "batch_size": 32}

@@ -5,6 +5,7 @@ curve. Noise is in units of dL/dH, which carries 1/B: at B = 2,048 a deviation o
 is twice the signal. `keep_fraction` is 1 − s/100 for their s of 90 to 99.9.
 """
 
+import dataclasses
 from typing import Any
 
 from vfljax.experiments import (
@@ -55,6 +56,21 @@ def comparison_defenses(small: bool = False):
     defenses = multi_class_defenses(small)
     del defenses["dp_gaussian"]
     return {**defenses, "ppdl": PPDL(strengths=(0.75, 0.5, 0.25, 0.1))}
+
+
+def few_strengths(defenses: dict[str, Any]) -> dict[str, Any]:
+    """The middle one of each defense's strengths, and the extremes of CAE and DCAE."""
+    return {
+        label: dataclasses.replace(
+            spec,
+            strengths=spec.strengths[:: max(1, len(spec.strengths) - 1)]
+            if isinstance(spec, CAE)
+            else (spec.strengths[len(spec.strengths) // 2],),
+        )
+        if dataclasses.fields(spec)
+        else spec
+        for label, spec in defenses.items()
+    }
 
 
 def attacks(inversion_steps: int, iterations: int = 1000):

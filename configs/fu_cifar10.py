@@ -9,7 +9,7 @@ from typing import Literal
 
 import _fu
 
-from vfljax.experiments import Data, Experiment
+from vfljax.experiments import Experiment
 
 
 def make(scale: Literal["full", "small"] = "full") -> Experiment:
@@ -18,12 +18,7 @@ def make(scale: Literal["full", "small"] = "full") -> Experiment:
     return Experiment(
         name="fu_cifar10",
         title="CIFAR-10 halves: label inference from a trained bottom model",
-        data=Data(
-            dataset="cifar10",
-            split="columns",
-            train_samples=_fu.TRAIN_SAMPLES if small else None,
-            test_samples=_fu.TEST_SAMPLES if small else None,
-        ),
+        data=_fu.cifar(small),
         model=_fu.resnet(small),
         top=_fu.IMAGE_TOP,
         training=_fu.cifar_training(small),

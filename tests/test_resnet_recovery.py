@@ -5,17 +5,13 @@ as the adversary did, with the statistics of the batch or the running ones, and 
 same units dropped.
 """
 
-import dataclasses
 import functools
-import warnings
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
-import pytest
 
-from vfljax import attacks, data, models, protocol
+from vfljax import protocol
 
 BATCH, CLASSES = 10, 3
 EXCHANGE = functools.partial(jax.jit, static_argnums=0)

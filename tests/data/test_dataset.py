@@ -3,7 +3,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from vfljax.data.sources import make_dataset
+from vfljax.data.dataset import make_dataset, take_rows
 
 
 def good_arrays() -> dict[str, Any]:
@@ -75,3 +75,18 @@ def test_labels_are_compared_with_the_class_names():
         make_dataset("own", **arrays, class_names=["a", "b", "c"])
     # A class without rows is fine where the names say that it exists
     make_dataset("own", **good_arrays(), class_names=["a", "b", "c", "d"])
+
+
+def test_rows_are_taken_the_same_every_time():
+    features = np.arange(20.0).reshape(10, 2)
+    labels = np.arange(10) % 2
+    dataset = make_dataset("own", features, labels, features[:4], labels[:4])
+    taken, again = (take_rows(dataset, 6, None) for _ in range(2))
+    np.testing.assert_array_equal(taken.train_features, again.train_features)
+    np.testing.assert_array_equal(
+        taken.train_labels, taken.train_features[:, 0] % 4 // 2
+    )
+    assert len(set(taken.train_features[:, 0])) == 6
+    np.testing.assert_array_equal(taken.test_features, dataset.test_features)
+    with pytest.raises(ValueError, match="num_test is 5; allowed for own are 1 to 4"):
+        take_rows(dataset, None, 5)

@@ -13,6 +13,7 @@ from vfljax.data.vertical import (
     draw_batch,
     draw_classes,
     draw_known_labels,
+    draw_known_rows,
     select_classes,
     split_features,
 )
@@ -369,3 +370,56 @@ def test_known_labels_of_mapped_draws_are_those_of_a_loop():
 def test_negative_number_of_known_labels_is_refused():
     with pytest.raises(ValueError, match="per_class is -1; allowed is 0 or more"):
         draw_known_labels(jax.random.key(0), jnp.array([0, 1]), 2, -1)
+
+
+def test_shares_of_columns_and_rest_to_nobody():
+    """Eight columns: 1/4 and 1/2 of them are 2 and 4, two are left."""
+    images = np.arange(2 * 3 * 8).reshape(2, 3, 8)
+    first, second = split_features(images, "columns", shares=(0.25, 0.5))
+    np.testing.assert_array_equal(first, images[:, :, :2])
+    np.testing.assert_array_equal(second, images[:, :, 2:6])
+    table = images.reshape(2, 24)
+    parts = split_features(table, "features", 3, shares=(0.5, 0.25, 0.25))
+    assert [part.shape[1] for part in parts] == [12, 6, 6]
+
+
+@pytest.mark.parametrize(
+    ("shares", "split", "message"),
+    [
+        ((0.5,), "columns", "allowed are 2 positive numbers"),
+        ((0.5, 0.6), "columns", "with a sum of at most 1"),
+        ((0.5, -0.1), "columns", "positive numbers"),
+        ((0.01, 0.9), "columns", "leaves a party without features"),
+        ((0.5, 0.5), "quadrants", "allowed for it are rows, columns and features"),
+    ],
+)
+def test_shares_that_make_no_sense(shares, split, message):
+    with pytest.raises(ValueError, match=message):
+        split_features(np.zeros((2, 8, 8)), split, shares=shares)
+
+
+def test_known_rows_are_as_many_of_each_class():
+    labels = np.array([0, 1, 0, 2, 2, 0, 1, 2, 2])
+    table = class_table(labels, 3)
+    seen = set()
+    for seed in range(30):
+        rows = draw_known_rows(jax.random.key(seed), table, 2)
+        np.testing.assert_array_equal(labels[rows], [0, 0, 1, 1, 2, 2])
+        assert len(set(rows.tolist())) == 6
+        seen.update(rows.tolist())
+    assert seen == set(range(9))
+
+
+def test_less_than_one_label_per_class():
+    """0.4 of five classes: two of them have one known sample."""
+    labels = np.arange(10) % 5
+    table = class_table(labels, 5)
+    chosen = set()
+    for seed in range(20):
+        rows = draw_known_rows(jax.random.key(seed), table, 0.4)
+        assert len(set(labels[rows])) == len(rows) == 2
+        chosen.update(labels[rows])
+    assert chosen == set(range(5))
+    for wrong in (0, 1.5):
+        with pytest.raises(ValueError, match=f"per_class is {wrong}"):
+            draw_known_rows(jax.random.key(0), table, wrong)

@@ -4,7 +4,7 @@ import dataclasses
 from typing import ClassVar
 
 from vfljax import models
-from vfljax.experiments.checks import require, require_all
+from vfljax.experiments.checks import require
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -141,9 +141,10 @@ class Top:
 
     def __post_init__(self):
         """Checks the ranges."""
-        require_all("top.widths", self.widths or (1,), lambda w: w >= 1, ">= 1")
-        weights = self.class_weights or (1,)
-        require_all("top.class_weights", weights, lambda w: w > 0, "> 0")
+        for width in self.widths or ():
+            require(width >= 1, "top.widths", width, ">= 1")
+        for weight in self.class_weights or ():
+            require(weight > 0, "top.class_weights", weight, "> 0")
 
     def make(self, num_inputs: int, num_classes: int) -> models.PartyModel:
         """Returns the top model."""

@@ -1,0 +1,38 @@
+"""Fu et al., supplement: label inference against the depth of the bottom model.
+
+CIFAR-10 halves; the bottom model ends after the first convolution or after one, two or
+three stages of a ResNet, each with average pooling and a linear layer to ten numbers.
+"""
+
+from typing import Literal
+
+import _fu
+
+from vfljax.experiments import Experiment, Variant
+
+
+def make(scale: Literal["full", "small"] = "full") -> Experiment:
+    """Four depths of ResNet-20; small: three of ResNet-8."""
+    small = scale == "small"
+    names = {
+        0: "first convolution",
+        1: "one stage",
+        2: "two stages",
+        3: "three stages",
+    }
+    depths = (0, 1, 3) if small else tuple(names)
+    return Experiment(
+        name="fu_depth_cifar10",
+        title="CIFAR-10 halves: label inference against the bottom model's depth",
+        data=_fu.cifar(small),
+        model=_fu.resnet(small),
+        top=_fu.IMAGE_TOP,
+        training=_fu.cifar_training(small),
+        variants={
+            names[depth]: Variant(model=_fu.resnet(small, stages=depth))
+            for depth in depths
+        },
+        batch_sizes=(32,),
+        attacks={"passive": _fu.completion(small)},
+        num_trials=2 if small else 5,
+    )
