@@ -8,7 +8,7 @@ received and takes its own. The networks are those of `vfljax.models`, written a
 around its parameters, so that both can start from the same numbers.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -202,7 +202,7 @@ def _convolution(params, stride):
     return _holding(layer, weight=kernel)
 
 
-def _norm(params, kind=nn.BatchNorm2d):
+def _norm(params, kind: Callable[[int], nn.Module] = nn.BatchNorm2d):
     scale = _tensor(params["scale"])
     return _holding(kind(len(scale)), weight=scale, bias=_tensor(params["bias"]))
 

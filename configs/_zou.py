@@ -60,17 +60,18 @@ def comparison_defenses(small: bool = False):
 
 def few_strengths(defenses: dict[str, Any]) -> dict[str, Any]:
     """The middle one of each defense's strengths, and the extremes of CAE and DCAE."""
-    return {
-        label: dataclasses.replace(
-            spec,
-            strengths=spec.strengths[:: max(1, len(spec.strengths) - 1)]
-            if isinstance(spec, CAE)
-            else (spec.strengths[len(spec.strengths) // 2],),
+    few = {}
+    for label, spec in defenses.items():
+        if isinstance(spec, NoDefense):
+            few[label] = spec
+            continue
+        strengths = spec.strengths
+        ends = (strengths[0], strengths[-1])
+        middle = (strengths[len(strengths) // 2],)
+        few[label] = dataclasses.replace(
+            spec, strengths=ends if isinstance(spec, CAE) else middle
         )
-        if dataclasses.fields(spec)
-        else spec
-        for label, spec in defenses.items()
-    }
+    return few
 
 
 def attacks(inversion_steps: int, iterations: int = 1000):

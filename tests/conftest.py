@@ -13,6 +13,20 @@ import pytest
 
 from vfljax import models, protocol
 
+
+def _share_of_the_cores() -> None:
+    """Each of several test processes keeps to cores of its own.
+
+    Otherwise each has threads for all cores, and long programs wait for each other.
+    """
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "").removeprefix("gw")
+    if worker.isdigit() and hasattr(os, "sched_setaffinity"):
+        num_workers = int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
+        cores = sorted(os.sched_getaffinity(0))
+        os.sched_setaffinity(0, cores[int(worker) % len(cores) :: num_workers])
+
+
+_share_of_the_cores()  # before JAX counts them
 jax.config.update("jax_num_cpu_devices", 2)  # so that sharding is tested everywhere
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_debug_key_reuse", True)

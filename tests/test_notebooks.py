@@ -9,7 +9,10 @@ from pathlib import Path
 import pytest
 
 NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.py"))
-NEED_DATA = ("the_defense_that_looked_perfect",)  # from the folder VFLJAX_DATA
+NEED_DATA = (  # from the folder VFLJAX_DATA
+    "the_defense_that_looked_perfect",
+    "what_the_bottom_model_learned",
+)
 each_notebook = pytest.mark.parametrize(
     "notebook", NOTEBOOKS, ids=[notebook.stem for notebook in NOTEBOOKS]
 )

@@ -136,6 +136,7 @@ def _sweep(experiment, dataset, folder):
                 bar.reset(progress.total)
             cell = progress.cell
             words = f"{cell.defense}, {cell.num_classes} classes, B={cell.batch_size}"
+            words = f"{cell.variant}, {words}" if cell.variant else words
             bar.set_postfix_str(
                 progress.activity or words, refresh=bool(progress.activity)
             )
@@ -168,7 +169,7 @@ def _list(arguments):
         "attacks": {
             name: _first_line(getattr(attacks, name).__doc__)
             for name in attacks.__all__
-            if name not in ("Inference", "cluster_rows", "make_inversion")
+            if name.islower() and name not in ("cluster_rows", "make_inversion")
         },
         "defenses": {
             spec.__name__: _first_line(spec.__doc__)

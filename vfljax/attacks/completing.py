@@ -71,68 +71,64 @@ def complete(
     _check(features, known, num_epochs, steps_per_epoch, batch_size)
     key_weights, key_training = jax.random.split(key)
     network = models.completed(bottom, num_classes=num_classes, num_layers=num_layers)
-    params = network.init(key_weights, features[:1])
-    statistics = models.init_statistics(network, features[:1])
-    if start is not None:
-        params = {**params, "bottom": start.params}
-        statistics = {**statistics, "bottom": start.statistics}
-    if other_features is None:
-        other_features = features[:0]
-    frozen: tuple[str, ...] = () if is_bottom_trained else ("bottom",)
-
-    def embeddings(weights: Weights, x):
-        forward = Forward(weights.statistics["bottom"])
-        return models.embed_in_parts(bottom, weights.params["bottom"], x, forward)
-
     head = models.completion_head(num_classes=num_classes, num_layers=num_layers)
+    weights = Weights(
+        network.init(key_weights, features[:1]),
+        models.init_statistics(network, features[:1]),
+    )
+    if start is not None:
+        weights = Weights(
+            *(
+                {**fresh, "bottom": own}
+                for fresh, own in zip(weights, start, strict=True)
+            )
+        )
+    others = features[:0] if other_features is None else other_features
 
-    def logits_of(weights: Weights, embedded):
-        forward = Forward(weights.statistics)
-        return models.embed(head, weights.params, embedded, forward)
+    def embed_all(weights: Weights):
+        params, statistics = _part(weights, "bottom")
+        return [
+            models.embed_in_parts(bottom, params, x, Forward(statistics))
+            for x in (features, others)
+        ]
 
-    def head_of(weights: Weights) -> Weights:
-        return Weights(weights.params["head"], weights.statistics["head"])
+    # A bottom model that stays as it is embeds every sample once and for all.
+    embedded = None if is_bottom_trained else embed_all(weights)
 
-    weights = Weights(params, statistics)
-    everything = (features, other_features)
-    if is_bottom_trained:
-
-        def evaluate(teacher: Weights):
-            return [
-                logits_of(head_of(teacher), embeddings(teacher, x)) for x in everything
-            ]
-
-    else:  # the bottom model stays as it is, so its embeddings are computed once
-        embedded = [embeddings(weights, x) for x in everything]
-
-        def evaluate(teacher: Weights):
-            of_head = teacher if mix == "feature" else head_of(teacher)
-            return [logits_of(of_head, x) for x in embedded]
+    def logits_of(teacher: Weights):
+        of_head = teacher if mix == "feature" else _part(teacher, "head")
+        params, statistics = of_head
+        return [
+            models.embed(head, params, x, Forward(statistics))
+            for x in (embedded or embed_all(teacher))
+        ]
 
     if mix == "feature":
-        network, weights, frozen = head, head_of(weights), ()
-        features = embedded[0]
-
-    def evaluated(teacher: Weights):
-        logits, other_logits = evaluate(teacher)
-        return logits, _ranks(logits), _ranks(other_logits)
-
-    (logits, ranks, other_ranks), losses = mixmatch(
+        assert embedded is not None
+        trained, inputs, frozen = (head, _part(weights, "head")), embedded[0], ()
+    else:
+        frozen = () if is_bottom_trained else ("bottom",)
+        trained, inputs = (network, weights), features
+    teacher, (ranks, other_ranks), losses = mixmatch(
         key_training,
-        network,
-        weights,
-        features,
+        *trained,
+        inputs,
         known,
         settings,
         num_classes=num_classes,
         num_epochs=num_epochs,
         steps_per_epoch=steps_per_epoch,
         batch_size=batch_size,
-        evaluate=evaluated,
+        evaluate=lambda teacher: tuple(map(_ranks, logits_of(teacher))),
         frozen=frozen,
     )
     info = CompletionInfo(ranks, other_ranks, losses)
-    return inference_from_scores(logits[-1], info=info)
+    return inference_from_scores(logits_of(teacher)[0], info=info)
+
+
+def _part(weights: Weights, name: str) -> Weights:
+    """The bottom model or the head of a completed network."""
+    return Weights(weights.params[name], weights.statistics[name])
 
 
 def _ranks(logits):

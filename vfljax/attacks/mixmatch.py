@@ -87,7 +87,7 @@ def mixmatch(
     batch_size: int,
     evaluate: Callable[[Weights], Any],
     frozen: Collection[str] = (),
-) -> tuple[Any, Float[Array, " epochs"]]:
+) -> tuple[Weights, Any, Float[Array, " epochs"]]:
     """Trains a network and evaluates its teacher after every epoch.
 
     Samples of a batch are drawn with replacement, so that a single known sample is
@@ -111,7 +111,8 @@ def mixmatch(
             batches are run in training mode.
 
     Returns:
-        What `evaluate` gave, stacked over epochs, and the mean loss of each epoch.
+        The teacher in the end, what `evaluate` gave, stacked over epochs, and the mean
+        loss of each epoch.
     """
     optimizer = optax.adam(settings.learning_rate)
     student = start._replace(params=_without(start.params, frozen))
@@ -171,19 +172,21 @@ def mixmatch(
     def one_epoch(state: _State, epoch):
         numbers = epoch * steps_per_epoch + jnp.arange(steps_per_epoch)
         state, step_losses = jax.lax.scan(one_step, state, numbers)
-        teacher = Weights(
-            _joined(state.teacher.params, held),
-            _joined(
-                state.teacher.statistics,
-                {name: start.statistics[name] for name in frozen},
-            ),
+        return state, (evaluate(whole(state.teacher)), jnp.mean(step_losses))
+
+    def whole(teacher: Weights):
+        frozen_statistics = {name: start.statistics[name] for name in frozen}
+        return Weights(
+            _joined(teacher.params, held),
+            _joined(teacher.statistics, frozen_statistics),
         )
-        return state, (evaluate(teacher), jnp.mean(step_losses))
 
     teacher = Weights(student.params, _without(start.statistics, frozen))
     state = _State(student, teacher, optimizer.init(student.params))
-    _, (evaluations, losses) = jax.lax.scan(one_epoch, state, jnp.arange(num_epochs))
-    return evaluations, losses
+    state, (evaluations, losses) = jax.lax.scan(
+        one_epoch, state, jnp.arange(num_epochs)
+    )
+    return whole(state.teacher), evaluations, losses
 
 
 def sharpen(
