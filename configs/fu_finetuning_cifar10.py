@@ -1,4 +1,4 @@
-"""Is it the head alone, or the bottom model too? The paper's text and the released code.
+"""Is it the head alone or the bottom model too? The paper's text and the released code.
 
 Fu et al. (USENIX Security 2022) write that the bottom model is fine-tuned; in their
 released code it gets no update. Both on the same CIFAR-10 models, and beside them the
