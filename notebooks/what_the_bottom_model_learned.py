@@ -66,7 +66,7 @@ labels = jnp.asarray(cifar10.train_labels)
 # top model; back comes their gradient. Everybody uses SGD with momentum. In a second
 # training, from the same start and in the same batches, A brings the *malicious*
 # optimizer: it goes further wherever the gradient keeps its sign, so that the joint
-# network comes to lean on A's part. Nobody else can see that.
+# network comes to lean on A's part. What A runs at home is not for others to see.
 
 # %%
 depth, width, embed = 8, 8, 10
@@ -238,9 +238,9 @@ axes.spines[["top", "right", "left"]].set_visible(False)
 show(figure, "labels_found.png")
 
 # %% [markdown]
-# Each dot is a draw of the forty known labels, the bar their mean. Between honest and malicious this page
-# can't decide: it has one training of each, and a small one. For that,
-# `vfljax run fu_cifar10` repeats everything.
+# Each dot is a draw of the forty known labels, the bar their mean. Between honest and
+# malicious this page can't decide: it has one training of each, and a small one. For
+# that, `vfljax run fu_cifar10` repeats everything.
 #
 # ## Where it looks
 #
@@ -344,9 +344,9 @@ for axes, name in zip(
 show(figure, "where_it_looks.png")
 
 # %% [markdown]
-# A was never told what a bird is; its network was, a gradient at a time. What it goes by
-# is often the bird, but also the sky around an airplane: with so few pictures a network
-# learns whatever tells the classes apart, and for finding labels that is as good.
+# A was never told what a bird is; its network was, a gradient at a time. What it goes
+# by is sometimes the bird and sometimes the sky around an airplane: from so few
+# pictures a network learns whatever tells classes apart, and labels leak either way.
 #
 # ## What to take from it
 #

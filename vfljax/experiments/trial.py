@@ -143,6 +143,10 @@ def make_victim(
     """
     spec, training = experiment.data, experiment.training
     defense_spec = experiment.defenses[cell.defense]
+    needs_no_views = all(
+        isinstance(attack, CompletionSpec) for attack in experiment.attacks.values()
+    )
+    view_steps = () if needs_no_views else experiment.train_steps
 
     def victim(key, setting: Setting, arrays: Arrays) -> Victim:
         num_samples, num_parties = len(arrays.labels), len(arrays.features)
@@ -174,7 +178,7 @@ def make_victim(
                 key_order, num_samples, training.batch_size, training.steps
             )
         views, done, rows, truth = {}, 0, None, None
-        for step in sorted({*experiment.train_steps, training.steps}):
+        for step in sorted({*view_steps, training.steps}):
             if step > done:
                 state, _ = protocol.train(
                     run,
@@ -186,7 +190,7 @@ def make_victim(
                     first_step=done,
                 )
                 done = step
-            if step in experiment.train_steps:
+            if step in view_steps:
                 key_batch, key_defense = jax.random.split(
                     jax.random.fold_in(key_views, step)
                 )
@@ -213,7 +217,7 @@ def make_victim(
                 cell.num_classes,
             )
         return Victim(
-            seen=tuple(views[step] for step in experiment.train_steps),
+            seen=tuple(views[step] for step in view_steps),
             own=Own(state.params[adversary], state.statistics[adversary]),
             **_main_task(run, state, arrays, training.steps > 0),
             chance_accuracy=metrics.chance_accuracy(arrays.table.counts[classes]),
