@@ -143,3 +143,13 @@ def test_attacks_on_messages_are_left_out(rows):
     assert not is_all_completion(summaries)
     assert is_all_completion(summarize(rows))
     assert not has_completion(summarize([other]))
+
+
+def test_what_all_labels_would_give_is_a_column_where_it_is(rows):
+    """Two trials, .4 and .6 on the adversary's features alone: 50.0."""
+    assert "all labels %" not in lay_out_completion(summarize(rows)).headings
+    bounded = [row | {"alone_accuracy": 0.4 + 0.2 * row["trial"]} for row in rows]
+    layout = lay_out_completion(summarize(bounded))
+    place = layout.headings.index("all labels %")
+    assert [cells[place] for cells in layout.cells] == ["50.0", "50.0"]
+    assert any("all labels:" in note for note in completion_notes(summarize(bounded)))

@@ -56,6 +56,7 @@ def lay_out_completion(summaries: Sequence[Summary]) -> Layout:
         summaries,
         [
             *scores,
+            _ALONE,
             _CHANCE,
             _MAIN,
             *(_main_column(score) for score in ("top5", "f1")),
@@ -80,7 +81,7 @@ def lay_out_short_completion(
         if not any(s.rate(f"{r}_{score}").number for s in summaries for r in READINGS):
             continue
         is_accuracy = score == "accuracy"
-        main = [_CHANCE, _MAIN] if is_accuracy else [_main_column(score)]
+        main = [_ALONE, _CHANCE, _MAIN] if is_accuracy else [_main_column(score)]
         headings = [column.heading for column in columns]
         spare = [headings[3], headings[1], main[-1].heading, headings[2], "chance %"]
         tables.append((_lay_out(summaries, [*columns, *main]), spare))
@@ -113,6 +114,11 @@ def completion_notes(summaries: Sequence[Summary]) -> list[str]:
         notes.append(
             "known per class: below 1 it is the share of the classes that have a known "
             "label at all."
+        )
+    if "alone_accuracy" in names:
+        notes.append(
+            "all labels: test accuracy of a model of the adversary's features alone "
+            "that was trained with the true labels; an upper bound for test %."
         )
     if len({summary.adversary_optimizer for summary in completed}) > 1:
         notes.append(
@@ -177,5 +183,11 @@ def _rate_cell(name: str, has_width: bool) -> Callable[[Summary], str]:
     return cell
 
 
+_ALONE = Column(
+    "all labels %",
+    _rate_cell("alone_accuracy", has_width=False),
+    is_number=True,
+    is_result=True,
+)
 _CHANCE = Column("chance %", lambda row: percent(row.chance, None, None), True, True)
 _MAIN = Column("main task %", main_cell, is_number=True, is_result=True)

@@ -80,6 +80,7 @@ def curves(
         has_own_chance |= _draw_chance(axes, in_panel, x_axis, series_names, styles)
         if x_name == "variant":
             _draw_main(axes, in_panel, x_axis)
+            _draw_alone(axes, in_panel, x_axis)
         x_axis.finish(axes, in_panel)
         drawing.percent_axis(axes, "y")
         drawing.title_panel(axes, in_panel[0], panel_names)
@@ -87,6 +88,9 @@ def curves(
     handles = _handles(summaries, series_names, styles, has_own_chance)
     if x_name == "variant" and main_of(summaries):
         handles.append(Line2D([], [], label="main-task accuracy", **_MAIN))
+    if x_name == "variant" and any("alone_accuracy" in s.further for s in summaries):
+        label = "own features, all labels (test)"
+        handles.append(Line2D([], [], label=label, **_ALONE))
     drawing.draw_legend(figure, handles)
     return figure
 
@@ -241,6 +245,17 @@ def _draw_main(axes: Axes, in_panel: list[Summary], x_axis: XAxis) -> None:
     axes.plot(list(drawn), list(drawn.values()), label="_main task", **_MAIN)
 
 
+def _draw_alone(axes: Axes, in_panel: list[Summary], x_axis: XAxis) -> None:
+    """What the adversary's features alone would give with all labels, dash-dotted."""
+    drawn = {}
+    for value, place in x_axis.places.items():
+        for summary in drawing.matching(in_panel, (x_axis.name,), (value,)):
+            mean = summary.rate("alone_accuracy").mean
+            if mean is not None:
+                drawn[place] = 100 * mean
+    axes.plot(list(drawn), list(drawn.values()), label="_own features", **_ALONE)
+
+
 def _handles(
     summaries: list[Summary],
     series_names: tuple[str, ...],
@@ -291,6 +306,12 @@ def is_swept(summaries: Sequence[Summary], x_name: str) -> bool:
 _BASELINE_DASH = (0, (1, 1))
 _MAIN: dict[str, Any] = {
     "color": "0.6",
+    "linewidth": 1,
+    "zorder": 1.7,
+}
+_ALONE: dict[str, Any] = {
+    "color": "0.4",
+    "linestyle": "-.",
     "linewidth": 1,
     "zorder": 1.7,
 }
