@@ -9,7 +9,14 @@ import textwrap
 import pytest
 
 from vfljax import cli
-from vfljax.experiments import Experiment, attack_specs, defense_specs
+from vfljax.experiments import (
+    Experiment,
+    ModelCompletion,
+    Top,
+    Training,
+    attack_specs,
+    defense_specs,
+)
 
 CONFIG = """
 from vfljax.experiments import Experiment, LinearRecovery, Training, DPGaussian, \\
@@ -193,6 +200,8 @@ WORDS = {
     "named-per-class": "3",
     "restarts": "5",
     "of": "DirectInference",
+    "signed": "True",
+    "product": "inner",
 }
 """Another value than the default of every field."""
 
@@ -213,6 +222,43 @@ def test_every_field_of_every_spec_can_be_set():
     ):
         assert before != after, option
     assert cli._override(experiment, []) == experiment
+
+
+def test_every_field_of_a_completion_attack_can_be_set():
+    """All at once but `mix`, which goes with a frozen bottom model alone."""
+    experiment = Experiment(
+        name="split",
+        top=Top(),
+        training=Training(steps=1, optimizer="sgd"),
+        attacks={"passive": ModelCompletion()},
+    )
+    words = {
+        "known-per-class": "2",
+        "epochs": "3",
+        "steps-per-epoch": "7",
+        "batch-size": "6",
+        "learning-rate": "0.5",
+        "ema-decay": "0.25",
+        "head-layers": "2",
+        "optimizer": "malicious",
+        "finetune-bottom": "True",
+        "mix": "feature",
+    }
+    fields = {option.split(".")[-1] for option, _ in fields_of(experiment)}
+    assert {f"{name}" for name in words} == fields - {"none"}
+    first = [
+        word
+        for name, value in words.items()
+        if name != "mix"
+        for word in (f"--attacks.passive.{name}", value)
+        if word != "True"
+    ]
+    for arguments in (first, ["--attacks.passive.mix", "feature"]):
+        changed = cli._override(experiment, arguments).attacks["passive"]
+        for name, value in words.items():
+            if f"--attacks.passive.{name}" in arguments:
+                found = getattr(changed, name.replace("-", "_"))
+                assert spelled(found) == value
 
 
 def spelled(value):
