@@ -28,7 +28,7 @@ from timer import Timing, compile_program, time_calls
 from tqdm import tqdm
 
 from vfljax import data, experiments
-from vfljax.experiments import trial
+from vfljax.experiments import loading, trial
 
 _BENCHMARK = "trials_speed"
 _COMPILE_EVENT = "/jax/core/compile/backend_compile_duration"
@@ -136,7 +136,7 @@ def time_alone(
     experiment = make_experiment(batch_size, 1, 1, options)
     num_classes = len(dataset.class_names)
     cell = trial.Cell(num_classes, batch_size, "none")
-    arrays = trial.load_arrays(experiment, dataset, num_classes)
+    arrays = loading.load_arrays(experiment, dataset, num_classes)
     key_victim, key_attack = jax.random.split(jax.random.key(options.seed))
     repeats = {"num_repeats": options.repeats - 1, "num_warm_ups": 1}
 
