@@ -196,8 +196,8 @@ def sharpen(
 
     Example:
         >>> import jax.numpy as jnp
-        >>> sharpen(jnp.array([[0.8, 0.2]]), 0.5).round(3)
-        Array([[0.941, 0.059]], dtype=float32)
+        >>> print(f"{sharpen(jnp.array([[0.75, 0.25]]), 0.5)[0, 0]:.3f}")
+        0.900
     """
     powers = probabilities ** (1.0 / temperature)
     return jax.lax.stop_gradient(powers / jnp.sum(powers, axis=1, keepdims=True))
