@@ -8,6 +8,7 @@ from vfljax.experiments import (
     MLP,
     Data,
     DirectSemiSupervised,
+    Experiment,
     ModelCompletion,
     ResNet,
     Top,
@@ -82,6 +83,7 @@ def three_attacks(small: bool, known_per_class: float = 4, **settings):
 
 IMAGE_TOP = Top()
 BHI_TOP = Top(widths=(10, 10, 10), class_weights=(0.3, 1.0))
+CRITEO = Data(dataset="criteo", split="features")
 CRITEO_BOTTOM = MLP(hidden=(64, 16), embed=4)
 CRITEO_TOP = Top(widths=(8, 4), batch_norm=False)
 
@@ -127,3 +129,29 @@ def bhi_training(small: bool) -> Training:
 def bhi_epochs(small: bool) -> dict[str, int]:
     """Ten epochs of MixMatch in batches of 32, as published."""
     return {} if small else {"epochs": 10, "batch_size": 32}
+
+
+def cifar_experiment(small: bool, *, dataset: str = "cifar10", **settings):
+    """Halves of images, ResNets, the top and the training that belong to them."""
+    defaults = {
+        "data": cifar(small, dataset),
+        "model": resnet(small),
+        "top": IMAGE_TOP,
+        "training": cifar_training(small),
+        "batch_sizes": (32,),
+        "num_trials": 4 if small else 5,
+    }
+    return Experiment(**(defaults | settings))
+
+
+def criteo_experiment(small: bool, **settings):
+    """Halves of the features, perceptrons, the top and the training."""
+    defaults = {
+        "data": CRITEO,
+        "model": CRITEO_BOTTOM,
+        "top": CRITEO_TOP,
+        "training": criteo_training(small),
+        "batch_sizes": (100 if small else 1000,),
+        "num_trials": 8 if small else 5,
+    }
+    return Experiment(**(defaults | settings))

@@ -20,14 +20,10 @@ def make(scale: Literal["full", "small"] = "full") -> Experiment:
     defenses = _zou.comparison_defenses(small)
     if small:
         defenses = _zou.few_strengths(defenses)
-    return Experiment(
+    return _fu.cifar_experiment(
+        small,
         name="fig8_completion_cifar10",
         title="CIFAR-10 halves: defenses against passive and active model completion",
-        data=_fu.cifar(small),
-        model=_fu.resnet(small),
-        top=_fu.IMAGE_TOP,
-        training=_fu.cifar_training(small),
-        batch_sizes=(32,),
         defenses=defenses,
         attacks={
             "passive": _fu.completion(small),

@@ -15,14 +15,9 @@ from vfljax.experiments import Experiment
 def make(scale: Literal["full", "small"] = "full") -> Experiment:
     """100 epochs on 50,000 samples; small: ResNet-8, 30 epochs on 2,000 samples."""
     small = scale == "small"
-    return Experiment(
+    return _fu.cifar_experiment(
+        small,
         name="fu_cifar10",
         title="CIFAR-10 halves: label inference from a trained bottom model",
-        data=_fu.cifar(small),
-        model=_fu.resnet(small),
-        top=_fu.IMAGE_TOP,
-        training=_fu.cifar_training(small),
-        batch_sizes=(32,),
         attacks=_fu.three_attacks(small),
-        num_trials=4 if small else 5,
     )

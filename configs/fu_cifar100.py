@@ -13,14 +13,11 @@ from vfljax.experiments import Experiment
 def make(scale: Literal["full", "small"] = "full") -> Experiment:
     """50,000 samples; small: ResNet-8 on 2,000."""
     small = scale == "small"
-    return Experiment(
+    return _fu.cifar_experiment(
+        small,
         name="fu_cifar100",
         title="CIFAR-100 halves: label inference from a trained bottom model",
-        data=_fu.cifar(small, "cifar100"),
-        model=_fu.resnet(small),
-        top=_fu.IMAGE_TOP,
+        dataset="cifar100",
         training=_fu.cifar_training(small, epochs=150),
-        batch_sizes=(32,),
         attacks=_fu.three_attacks(small),
-        num_trials=4 if small else 5,
     )

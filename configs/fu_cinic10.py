@@ -13,14 +13,11 @@ from vfljax.experiments import Experiment
 def make(scale: Literal["full", "small"] = "full") -> Experiment:
     """100 epochs of 180,000 samples; small: ResNet-8 on 2,000."""
     small = scale == "small"
-    return Experiment(
+    return _fu.cifar_experiment(
+        small,
         name="fu_cinic10",
         title="CINIC-10 halves: label inference from a trained bottom model",
-        data=_fu.cifar(small, "cinic10"),
-        model=_fu.resnet(small),
-        top=_fu.IMAGE_TOP,
+        dataset="cinic10",
         training=_fu.cifar_training(small, num_samples=180_000),
-        batch_sizes=(32,),
         attacks=_fu.three_attacks(small),
-        num_trials=4 if small else 5,
     )

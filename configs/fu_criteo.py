@@ -10,24 +10,19 @@ from typing import Literal
 
 import _fu
 
-from vfljax.experiments import Data, DirectionScoring, Experiment, NormScoring
+from vfljax.experiments import DirectionScoring, Experiment, NormScoring
 
 
 def make(scale: Literal["full", "small"] = "full") -> Experiment:
     """Seven epochs of 80,000 rows; small: of the sample's 3,491, batches of 100."""
     small = scale == "small"
-    return Experiment(
+    return _fu.criteo_experiment(
+        small,
         name="fu_criteo",
         title="Criteo, two halves of the features: label inference from a bottom model",
-        data=Data(dataset="criteo", split="features"),
-        model=_fu.CRITEO_BOTTOM,
-        top=_fu.CRITEO_TOP,
-        training=_fu.criteo_training(small),
-        batch_sizes=(100 if small else 1000,),
         attacks={
             **_fu.three_attacks(small, known_per_class=50, **_fu.criteo_epochs(small)),
             "norm_scoring": NormScoring(),
             "direction_scoring": DirectionScoring(),
         },
-        num_trials=8 if small else 5,
     )

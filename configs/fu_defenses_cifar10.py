@@ -24,14 +24,10 @@ def make(scale: Literal["full", "small"] = "full") -> Experiment:
     small = scale == "small"
     noise = (1e-3, 1e-2) if small else (1e-4, 1e-3, 1e-2, 1e-1)
     kept = (0.5, 0.1) if small else (0.75, 0.5, 0.25, 0.1)
-    return Experiment(
+    return _fu.cifar_experiment(
+        small,
         name="fu_defenses_cifar10",
         title="CIFAR-10 halves: defenses of messages against active model completion",
-        data=_fu.cifar(small),
-        model=_fu.resnet(small),
-        top=_fu.IMAGE_TOP,
-        training=_fu.cifar_training(small),
-        batch_sizes=(32,),
         defenses={
             "none": NoDefense(),
             "noisy_gradients": DPLaplace(

@@ -21,18 +21,14 @@ def make(scale: Literal["full", "small"] = "full") -> Experiment:
         3: "three stages",
     }
     depths = (0, 1, 3) if small else tuple(names)
-    return Experiment(
+    return _fu.cifar_experiment(
+        small,
         name="fu_depth_cifar10",
         title="CIFAR-10 halves: label inference against the bottom model's depth",
-        data=_fu.cifar(small),
-        model=_fu.resnet(small),
-        top=_fu.IMAGE_TOP,
-        training=_fu.cifar_training(small),
         variants={
             names[depth]: Variant(model=_fu.resnet(small, stages=depth))
             for depth in depths
         },
-        batch_sizes=(32,),
         attacks={"passive": _fu.completion(small)},
         num_trials=2 if small else 5,
     )

@@ -7,7 +7,7 @@ from typing import Literal
 
 import _fu
 
-from vfljax.experiments import MLP, Data, Experiment, Top, Variant
+from vfljax.experiments import MLP, Experiment, Top, Variant
 
 _WIDTHS = (64, 16, 4, 4, 4)  # of the parties' layers
 _TOP_WIDTHS = (32, 8, 8, 8, 4)  # of the top's, but the last
@@ -16,13 +16,10 @@ _TOP_WIDTHS = (32, 8, 8, 8, 4)  # of the top's, but the last
 def make(scale: Literal["full", "small"] = "full") -> Experiment:
     """One to five layers; small: one, three and five."""
     small = scale == "small"
-    return Experiment(
+    return _fu.criteo_experiment(
+        small,
         name="fu_depth_criteo",
         title="Criteo: label inference against the bottom model's depth",
-        data=Data(dataset="criteo", split="features"),
-        model=_fu.CRITEO_BOTTOM,
-        top=_fu.CRITEO_TOP,
-        training=_fu.criteo_training(small),
         variants={
             f"{depth} of 6 layers": Variant(
                 model=MLP(hidden=_WIDTHS[: depth - 1], embed=_WIDTHS[depth - 1]),
@@ -30,7 +27,5 @@ def make(scale: Literal["full", "small"] = "full") -> Experiment:
             )
             for depth in ((1, 3, 5) if small else (1, 2, 3, 4, 5))
         },
-        batch_sizes=(100 if small else 1000,),
         attacks={"passive": _fu.completion(small, 50, **_fu.criteo_epochs(small))},
-        num_trials=8 if small else 5,
     )

@@ -15,19 +15,14 @@ from vfljax.experiments import Experiment
 def make(scale: Literal["full", "small"] = "full") -> Experiment:
     """As `fu_cifar10`."""
     small = scale == "small"
-    return Experiment(
+    return _fu.cifar_experiment(
+        small,
         name="fu_finetuning_cifar10",
         title="CIFAR-10 halves: which part of the completed model is trained",
-        data=_fu.cifar(small),
-        model=_fu.resnet(small),
-        top=_fu.IMAGE_TOP,
-        training=_fu.cifar_training(small),
-        batch_sizes=(32,),
         attacks={
             "head_alone": _fu.completion(small),
             "fine_tuned": _fu.completion(small, finetune_bottom=True),
             "head_on_features": _fu.completion(small, mix="feature"),
             "direct": _fu.direct(small),
         },
-        num_trials=4 if small else 5,
     )

@@ -24,14 +24,9 @@ def make(scale: Literal["full", "small"] = "full") -> Experiment:
         )
     for known in many:
         attacks[f"direct_{known:g}"] = _fu.direct(small, known)
-    return Experiment(
+    return _fu.cifar_experiment(
+        small,
         name="fu_labels_cifar10",
         title="CIFAR-10 halves: label inference against the number of known labels",
-        data=_fu.cifar(small),
-        model=_fu.resnet(small),
-        top=_fu.IMAGE_TOP,
-        training=_fu.cifar_training(small),
-        batch_sizes=(32,),
         attacks=attacks,
-        num_trials=4 if small else 5,
     )

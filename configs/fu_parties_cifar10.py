@@ -18,23 +18,18 @@ def make(scale: Literal["full", "small"] = "full") -> Experiment:
     small = scale == "small"
     data = _fu.cifar(small)
     counts = (2, 4, 8) if small else range(2, 9)
-    return Experiment(
+    return _fu.cifar_experiment(
+        small,
         name="fu_parties_cifar10",
         title="CIFAR-10 columns: label inference against the number of parties",
-        data=data,
-        model=_fu.resnet(small),
-        top=_fu.IMAGE_TOP,
-        training=_fu.cifar_training(small),
         variants={
             f"{count} parties": Variant(
                 data=dataclasses.replace(data, num_parties=count)
             )
             for count in counts
         },
-        batch_sizes=(32,),
         attacks={
             "passive": _fu.completion(small),
             "active": _fu.completion(small, optimizer="malicious"),
         },
-        num_trials=4 if small else 5,
     )

@@ -18,13 +18,10 @@ def make(scale: Literal["full", "small"] = "full") -> Experiment:
     small = scale == "small"
     data = _fu.cifar(small)
     shares = (0.125, 0.5, 0.875) if small else tuple(n / 10 for n in range(1, 10))
-    return Experiment(
+    return _fu.cifar_experiment(
+        small,
         name="fu_share_cifar10",
         title="CIFAR-10 columns: label inference against the adversary's share",
-        data=data,
-        model=_fu.resnet(small),
-        top=_fu.IMAGE_TOP,
-        training=_fu.cifar_training(small),
         variants={
             f"{share:.0%}": Variant(
                 data=dataclasses.replace(data, shares=(share, 1 - share))
@@ -32,7 +29,6 @@ def make(scale: Literal["full", "small"] = "full") -> Experiment:
             for share in shares
         },
         record_alone=True,
-        batch_sizes=(32,),
         attacks={"passive": _fu.completion(small)},
         num_trials=2 if small else 5,
     )

@@ -337,6 +337,9 @@ def test_interrupted_run_keeps_what_is_finished(config, tmp_path):
 
 INTERRUPTED = """
 import os, signal, sys
+import jax
+jax.config.update("jax_num_cpu_devices", 2)  # as in the process that goes on
+jax.devices()  # fixes the number
 from vfljax import cli
 from vfljax.experiments import records
 

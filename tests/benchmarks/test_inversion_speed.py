@@ -1,9 +1,7 @@
 """The speed claim's parts: the timer's rows, and two references for the same step."""
 
-import importlib
 import json
 import sys
-from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -13,20 +11,7 @@ import pytest
 
 from vfljax import attacks, models, protocol
 
-_BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 _MACHINE = {"platform", "device_kind", "num_devices", "processor", "cpu_threads"}
-
-
-@pytest.fixture
-def load(monkeypatch):
-    """Loads a script as `python benchmarks/NAME.py` would: from its own folder."""
-    monkeypatch.syspath_prepend(_BENCHMARKS)
-    known = {path.stem for path in _BENCHMARKS.glob("*.py")}
-    for name in known:
-        monkeypatch.delitem(sys.modules, name, raising=False)
-    yield importlib.import_module
-    for name in known:
-        sys.modules.pop(name, None)
 
 
 @pytest.fixture(params=[5, 23], ids=["formed", "factored"])

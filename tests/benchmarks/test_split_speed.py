@@ -1,30 +1,13 @@
 """The PyTorch loop takes the same steps as `protocol.train`; the script runs."""
 
 import functools
-import importlib
 import json
-import sys
-from pathlib import Path
 
 import jax
 import numpy as np
 import pytest
 
 from vfljax import models, protocol
-
-_BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
-
-
-@pytest.fixture
-def load(monkeypatch):
-    """Loads a script as `python benchmarks/NAME.py` would: from its own folder."""
-    monkeypatch.syspath_prepend(_BENCHMARKS)
-    known = {path.stem for path in _BENCHMARKS.glob("*.py")}
-    for name in known:
-        monkeypatch.delitem(sys.modules, name, raising=False)
-    yield importlib.import_module
-    for name in known:
-        sys.modules.pop(name, None)
 
 
 @pytest.fixture

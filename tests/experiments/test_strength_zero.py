@@ -24,6 +24,7 @@ from vfljax.experiments import (
     run_sweep,
     sweep,
 )
+from vfljax.experiments.trial import Cell
 
 pytestmark = pytest.mark.slow  # one program per defense
 
@@ -101,6 +102,7 @@ def test_one_victim_per_defense_and_attacks_by_public_facts(finished):
     """
     made = finished[1]
     assert len(made) == len(set(made))
-    attacked = sorted(name[0] for name in made if len(name) > 1)
+    victims = [name for name in made if isinstance(name[0], Cell)]
+    assert len(victims) == 8
+    attacked = sorted(name[0] for name in made if name not in victims)
     assert attacked == ["direct", "layer", "layer"]
-    assert len([name for name in made if len(name) == 1]) == 8

@@ -78,10 +78,8 @@ def complete(
     )
     if start is not None:
         weights = Weights(
-            *(
-                {**fresh, "bottom": own}
-                for fresh, own in zip(weights, start, strict=True)
-            )
+            {**weights.params, "bottom": start.params},
+            {**weights.statistics, "bottom": start.statistics},
         )
     others = features[:0] if other_features is None else other_features
 

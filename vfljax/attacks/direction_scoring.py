@@ -14,6 +14,7 @@ from jax.core import Tracer
 from jaxtyping import Array, Bool, Float, Int
 
 from vfljax.attacks.base import Inference, inference_from_scores
+from vfljax.attacks.two_classes import check_messages, normalize
 from vfljax.protocol import SampleGradientView
 
 
@@ -70,12 +71,12 @@ def direction_scoring(
     """
     _check(view, known, reference, product)
     rows = view.gradients
-    units, norms = _normalize(rows)
+    units, norms = normalize(rows)
     is_candidate = known & jnp.isfinite(norms)
     position = jnp.argmax(jnp.where(is_candidate, norms, -1.0))
     if reference is None:
         reference = jnp.where(jnp.any(is_candidate), rows[position], jnp.nan)
-    unit, norm = _normalize(reference)
+    unit, norm = normalize(reference)
     # Not a matrix product, which accelerators may round to fewer digits.
     score = jnp.sum((units if product == "cosine" else rows) * unit[None], axis=1)
     is_zero = (norms == 0) | (norm == 0)
@@ -86,23 +87,9 @@ def direction_scoring(
     return inference._replace(labels=labels)
 
 
-def _normalize(vectors):
-    """Unit vectors along the last axis, zero for zero, and their norms."""
-    largest = jnp.max(jnp.abs(vectors), axis=-1, keepdims=True)
-    scale = jnp.where(largest > 0, largest, 1.0)  # squares of small entries vanish
-    scaled = vectors / scale
-    length = jnp.linalg.norm(scaled, axis=-1, keepdims=True)
-    return scaled / jnp.maximum(length, 1.0), (scale * length)[..., 0]
-
-
 def _check(view, known, reference, product):
-    if view.num_classes != 2:
-        raise ValueError(f"num_classes={view.num_classes}: must be 2")
+    check_messages(view)
     shape = np.shape(view.gradients)
-    if len(shape) != 2 or 0 in shape:
-        raise ValueError(
-            f"gradients: shape {shape}, must be (batch, embed), none of them 0"
-        )
     if known.shape != shape[:1]:
         raise ValueError(f"known: shape {known.shape}, must be ({shape[0]},)")
     if not isinstance(known, Tracer) and not np.any(known):

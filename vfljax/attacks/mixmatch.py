@@ -25,6 +25,7 @@ import optax
 from jaxtyping import Array, Float, Int, Key
 
 from vfljax import models
+from vfljax.losses import cross_entropy
 from vfljax.models import Forward, Params, PartyModel, Statistics
 
 Number = int | float | Float[Array, ""]
@@ -212,7 +213,7 @@ def mixmatch_loss(
 
     The latter is a mean over samples *and* classes.
     """
-    labeled = -jnp.mean(jnp.sum(targets[0] * jax.nn.log_softmax(logits[0]), axis=1))
+    labeled = cross_entropy(logits[0], targets[0])
     unlabeled = jnp.mean((jax.nn.softmax(logits[1]) - targets[1]) ** 2)
     return labeled + unlabeled_weight * unlabeled
 

@@ -7,9 +7,9 @@ predicts little else than how frequent the classes are is further off on the rar
 """
 
 import jax.numpy as jnp
-import numpy as np
 
 from vfljax.attacks.base import Inference, inference_from_scores
+from vfljax.attacks.two_classes import check_messages, normalize
 from vfljax.protocol import SampleGradientView
 
 
@@ -45,16 +45,13 @@ def norm_scoring(view: SampleGradientView, *, signed: bool = False) -> Inference
         >>> norm_scoring(view).labels
         Array([0, 1, 0], dtype=int32)
     """
-    _check(view, signed)
-    score = -view.gradients[:, 0] if signed else _above_middle(_norms(view.gradients))
+    check_messages(view)
+    gradients = view.gradients
+    if signed and gradients.shape[1] != 1:
+        shape = gradients.shape
+        raise ValueError(f"gradients: shape {shape}, must be (batch, 1) if signed=True")
+    score = -gradients[:, 0] if signed else _above_middle(normalize(gradients)[1])
     return inference_from_scores(jnp.stack([-score, score], axis=1))
-
-
-def _norms(gradients):
-    """Euclidean norms of the rows; squares of small entries would vanish in float32."""
-    largest = jnp.max(jnp.abs(gradients), axis=1)
-    scale = jnp.where(largest > 0, largest, 1.0)
-    return scale * jnp.linalg.norm(gradients / scale[:, None], axis=1)
 
 
 def _above_middle(norms):
@@ -62,12 +59,3 @@ def _above_middle(norms):
     smallest = jnp.min(norms, where=is_finite, initial=jnp.inf)
     largest = jnp.max(norms, where=is_finite, initial=0.0)
     return norms - 0.5 * (smallest + largest)
-
-
-def _check(view, signed):
-    if view.num_classes != 2:
-        raise ValueError(f"num_classes={view.num_classes}: must be 2")
-    shape = np.shape(view.gradients)
-    if len(shape) != 2 or 0 in shape or (signed and shape[1] != 1):
-        width = "1), as signed=True" if signed else "embed), none of them 0"
-        raise ValueError(f"gradients: shape {shape}, must be (batch, {width}")

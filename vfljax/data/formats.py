@@ -20,7 +20,7 @@ from jaxtyping import Int64, UInt8
 from tqdm import tqdm
 
 _EXAMPLES_AT_ONCE = 1000  # one by one takes three times as long
-_OPENERS = {"": open, ".gz": gzip.open, ".xz": lzma.open}
+OPENERS = {"": open, ".gz": gzip.open, ".xz": lzma.open}
 
 
 class DataError(ValueError):
@@ -49,7 +49,7 @@ def find_file(folder: Path, name: str) -> Path | None:
         folder: Where to look; it need not exist.
         name: The file's published name without an ending for compression.
     """
-    candidates = (folder / f"{name}{ending}" for ending in _OPENERS)
+    candidates = (folder / f"{name}{ending}" for ending in OPENERS)
     return next((path for path in candidates if path.is_file()), None)
 
 
@@ -59,7 +59,7 @@ def read_content(path: Path) -> bytes:
     Raises:
         DataError: The file cannot be read, or ends early.
     """
-    opener = _OPENERS.get(path.suffix, open)
+    opener = OPENERS.get(path.suffix, open)
     try:
         with opener(path, "rb") as file:
             return file.read()

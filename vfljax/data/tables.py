@@ -1,7 +1,6 @@
 """Text files read row by row, and rows drawn from them and split."""
 
 import csv
-import gzip
 import lzma
 import zlib
 from collections.abc import Iterator
@@ -10,9 +9,8 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Int64
 
-from vfljax.data.formats import DataError
+from vfljax.data.formats import OPENERS, DataError
 
-_OPENERS = {".gz": gzip.open, ".xz": lzma.open}
 _TEST_SHARE = 0.2
 
 
@@ -22,7 +20,7 @@ def read_lines(path: Path) -> Iterator[bytes]:
     Raises:
         DataError: The file cannot be read, or ends early.
     """
-    opener = _OPENERS.get(path.suffix, open)
+    opener = OPENERS.get(path.suffix, open)
     try:
         with opener(path, "rb") as file:
             yield from file

@@ -1,5 +1,6 @@
 """Networks as plain data: the parties' bottom models, and the label party's top."""
 
+import abc
 import dataclasses
 from typing import ClassVar
 
@@ -8,20 +9,39 @@ from vfljax.experiments.checks import require
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class MLP:
+class _Network(abc.ABC):
+    """What all bottom models have in common; each party has one of its own."""
+
+    embed: int | None = None
+    """Width of the embedding; None: the number of classes."""
+    one_by_one: ClassVar[bool] = True
+    """Whether a program is faster with one trial after the other than with all."""
+
+    def __post_init__(self):
+        """Checks the embedding; the network checks the rest."""
+        require(
+            self.embed is None or self.embed >= 1, "model.embed", self.embed, ">= 1"
+        )
+        self.make(2)
+
+    @abc.abstractmethod
+    def make(self, embed: int) -> models.PartyModel:
+        """Returns one party's network."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class MLP(_Network):
     """A multi-layer perceptron per party, with ReLU between its layers."""
 
     hidden: tuple[int, ...] = (32,)
     """Widths of the hidden layers."""
-    embed: int | None = None
-    """Width of the embedding; None: the number of classes."""
     one_by_one: ClassVar[bool] = False
 
     def __post_init__(self):
         """Checks the widths."""
         for width in self.hidden:
             require(width >= 1, "model.hidden", width, ">= 1")
-        _check_embed(self.embed)
+        super().__post_init__()
 
     def make(self, embed: int) -> models.PartyModel:
         """Returns one party's network."""
@@ -29,7 +49,7 @@ class MLP:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class ResNet:
+class ResNet(_Network):
     """A CIFAR-style residual network per party (Fu et al.), on images."""
 
     depth: int = 20
@@ -38,14 +58,6 @@ class ResNet:
     """Channels of the first stage; the others have twice and four times as many."""
     stages: int = 3
     """How many of the three stages are at the party, the rest nowhere."""
-    embed: int | None = None
-    """Width of the embedding; None: the number of classes."""
-    one_by_one: ClassVar[bool] = True
-
-    def __post_init__(self):
-        """Checks the embedding; the network checks the rest."""
-        _check_embed(self.embed)
-        self.make(2)
 
     def make(self, embed: int) -> models.PartyModel:
         """Returns one party's network."""
@@ -55,7 +67,7 @@ class ResNet:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class ResNet18:
+class ResNet18(_Network):
     """ResNet-18 for small images per party (Zou et al.)."""
 
     width: int = 64
@@ -64,14 +76,6 @@ class ResNet18:
     """Of its LeakyReLU."""
     dropout: float = 0.5
     """Share of units dropped before the last layer, in [0, 1)."""
-    embed: int | None = None
-    """Width of the embedding; None: the number of classes."""
-    one_by_one: ClassVar[bool] = True
-
-    def __post_init__(self):
-        """Checks the embedding; the network checks the rest."""
-        _check_embed(self.embed)
-        self.make(2)
 
     def make(self, embed: int) -> models.PartyModel:
         """Returns one party's network."""
@@ -84,7 +88,7 @@ class ResNet18:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class TextEncoder:
+class TextEncoder(_Network):
     """A BERT-style encoder per party, on token numbers."""
 
     hidden: int = 768
@@ -101,14 +105,6 @@ class TextEncoder:
     """Tokens of one party."""
     dropout: float = 0.1
     """Share of units dropped in training, in [0, 1)."""
-    embed: int | None = None
-    """Width of the embedding; None: the number of classes."""
-    one_by_one: ClassVar[bool] = True
-
-    def __post_init__(self):
-        """Checks the embedding; the network checks the rest."""
-        _check_embed(self.embed)
-        self.make(2)
 
     def make(self, embed: int) -> models.PartyModel:
         """Returns one party's network."""
@@ -152,7 +148,3 @@ class Top:
         if widths is None:
             widths = (num_inputs, num_classes, num_classes)
         return models.top_mlp((*widths, num_classes), batch_norm=self.batch_norm)
-
-
-def _check_embed(embed):
-    require(embed is None or embed >= 1, "model.embed", embed, ">= 1")

@@ -389,8 +389,7 @@ def _main_task(run, state, arrays, was_trained):
     predicted = jnp.where(is_answer, jnp.argmax(logits, axis=1), -1)
     top5 = f1 = ()
     if logits.shape[1] > 5:
-        five = jax.lax.top_k(logits, 5)[1]
-        top5 = jnp.mean(is_answer & jnp.any(five == truth[:, None], axis=1))
+        top5 = metrics.top_k_accuracy(logits, truth, 5)
     if logits.shape[1] == 2:
         is_found = jnp.sum((predicted == 1) & (truth == 1))
         f1 = 2 * is_found / jnp.maximum(jnp.sum(predicted == 1) + jnp.sum(truth), 1)

@@ -11,10 +11,11 @@ class Convolution(nn.Module):
     """An odd, square convolution without bias, padded by zeros to keep the image.
 
     XLA's CPU compiler knows fast code for a convolution's gradient at the top of a
-    program, but not inside a loop such as `lax.scan`, where it is 10 to 20 times
-    slower. On a CPU the convolution is hence computed as what it is, one matrix product
-    of all patches with the kernel, which is as fast in both places. The patches, which
-    take up `size`² images, are not kept for the gradient, but cut out again.
+    program, but not inside a loop such as `lax.scan`, where it is slower by an order
+    of magnitude. On a CPU the convolution is hence computed as what it is, one matrix
+    product of all patches with the kernel, which is as fast in both places. The
+    patches, which take up `size`² images, are not kept for the gradient, but cut out
+    again.
 
     Attributes:
         width: Number of output channels.

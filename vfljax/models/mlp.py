@@ -4,11 +4,11 @@ import functools
 from collections.abc import Sequence
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 from flax import linen as nn
 
 from vfljax.models.base import PartyModel
+from vfljax.models.checks import check_counts
+from vfljax.models.initializers import default_kernel, linear
 
 
 class _MLP(nn.Module):
@@ -24,10 +24,11 @@ class _MLP(nn.Module):
             is_output = number == len(self.hidden)
             name = "output" if is_output else f"hidden_{number}"
             inputs[name] = x
-            kernel_init, bias_init = _initializers(x.shape[1], is_output)
-            x = nn.Dense(
-                width, kernel_init=kernel_init, bias_init=bias_init, name=name
-            )(x)
+            if is_output:
+                x = linear(x, width, default_kernel, name)
+            else:
+                xavier = nn.initializers.xavier_uniform()
+                x = nn.Dense(width, kernel_init=xavier, name=name)(x)
             x = x if taps is None else x + taps[name]
             x = x if is_output else nn.relu(x)
         return x, inputs
@@ -65,8 +66,7 @@ def mlp(hidden: Sequence[int] = (32,), *, embed: int) -> PartyModel:
     """
     if any(width < 1 for width in hidden):
         raise ValueError(f"hidden={tuple(hidden)}: every width must be >= 1")
-    if embed < 1:
-        raise ValueError(f"embed={embed}: must be >= 1")
+    check_counts(embed=embed)
     return _cached_mlp(tuple(hidden), embed)
 
 
@@ -85,15 +85,3 @@ def _cached_mlp(hidden, embed):
         return result
 
     return PartyModel(init=init, apply=apply, tapped=tapped)
-
-
-def _initializers(num_inputs, is_output):
-    """Xavier and zero, but PyTorch's default, uniform ±1/sqrt(in), for the last."""
-    if not is_output:
-        return nn.initializers.xavier_uniform(), nn.initializers.zeros_init()
-    bound = num_inputs**-0.5
-
-    def uniform(key, shape, dtype=jnp.float32):
-        return jax.random.uniform(key, shape, dtype, minval=-bound, maxval=bound)
-
-    return uniform, uniform

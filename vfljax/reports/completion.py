@@ -124,8 +124,8 @@ def completion_notes(summaries: Sequence[Summary]) -> list[str]:
         notes.append(
             "optimizer: malicious is a training of its own, in which the adversary "
             "makes its bottom model learn more than its share; the main task of that "
-            "line is the one of that training. all malicious: every attack is on one "
-            "such training."
+            "line is the one of that training. all malicious: in that training "
+            "every party does."
         )
     if any(name.endswith("fu_batch_f1") for name in names):
         notes.append(
