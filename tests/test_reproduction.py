@@ -84,15 +84,15 @@ def test_inversion_small_batches(batch_size, mean):
 
 def test_inversion_published_figure_ten_classes(mean):
     """Published .9363 for B = 2,048."""
-    result = mean(untrained(10, 2048, INVERSION, num_trials=6))["inversion"]
+    result = mean(untrained(10, 2048, INVERSION, num_trials=2))["inversion"]
     assert result["published_accuracy"] == pytest.approx(0.9363, abs=0.02)
 
 
 def test_inversion_published_figure_two_classes(mean):
     """Published .8513: the readout of y', not what the gradient gives away."""
-    result = mean(untrained(2, 2048, INVERSION, num_trials=10))["inversion"]
+    result = mean(untrained(2, 2048, INVERSION, num_trials=2))["inversion"]
     assert result["published_accuracy"] == pytest.approx(0.845, abs=0.03)
-    assert result["attack_accuracy"] >= 0.955  # .97 or more, less three errors of it
+    assert result["attack_accuracy"] >= 0.94  # .97, less twice the error of two trials
 
 
 @pytest.mark.parametrize(
