@@ -121,7 +121,7 @@ def test_jit_and_vmap_equal_a_loop_and_compile_once():
         (view_of(np.ones((4, 3)), 3), False, "num_classes=3: must be 2"),
         (view_of(np.ones(4)), False, r"gradients: shape \(4,\), must be \(batch, emb"),
         (view_of(np.ones((4, 0))), False, r"gradients: shape \(4, 0\), must be"),
-        (view_of(np.ones((4, 2))), True, r"shape \(4, 2\), must be \(batch, 1\), as s"),
+        (view_of(np.ones((4, 2))), True, r"shape \(4, 2\), must be \(batch, 1\) if s"),
     ],
 )
 def test_what_does_not_fit(view, signed, message):
