@@ -16,7 +16,7 @@ _NAMES = sorted(p.stem for p in _CONFIGS.glob("*.py") if not p.stem.startswith("
 @pytest.mark.parametrize("name", _NAMES)
 def test_config_builds_at_both_scales(name, monkeypatch):
     monkeypatch.syspath_prepend(_CONFIGS)
-    for shared in ("_fu", "_zou"):
+    for shared in ("_backdoor", "_fu", "_zou"):
         monkeypatch.delitem(sys.modules, shared, raising=False)
     make = runpy.run_path(str(_CONFIGS / f"{name}.py"))["make"]
     small, full = make("small"), make("full")

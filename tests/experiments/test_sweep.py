@@ -302,3 +302,20 @@ def test_noise_does_not_depend_on_which_views_are_asked_for(dataset, tmp_path):
         rows = run(setting, dataset, tmp_path / str(len(steps)))
         accuracies.append({row["main_accuracy"] for row in rows})
     assert accuracies[0] == accuracies[1]
+
+
+def test_exact_solves_of_several_trials_on_several_devices_finish(dataset, tmp_path):
+    """Batches of LAPACK factorizations on two CPU devices would wait for ever."""
+    assert jax.local_device_count() == 2
+    setting = experiment(
+        training=Training(),
+        train_steps=(0,),
+        batch_sizes=(64,),
+        defenses={"none": NoDefense()},
+        attacks={"exact": LinearRecovery(solver="exact")},
+        num_trials=6,
+        execution=Execution(chunk_size=6),
+    )
+    rows = run(setting, dataset, tmp_path / "run")
+    assert [row["status"] for row in rows] == ["ok"] * 6
+    assert min(row["attack_accuracy"] for row in rows) >= 0.7

@@ -8,6 +8,8 @@ from vfljax.attacks.direct_semi_supervised import direct_semi_supervised
 from vfljax.attacks.direction_scoring import direction_scoring
 from vfljax.attacks.gradient_inversion import gradient_inversion, make_inversion
 from vfljax.attacks.known_encoder import known_encoder
+from vfljax.attacks.label_flip import label_flip
+from vfljax.attacks.label_replacement import label_replacement
 from vfljax.attacks.linear_recovery import linear_recovery
 from vfljax.attacks.message_smoothing import message_smoothing
 from vfljax.attacks.mixmatch import LabeledRows, MixMatch
@@ -29,6 +31,8 @@ __all__ = [
     "direction_scoring",
     "gradient_inversion",
     "known_encoder",
+    "label_flip",
+    "label_replacement",
     "linear_recovery",
     "make_inversion",
     "message_smoothing",

@@ -191,10 +191,8 @@ def solve_exactly(
         scale = jnp.sum(jnp.diagonal(matrix)) / jnp.sum(~is_idle)
         matrix += jnp.diag(scale * is_idle)
         right = (jacobian.push(view.gradient) @ basis).reshape(-1)
-        factor, ridge_used = _cholesky(matrix, ridge * scale)
-        coordinates = jax.scipy.linalg.cho_solve((factor, True), right)
+        coordinates, ridge_used, smallest = _solve(matrix, right, ridge * scale)
         message = coordinates.reshape(batch, -1) @ basis.T
-        smallest = _smallest_eigenvalue(factor)
         info = RecoveryInfo(
             residual=_relative_residual(jacobian, view.gradient, message).astype(
                 jnp.float32
@@ -265,6 +263,18 @@ def _dense_gram_matrix(factors, basis, batch):
         products = (tangents @ tangents.T).reshape(total.shape)
         total += (inputs @ inputs.T)[:, None, :, None] * products
     return total.reshape(batch * width, batch * width)
+
+
+@jax.custom_batching.sequential_vmap
+def _solve(matrix, right, ridge):
+    """(matrix + ridge·1)⁻¹ right, the ridge used, and the smallest eigenvalue.
+
+    One after the other where there are several: LAPACK has all cores for one of them,
+    and batches of factorizations on several CPU devices wait for each other for ever.
+    """
+    factor, ridge_used = _cholesky(matrix, ridge)
+    solution = jax.scipy.linalg.cho_solve((factor, True), right)
+    return solution, ridge_used, _smallest_eigenvalue(factor)
 
 
 def _cholesky(matrix, ridge):

@@ -5,6 +5,7 @@ from vfljax.data.dataset import Dataset, check_dataset, make_dataset, take_rows
 from vfljax.data.formats import DataError
 from vfljax.data.sources import DATASETS, DatasetSource, load
 from vfljax.data.text import WordPiece, hash_tokens
+from vfljax.data.triggers import TRIGGERS, Trigger, add_trigger, trigger_mask
 from vfljax.data.vertical import (
     SPLITS,
     ClassTable,
@@ -20,11 +21,14 @@ from vfljax.data.vertical import (
 __all__ = [
     "DATASETS",
     "SPLITS",
+    "TRIGGERS",
     "ClassTable",
     "DataError",
     "Dataset",
     "DatasetSource",
+    "Trigger",
     "WordPiece",
+    "add_trigger",
     "check_dataset",
     "class_table",
     "draw_batch",
@@ -38,4 +42,5 @@ __all__ = [
     "select_classes",
     "split_features",
     "take_rows",
+    "trigger_mask",
 ]

@@ -13,6 +13,7 @@ from vfljax.experiments.attack_specs import (
     OwnPrediction,
     RepeatedObservation,
 )
+from vfljax.experiments.backdoor_specs import LabelFlip, LabelReplacement
 from vfljax.experiments.completion_specs import DirectSemiSupervised, ModelCompletion
 from vfljax.experiments.defense_specs import (
     CAE,
@@ -53,6 +54,8 @@ __all__ = [
     "GradientInversion",
     "Isotropic",
     "KnownEncoder",
+    "LabelFlip",
+    "LabelReplacement",
     "LinearRecovery",
     "Marvell",
     "MaxNorm",

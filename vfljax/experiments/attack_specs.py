@@ -15,7 +15,7 @@ from vfljax import attacks
 from vfljax.experiments.checks import require, require_choice
 
 MessageView = Literal["sample_gradient", "batch_gradient"]
-ViewName = Literal["sample_gradient", "batch_gradient", "trained_model"]
+ViewName = Literal["sample_gradient", "batch_gradient", "trained_model", "message_rows"]
 
 
 class Auxiliary(NamedTuple):
@@ -377,6 +377,9 @@ RecoversMessages = (
 )
 """Attacks whose scores are recovered messages, which may be combined."""
 
+
+RecoversClasses = RecoversMessages | ClusterMatching | KnownEncoder
+"""Attacks that infer a class per sample and can say what messages they saw."""
 
 ScoresMessages = NormScoring | DirectionScoring
 """Attacks on messages of any protocol; all others on messages need a sum of logits."""

@@ -4,9 +4,11 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Int
 
 from vfljax import data
+from vfljax.experiments.backdoor_specs import BackdoorSpec
 from vfljax.experiments.completion_specs import CompletionSpec
 from vfljax.experiments.schema import Experiment
 
@@ -14,6 +16,7 @@ from vfljax.experiments.schema import Experiment
 class Arrays(NamedTuple):
     """The data set on the device; features have one entry per party.
 
+    `triggers` has, by the label of a backdoor, a mask and values for each party;
     `prepared` is what the defense trained beforehand, stacked; see `_Spec.prepare`.
     """
 
@@ -22,6 +25,7 @@ class Arrays(NamedTuple):
     table: data.ClassTable
     test_features: tuple[Float[Array, "test_samples ..."], ...]
     test_labels: Int[Array, " test_samples"]
+    triggers: Any = ()
     prepared: Any = ()
 
 
@@ -51,6 +55,9 @@ def check_fits(experiment: Experiment, dataset: data.Dataset, num_classes: int) 
     for label, attack in experiment.attacks.items():
         if isinstance(attack, CompletionSpec):
             _check_known(label, attack, dataset, num_classes)
+            continue
+        if isinstance(attack, BackdoorSpec):
+            _check_backdoor(label, attack, experiment, dataset, num_classes)
             continue
         known, smallest = attack.named_per_class, min(experiment.batch_sizes)
         if known and smallest <= known * num_classes:
@@ -101,6 +108,61 @@ def _check_known(label, attack, dataset, num_classes):
         )
 
 
+def _trigger_parts(experiment, dataset, attack):
+    """The trigger's mask and values, split between the parties like the features."""
+    trigger = data.TRIGGERS[attack.trigger]
+    shape = dataset.train_features.shape[1:]
+    mask, values = (
+        _split(experiment, dataset, part[None].astype(np.float32))
+        for part in data.trigger_mask(trigger, shape)
+    )
+    return tuple(
+        (of_mask[0] > 0, of_values[0])
+        for of_mask, of_values in zip(mask, values, strict=True)
+    )
+
+
+def _check_backdoor(label, attack, experiment, dataset, num_classes):
+    """The trigger is where the adversaries are, and there are enough samples."""
+    spec = experiment.data
+    try:
+        parts = _trigger_parts(experiment, dataset, attack)
+    except ValueError as error:
+        raise ValueError(
+            f"attacks.{label}.trigger={attack.trigger!r}: {error}"
+        ) from None
+    label_party = spec.label_party % len(parts)
+    allowed = set(range(len(parts))) - {label_party}
+    if attack.adversaries == "one":
+        allowed = {spec.adversary % len(parts)}
+    holders = {party for party, (mask, _) in enumerate(parts) if mask.any()}
+    if not holders or not holders <= allowed:
+        raise ValueError(
+            f"attacks.{label}.trigger={attack.trigger!r}: lies in the features of "
+            f"parties {sorted(holders)}, must be in those of the adversaries "
+            f"{sorted(allowed)} (data.adversary, attacks.{label}.adversaries)"
+        )
+    if attack.target_class is not None and attack.target_class >= num_classes:
+        raise ValueError(
+            f"attacks.{label}.target_class={attack.target_class}: must be below "
+            f"{num_classes}, the number of classes"
+        )
+    num_train, num_test = len(dataset.train_labels), len(dataset.test_labels)
+    rarest = min((dataset.train_labels == c).sum() for c in range(num_classes))
+    num_clean = num_train - experiment.training.batch_size
+    num_targets = getattr(attack, "num_targets", 0)
+    for name, number, most in (
+        ("num_poisoned", attack.num_poisoned, num_clean),
+        ("num_poisoned_test", attack.num_poisoned_test, num_test),
+        ("num_targets", num_targets, rarest - attack.num_poisoned),
+    ):
+        if number > most:
+            raise ValueError(
+                f"attacks.{label}.{name}={number}: must be at most {most}, as "
+                f"{dataset.name} has {num_train} training and {num_test} test samples"
+            )
+
+
 def load_arrays(
     experiment: Experiment, dataset: data.Dataset, num_classes: int
 ) -> Arrays:
@@ -114,10 +176,16 @@ def load_arrays(
         return tuple(jnp.asarray(part) for part in parts)
 
     table = data.class_table(dataset.train_labels, len(dataset.class_names))
+    triggers = {
+        label: jax.tree.map(jnp.asarray, _trigger_parts(experiment, dataset, attack))
+        for label, attack in experiment.attacks.items()
+        if isinstance(attack, BackdoorSpec)
+    }
     return Arrays(
         features=split(dataset.train_features),
         labels=jnp.asarray(dataset.train_labels),
         table=jax.tree.map(jnp.asarray, table),
         test_features=split(dataset.test_features),
         test_labels=jnp.asarray(dataset.test_labels),
+        triggers=triggers,
     )

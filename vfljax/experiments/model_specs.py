@@ -35,6 +35,8 @@ class MLP(_Network):
 
     hidden: tuple[int, ...] = (32,)
     """Widths of the hidden layers."""
+    relu_output: bool = False
+    """Whether a ReLU stands on the embedding too."""
     one_by_one: ClassVar[bool] = False
 
     def __post_init__(self):
@@ -45,7 +47,7 @@ class MLP(_Network):
 
     def make(self, embed: int) -> models.PartyModel:
         """Returns one party's network."""
-        return models.mlp(self.hidden, embed=embed)
+        return models.mlp(self.hidden, embed=embed, relu_output=self.relu_output)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 
 from vfljax import metrics
+from vfljax.experiments.backdoor import Backdoored
+from vfljax.experiments.backdoor_specs import BackdoorSpec
 from vfljax.experiments.defense_specs import Releases
 from vfljax.experiments.schema import Experiment
 from vfljax.experiments.trial import Cell, Outcome, Victim
@@ -51,21 +53,9 @@ def make_rows(
         made.append(
             {
                 **common,
-                "protocol": "sum_of_logits"
-                if experiment.top is None
-                else "model_splitting",
-                "view": experiment.view_of(attack),
-                "train_step": step,
-                **cell._asdict(),
-                "defense_strength": None if strength is None else float(strength),
-                "strength_name": defense.strength_name,
-                "attack": attack,
-                "attack_family": getattr(spec, "family", attack),
+                **_setting(experiment, cell, attack, step, strength, trial),
                 "known_per_class": getattr(spec, "known_per_class", None),
                 "adversary_optimizer": getattr(spec, "optimizer", "benign"),
-                "is_adaptive": spec.is_adaptive,
-                "knowledge": spec.knowledge,
-                "trial": trial,
                 **_scores(of_unit, cell.num_classes, experiment.record_confusion),
                 **_epoch_scores(of_unit, cell.num_classes, test_truth),
                 "chance_accuracy": float(victim.chance_accuracy[place]),
@@ -77,10 +67,77 @@ def make_rows(
                 "bound_held": _BOUND_HELD[int(of_unit.bound_held)],
                 **budget,
                 "status": _status(victim.trained[place], of_unit.finite),
-                "seed": experiment.seed,
             }
         )
     return made
+
+
+def make_backdoor_rows(
+    experiment: Experiment,
+    cell: Cell,
+    settings: Sequence[tuple[int | float | None, int]],
+    attack: str,
+    backdoored: Backdoored,
+    **common: Any,
+) -> list[dict[str, Any]]:
+    """One row per strength and trial of a chunk, for trainings with a backdoor.
+
+    `attack_accuracy` is the share of test samples with the trigger that go to the
+    target class, of those that belong to another one; `published_accuracy` counts all.
+    `chance_accuracy` is the former without the trigger. Arguments as in `make_rows`.
+    """
+    spec, made = experiment.attacks[attack], []
+    assert isinstance(spec, BackdoorSpec)
+    for place, (strength, trial) in enumerate(settings):
+        of_unit = Backdoored(
+            *(leaf[place] if np.size(leaf) else leaf for leaf in backdoored)
+        )
+        is_other = of_unit.truth != of_unit.target
+        inferred = float(of_unit.inferred_accuracy)
+        made.append(
+            {
+                **common,
+                **_setting(
+                    experiment, cell, attack, experiment.training.steps, strength, trial
+                ),
+                "amplification": spec.amplification,
+                "attack_accuracy": _share(of_unit.labels[is_other], of_unit.target),
+                "published_accuracy": _share(of_unit.labels, of_unit.target),
+                "chance_accuracy": _share(
+                    of_unit.labels_without[is_other], of_unit.target
+                ),
+                "main_accuracy": float(of_unit.main_accuracy),
+                "main_top5": _optional(backdoored.main_top5, place),
+                "main_f1": _optional(backdoored.main_f1, place),
+                "inferred_accuracy": None if np.isnan(inferred) else inferred,
+                "status": _status(of_unit.trained, is_finite=True),
+            }
+        )
+    return made
+
+
+def _setting(experiment, cell, attack, step, strength, trial):
+    """What tells a row from others, and what is known about its attack."""
+    spec, defense = experiment.attacks[attack], experiment.defenses[cell.defense]
+    return {
+        "protocol": "sum_of_logits" if experiment.top is None else "model_splitting",
+        "view": experiment.view_of(attack),
+        "train_step": step,
+        **cell._asdict(),
+        "defense_strength": None if strength is None else float(strength),
+        "strength_name": defense.strength_name,
+        "attack": attack,
+        "attack_family": getattr(spec, "family", attack),
+        "is_adaptive": spec.is_adaptive,
+        "knowledge": spec.knowledge,
+        "trial": trial,
+        "seed": experiment.seed,
+    }
+
+
+def _share(labels, target):
+    """How many samples go to the target class; 0 without any."""
+    return float(np.mean(labels == target)) if labels.size else 0.0
 
 
 def _scores(outcome, num_classes, with_confusion):

@@ -12,16 +12,20 @@ from typing import Literal
 from vfljax.experiments.attack_specs import (
     AttackSpec,
     LinearRecovery,
+    RecoversClasses,
     RecoversMessages,
     RepeatedObservation,
     ScoresMessages,
     ViewName,
 )
+from vfljax.experiments.backdoor_specs import BackdoorSpec, LabelFlip
 from vfljax.experiments.checks import require, require_all, require_choice
 from vfljax.experiments.completion_specs import CompletionSpec
 from vfljax.experiments.defense_specs import DefenseSpec, NoDefense
 from vfljax.experiments.model_specs import MLP, ModelSpec, Top
 from vfljax.experiments.training_spec import Training
+
+AnyAttack = AttackSpec | CompletionSpec | BackdoorSpec
 
 _DEFAULT_MODEL, _NO_TRAINING = MLP(), Training()
 
@@ -164,7 +168,7 @@ class Experiment:
         default_factory=lambda: {"none": NoDefense()}
     )
     """Defenses by label, each run at all its strengths."""
-    attacks: Mapping[str, AttackSpec | CompletionSpec] = dataclasses.field(
+    attacks: Mapping[str, AnyAttack] = dataclasses.field(
         default_factory=lambda: {"linear_recovery": LinearRecovery()}
     )
     """Attacks by label."""
@@ -220,7 +224,7 @@ class Experiment:
             self.variant(label)
 
     def _check_attacks(self):
-        earlier: dict[str, AttackSpec | CompletionSpec] = {}
+        earlier: dict[str, AnyAttack] = {}
         for label, spec in self.attacks.items():
             if isinstance(spec, RepeatedObservation):
                 require(
@@ -243,6 +247,8 @@ class Experiment:
                 )
             elif isinstance(spec, CompletionSpec):
                 self._check_completion(label, spec)
+            elif isinstance(spec, BackdoorSpec):
+                self._check_backdoor(label, spec, earlier)
             else:
                 require(
                     self.top is None or isinstance(spec, ScoresMessages),
@@ -265,6 +271,29 @@ class Experiment:
             self.training.steps,
             f">= 1 for attacks.{label}, which completes a trained model",
         )
+
+    def _check_backdoor(
+        self, label: str, spec: BackdoorSpec, earlier: Mapping[str, AnyAttack]
+    ):
+        require(
+            self.training.steps > 0,
+            "training.steps",
+            self.training.steps,
+            f">= 1 for attacks.{label}, which plants a backdoor in training",
+        )
+        require(
+            self.top is None,
+            f"attacks.{label}",
+            type(spec).__name__,
+            "one that needs no sum of logits, as there is a top model",
+        )
+        if isinstance(spec, LabelFlip):
+            require(
+                isinstance(earlier.get(spec.of), RecoversClasses),
+                f"attacks.{label}.of",
+                spec.of,
+                "the label of an attack before it that infers classes from messages",
+            )
 
     def variant(self, label: str) -> "Experiment":
         """The experiment that a variant stands for; errors name the variant."""

@@ -18,11 +18,13 @@ from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 from vfljax import data
 from vfljax.experiments import records, rows
-from vfljax.experiments.attack_specs import AttackSpec, RepeatedObservation
+from vfljax.experiments.attack_specs import RepeatedObservation
+from vfljax.experiments.backdoor import make_backdoor, program_spec
+from vfljax.experiments.backdoor_specs import BackdoorSpec
 from vfljax.experiments.completion_specs import CompletionSpec
 from vfljax.experiments.defense_specs import relabel
 from vfljax.experiments.loading import check_fits, load_arrays, take_samples
-from vfljax.experiments.schema import Experiment
+from vfljax.experiments.schema import AnyAttack, Experiment
 from vfljax.experiments.training_spec import AdversaryOptimizer
 from vfljax.experiments.trial import (
     Cell,
@@ -189,6 +191,15 @@ class _Programs:
             arguments,
         )
 
+    def backdoor(self, cell: Cell, label: str, *arguments):
+        spec = self.experiment.attacks[label]
+        assert isinstance(spec, BackdoorSpec)
+        return self._program(
+            (cell, program_spec(spec)),
+            lambda: make_backdoor(self.experiment, cell, label),
+            arguments,
+        )
+
     def _program(self, name, make: Callable[[], Callable[..., Any]], arguments):
         """Maps over the first axis of all arguments but the last; compiles once."""
         shapes = jax.tree.map(jnp.shape, arguments[:2])
@@ -220,6 +231,22 @@ def _run_chunk(experiment, dataset_name, programs, arrays, chunk, size):
     public = arrays._replace(prepared=())
     victims, new_rows, recovered = {}, [], {}
     for label, spec in experiment.attacks.items():
+        if isinstance(spec, BackdoorSpec):
+            inputs = settings, jnp.full(size, spec.amplification)
+            inputs = jax.device_put(inputs, programs.spread)
+            compiled = programs.backdoor(cell, label, victim_keys, inputs, arrays)
+            backdoored, seconds = _timed(compiled, victim_keys, inputs, arrays)
+            new_rows += rows.make_backdoor_rows(
+                experiment,
+                cell,
+                [(unit.strength, unit.trial) for unit in chunk],
+                label,
+                jax.device_get(backdoored),
+                dataset=dataset_name,
+                num_parties=len(arrays.features),
+                seconds=seconds / len(chunk),
+            )
+            continue
         optimizer = optimizer_of(spec)
         if optimizer not in victims:
             compiled = programs.victim(cell, optimizer, victim_keys, settings, arrays)
@@ -258,16 +285,14 @@ def _run_chunk(experiment, dataset_name, programs, arrays, chunk, size):
     return new_rows
 
 
-def optimizer_of(spec: AttackSpec | CompletionSpec) -> AdversaryOptimizer:
+def optimizer_of(spec: AnyAttack) -> AdversaryOptimizer:
     """What the adversary trains with for an attack; benign for those on messages."""
     return spec.optimizer if isinstance(spec, CompletionSpec) else "benign"
 
 
-def steps_of(
-    experiment: Experiment, spec: AttackSpec | CompletionSpec
-) -> tuple[int, ...]:
+def steps_of(experiment: Experiment, spec: AnyAttack) -> tuple[int, ...]:
     """The training steps an attack is run at: the last one, on a trained model."""
-    if isinstance(spec, CompletionSpec):
+    if isinstance(spec, CompletionSpec | BackdoorSpec):
         return (experiment.training.steps,)
     return experiment.train_steps
 
@@ -316,6 +341,11 @@ def _fitting(programs, cell, arrays, limit):
     victim_keys, attack_keys, settings = _inputs(programs, units)
     public, needed, victims = arrays._replace(prepared=()), [], {}
     for label, spec in experiment.attacks.items():
+        if isinstance(spec, BackdoorSpec):
+            inputs = settings, jnp.full(num_devices, spec.amplification)
+            compiled = programs.backdoor(cell, label, victim_keys, inputs, arrays)
+            needed.append(compiled.memory_analysis())
+            continue
         optimizer = optimizer_of(spec)
         if optimizer not in victims:
             compiled = programs.victim(cell, optimizer, victim_keys, settings, arrays)

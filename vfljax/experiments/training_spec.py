@@ -30,6 +30,10 @@ class Training:
     """Of sgd: this share of the weights is added to their gradient, >= 0."""
     milestones: tuple[float, ...] = ()
     """Shares of the steps after which the rate falls to a tenth, in (0, 1)."""
+    decay: float = 1.0
+    """By which the rate is multiplied every decay_steps, in (0, 1]."""
+    decay_steps: int = 1
+    """Steps from one multiplication to the next, such as those of an epoch."""
     top_learning_rate: float | None = None
     """Of the top model, > 0; None: as all others."""
     malicious_mode: MaliciousMode = "released"
@@ -48,6 +52,14 @@ class Training:
         )
         require_all(
             "training.milestones", self.milestones, lambda s: 0 < s < 1, "in (0, 1)"
+        )
+        require(0 < self.decay <= 1, "training.decay", self.decay, "in (0, 1]")
+        require(self.decay_steps >= 1, "training.decay_steps", self.decay_steps, ">= 1")
+        require(
+            self.decay == 1 or not self.milestones,
+            "training.milestones",
+            self.milestones,
+            f"empty where the rate decays (training.decay = {self.decay})",
         )
         require_choice("training.optimizer", self.optimizer, ("adam", "sgd"))
         require_choice(
@@ -90,6 +102,10 @@ class Training:
         return optax.chain(optax.add_decayed_weights(self.weight_decay), sgd)
 
     def _schedule(self, rate):
+        if self.decay < 1:
+            return optax.exponential_decay(
+                rate, self.decay_steps, self.decay, staircase=True
+            )
         if not self.milestones:
             return rate
         falls = {int(share * self.steps): 0.1 for share in self.milestones}

@@ -7,21 +7,22 @@ interest, `make_attack` attacks one of these views. Both are written for one key
 one setting; `sweep.py` maps them and scores what comes out.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool, Float, Int, Key
 
-from vfljax import data, metrics, models, protocol
+from vfljax import data, defenses, metrics, models, protocol
 from vfljax.attacks import LabeledRows
 from vfljax.experiments.alone import alone_accuracy
-from vfljax.experiments.attack_specs import AttackSpec, Auxiliary
+from vfljax.experiments.attack_specs import Auxiliary
+from vfljax.experiments.backdoor_specs import BackdoorSpec
 from vfljax.experiments.completion_specs import CompletionSpec
 from vfljax.experiments.defense_specs import Public, Shapes
 from vfljax.experiments.loading import Arrays
-from vfljax.experiments.schema import Experiment
+from vfljax.experiments.schema import AnyAttack, Experiment
 from vfljax.experiments.training_spec import AdversaryOptimizer
 
 
@@ -142,28 +143,17 @@ def make_victim(
     may be traced.
     """
     spec, training = experiment.data, experiment.training
-    defense_spec = experiment.defenses[cell.defense]
     needs_no_views = all(
-        isinstance(attack, CompletionSpec) for attack in experiment.attacks.values()
+        isinstance(attack, CompletionSpec | BackdoorSpec)
+        for attack in experiment.attacks.values()
     )
     view_steps = () if needs_no_views else experiment.train_steps
 
     def victim(key, setting: Setting, arrays: Arrays) -> Victim:
         num_samples, num_parties = len(arrays.labels), len(arrays.features)
-        defense = defense_spec.make(
-            setting.strength,
-            _shapes(experiment, cell, num_samples),
-            jax.tree.map(lambda leaf: leaf[setting.place], arrays.prepared),
-        )
-        run = _protocol(experiment, cell, num_parties, adversary_optimizer, defense)
-        public = Public(
-            *map(
-                jnp.float32,
-                defense_spec.public(
-                    setting.strength, cell.batch_size, cell.num_classes
-                ),
-            )
-        )
+        adversary = spec.adversary % num_parties
+        defense = make_defense(experiment, cell, setting, arrays)
+        run = make_protocol(experiment, cell, num_parties, defense, adversary_optimizer)
         key_classes, key_weights, key_order, key_train, key_views = jax.random.split(
             key, 5
         )
@@ -199,11 +189,10 @@ def make_victim(
                         key_batch, arrays.table, classes, cell.batch_size
                     )
                 views[step] = Seen(
-                    **_look(key_defense, run, state, arrays, rows, truth, spec),
-                    codebook=defense.encode_labels(jnp.eye(cell.num_classes)),
-                    public=public,
+                    **look(key_defense, run, state, arrays, rows, truth, adversary),
+                    **public_knowledge(experiment, cell, setting, defense),
                 )
-        adversary, alone = spec.adversary % num_parties, ()
+        alone = ()
         if experiment.record_alone:
             alone = alone_accuracy(
                 jax.random.fold_in(key_weights, adversary),
@@ -219,7 +208,7 @@ def make_victim(
         return Victim(
             seen=tuple(views[step] for step in view_steps),
             own=Own(state.params[adversary], state.statistics[adversary]),
-            **_main_task(run, state, arrays, training.steps > 0),
+            **main_task(run, state, arrays, training.steps > 0),
             chance_accuracy=metrics.chance_accuracy(arrays.table.counts[classes]),
             alone_accuracy=alone,
         )
@@ -235,45 +224,14 @@ def make_attack(
     `earlier` holds scores and own predictions of all observations up to this one, for
     attacks that combine them.
     """
-    model = experiment.model.make(experiment.embed(cell.num_classes))
     adversary, spec = experiment.data.adversary, experiment.attacks[label]
-    assert not isinstance(spec, CompletionSpec)
-    keeps_zero_sum, drops_entries = _public_facts(experiment, cell)
+    assert not isinstance(spec, CompletionSpec | BackdoorSpec)
 
     def attack(key, seen_and_earlier, arrays: Arrays) -> Outcome:
         seen, earlier = seen_and_earlier
-        features = arrays.features[adversary][seen.rows]
         key_known, key_attack = jax.random.split(key)
-        auxiliary = Auxiliary(
-            known_labels=data.draw_known_labels(
-                key_known, seen.truth, cell.num_classes, spec.named_per_class
-            ),
-            codebook=seen.codebook,
-            noise_std=seen.public.noise_std,
-            keep_fraction=seen.public.keep_fraction,
-            earlier=earlier,
-            keeps_zero_sum=keeps_zero_sum,
-            drops_entries=drops_entries,
-        )
-        if experiment.view_of(label) == "sample_gradient":
-            view = protocol.SampleGradientView(
-                model=model,
-                params=seen.params,
-                features=features,
-                gradients=seen.gradients,
-                num_classes=cell.num_classes,
-                forward=seen.forward,
-                sums_logits=experiment.top is None,
-            )
-        else:
-            view = protocol.BatchGradientView(
-                model=model,
-                params=seen.params,
-                features=features,
-                gradient=seen.gradient,
-                num_classes=cell.num_classes,
-                forward=seen.forward,
-            )
+        view = view_of(experiment, cell, label, seen, arrays.features[adversary])
+        auxiliary = auxiliary_of(key_known, experiment, cell, label, seen, earlier)
         inference = spec.run(key_attack, view, auxiliary)
         published = inference.published_labels
         return Outcome(
@@ -331,11 +289,53 @@ def make_completion(
     return attack
 
 
+def view_of(
+    experiment: Experiment, cell: Cell, label: str, seen: Seen, features: Array
+) -> protocol.SampleGradientView | protocol.BatchGradientView:
+    """What an attack gets of `Seen`; `features` are the adversary's of all samples."""
+    common = {
+        "model": experiment.model.make(experiment.embed(cell.num_classes)),
+        "params": seen.params,
+        "features": features[seen.rows],
+        "num_classes": cell.num_classes,
+        "forward": seen.forward,
+    }
+    if experiment.view_of(label) == "sample_gradient":
+        return protocol.SampleGradientView(
+            **common, gradients=seen.gradients, sums_logits=experiment.top is None
+        )
+    return protocol.BatchGradientView(**common, gradient=seen.gradient)
+
+
+def auxiliary_of(
+    key: Key[Array, ""],
+    experiment: Experiment,
+    cell: Cell,
+    label: str,
+    seen: Seen,
+    earlier: Any = (),
+) -> Auxiliary:
+    """What an attack may know besides its view; `key` draws the known samples."""
+    keeps_zero_sum, drops_entries = experiment.defenses[cell.defense].facts()
+    spec: Any = experiment.attacks[label]
+    return Auxiliary(
+        known_labels=data.draw_known_labels(
+            key, seen.truth, cell.num_classes, spec.named_per_class
+        ),
+        codebook=seen.codebook,
+        noise_std=seen.public.noise_std,
+        keep_fraction=seen.public.keep_fraction,
+        earlier=earlier,
+        keeps_zero_sum=keeps_zero_sum,
+        drops_entries=drops_entries,
+    )
+
+
 def attack_program_key(
-    experiment: Experiment, cell: Cell, spec: AttackSpec | CompletionSpec
+    experiment: Experiment, cell: Cell, spec: AnyAttack
 ) -> tuple[Any, ...]:
     """Cells with equal keys share this compiled attack, whatever the defense."""
-    keeps_zero_sum, drops_entries = _public_facts(experiment, cell)
+    keeps_zero_sum, drops_entries = experiment.defenses[cell.defense].facts()
     facts = {"keeps_zero_sum": keeps_zero_sum, "drops_entries": drops_entries}
     relevant = [facts[name] for name in spec.depends_on]
     return cell.num_classes, cell.batch_size, *relevant
@@ -345,7 +345,33 @@ def _margin(scores):
     return scores[:, 1] - scores[:, 0] if scores.shape[1] == 2 else ()
 
 
-def _protocol(experiment, cell, num_parties, adversary_optimizer, defense):
+def make_defense(
+    experiment: Experiment,
+    cell: Cell,
+    setting: Setting,
+    arrays: Arrays,
+    extra_rows: int = 0,
+) -> defenses.Defense:
+    """The cell's defense at the strength of the setting, which may be traced."""
+    trains = experiment.training.steps > 0
+    shapes = Shapes(
+        num_samples=len(arrays.labels),
+        batch_size=extra_rows
+        + (experiment.training.batch_size if trains else cell.batch_size),
+        num_classes=experiment.embed(cell.num_classes),
+    )
+    prepared = jax.tree.map(lambda leaf: leaf[setting.place], arrays.prepared)
+    return experiment.defenses[cell.defense].make(setting.strength, shapes, prepared)
+
+
+def make_protocol(
+    experiment: Experiment,
+    cell: Cell,
+    num_parties: int,
+    defense: defenses.Defense,
+    adversary_optimizer: AdversaryOptimizer = "benign",
+    manipulations: Mapping[int, protocol.Manipulation] | None = None,
+) -> protocol.VerticalProtocol:
     """The protocol with everybody's networks and optimizers."""
     spec, training = experiment.data, experiment.training
     embed = experiment.embed(cell.num_classes)
@@ -366,6 +392,7 @@ def _protocol(experiment, cell, num_parties, adversary_optimizer, defense):
         "defense": defense,
         "label_party": spec.label_party,
         "mode": experiment.mode,
+        "manipulations": manipulations,
     }
     top = experiment.top
     if top is None:
@@ -380,7 +407,12 @@ def _protocol(experiment, cell, num_parties, adversary_optimizer, defense):
     )
 
 
-def _main_task(run, state, arrays, was_trained):
+def main_task(
+    run: protocol.VerticalProtocol,
+    state: protocol.ProtocolState,
+    arrays: Arrays,
+    was_trained: bool,
+) -> dict[str, Any]:
     """The main task's rates on test samples, as fields of `Victim`."""
     if not was_trained:
         return {"main_accuracy": jnp.array(jnp.nan), "trained": jnp.array(True)}
@@ -401,10 +433,17 @@ def _main_task(run, state, arrays, was_trained):
     }
 
 
-def _look(key, run, state, arrays, rows, truth, spec):
-    """What the adversary sees of one batch."""
+def look(
+    key: Key[Array, ""],
+    run: protocol.VerticalProtocol,
+    state: protocol.ProtocolState,
+    arrays: Arrays,
+    rows: Int[Array, " batch"],
+    truth: Int[Array, " batch"],
+    adversary: int,
+) -> dict[str, Any]:
+    """What the adversary sees of one batch, as fields of `Seen`."""
     features = [party[rows] for party in arrays.features]
-    adversary = spec.adversary % len(features)
     transcript, _ = run.exchange(key, state, features, truth, rows)
     view = protocol.batch_gradient_view(
         run, state, features[adversary], transcript, adversary
@@ -419,15 +458,14 @@ def _look(key, run, state, arrays, rows, truth, spec):
     }
 
 
-def _shapes(experiment, cell, num_samples):
-    trains = experiment.training.steps > 0
-    return Shapes(
-        num_samples=num_samples,
-        batch_size=experiment.training.batch_size if trains else cell.batch_size,
-        num_classes=experiment.embed(cell.num_classes),
+def public_knowledge(
+    experiment: Experiment, cell: Cell, setting: Setting, defense: defenses.Defense
+) -> dict[str, Any]:
+    """What is known of the defense, as fields of `Seen`."""
+    public = experiment.defenses[cell.defense].public(
+        setting.strength, cell.batch_size, cell.num_classes
     )
-
-
-def _public_facts(experiment, cell):
-    """What of the defense shapes an attack's program."""
-    return experiment.defenses[cell.defense].facts()
+    return {
+        "codebook": defense.encode_labels(jnp.eye(cell.num_classes)),
+        "public": Public(*map(jnp.float32, public)),
+    }

@@ -16,6 +16,7 @@ class _MLP(nn.Module):
 
     hidden: tuple[int, ...]
     embed: int
+    relu_output: bool
 
     @nn.compact
     def __call__(self, features, taps=None):
@@ -30,11 +31,13 @@ class _MLP(nn.Module):
                 xavier = nn.initializers.xavier_uniform()
                 x = nn.Dense(width, kernel_init=xavier, name=name)(x)
             x = x if taps is None else x + taps[name]
-            x = x if is_output else nn.relu(x)
+            x = nn.relu(x) if self.relu_output or not is_output else x
         return x, inputs
 
 
-def mlp(hidden: Sequence[int] = (32,), *, embed: int) -> PartyModel:
+def mlp(
+    hidden: Sequence[int] = (32,), *, embed: int, relu_output: bool = False
+) -> PartyModel:
     """Returns a multi-layer perceptron with ReLU between its dense layers.
 
     Features of any shape (batch, ...) are flattened. Hidden layers start Xavier-uniform
@@ -51,6 +54,8 @@ def mlp(hidden: Sequence[int] = (32,), *, embed: int) -> PartyModel:
     Args:
         hidden: Widths of the hidden layers, each >= 1; empty for a linear model.
         embed: Width of the embedding; the number of classes where logits are summed.
+        relu_output: Whether a ReLU stands on the embedding too, as in the released code
+            of Zou et al.'s backdoor.
 
     Raises:
         ValueError: If a width is below 1.
@@ -67,12 +72,12 @@ def mlp(hidden: Sequence[int] = (32,), *, embed: int) -> PartyModel:
     if any(width < 1 for width in hidden):
         raise ValueError(f"hidden={tuple(hidden)}: every width must be >= 1")
     check_counts(embed=embed)
-    return _cached_mlp(tuple(hidden), embed)
+    return _cached_mlp(tuple(hidden), embed, relu_output)
 
 
 @functools.cache
-def _cached_mlp(hidden, embed):
-    network = _MLP(hidden=hidden, embed=embed)
+def _cached_mlp(hidden, embed, relu_output):
+    network = _MLP(hidden=hidden, embed=embed, relu_output=relu_output)
 
     def init(key, features):
         return network.init(key, features)["params"]

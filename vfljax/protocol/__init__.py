@@ -2,6 +2,7 @@
 
 from vfljax.models import PartyModel
 from vfljax.protocol.label_side import TopState
+from vfljax.protocol.manipulation import Manipulation
 from vfljax.protocol.training import epoch_batches, train
 from vfljax.protocol.vertical import (
     ProtocolState,
@@ -23,6 +24,7 @@ from vfljax.protocol.views import (
 
 __all__ = [
     "BatchGradientView",
+    "Manipulation",
     "PartyModel",
     "ProtocolState",
     "SampleGradientView",

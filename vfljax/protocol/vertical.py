@@ -7,7 +7,7 @@ for all parties: Zou et al. (2022, https://arxiv.org/abs/2112.05409), Eqs. 1-8. 
 model splitting it trains a top model on them: Fu et al. (USENIX Security 2022).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple, get_args
 
 import jax
@@ -21,6 +21,7 @@ from vfljax import models as networks
 from vfljax.defenses import Defense
 from vfljax.models import EVALUATION, Forward, Params, PartyModel, Statistics
 from vfljax.protocol.label_side import LabelSide, TopState, summed, with_top
+from vfljax.protocol.manipulation import Manipulation
 
 Mode = Literal["training", "evaluation"]
 
@@ -42,7 +43,8 @@ class Transcript(NamedTuple):
         embeddings: H^k (batch, embed of the party), sent to the label party.
         gradients: dL/dH^k (batch, embed of the party) as sent, after the defense. The
             label party's entry is what its own bottom model was trained on.
-        batch_gradients: The gradient of each party's parameters that follows.
+        batch_gradients: The gradient of each party's parameters that follows; of a
+            party that cheats, after its manipulation.
         forwards: How each party ran its network; known to that party alone.
         loss: Mean cross-entropy before the step, in nats.
     """
@@ -90,6 +92,7 @@ def sum_of_logits(
     defense: Defense | None = None,
     label_party: int = -1,
     mode: Mode = "training",
+    manipulations: Mapping[int, Manipulation] | None = None,
 ) -> VerticalProtocol:
     """Returns the protocol without model splitting for K >= 2 parties.
 
@@ -103,13 +106,23 @@ def sum_of_logits(
         defense: What the label party does; `None` for nothing.
         label_party: Position of the party that holds the labels, the last by default.
         mode: In which networks with batch normalization or dropout run in a step.
+        manipulations: What passive parties that cheat do, by position.
 
     Raises:
         ValueError: For fewer than two parties, a number of optimizers other than that
-            of models, fewer than two classes, a label party that isn't one, or an
-            unknown mode.
+            of models, fewer than two classes, a label party that isn't one, an unknown
+            mode, or a manipulation of another than a passive party.
     """
-    return _make(models, optimizers, summed(), num_classes, defense, label_party, mode)
+    return _make(
+        models,
+        optimizers,
+        summed(),
+        num_classes,
+        defense,
+        label_party,
+        mode,
+        manipulations,
+    )
 
 
 def model_splitting(
@@ -123,6 +136,7 @@ def model_splitting(
     label_party: int = -1,
     class_weights: Sequence[float] | None = None,
     mode: Mode = "training",
+    manipulations: Mapping[int, Manipulation] | None = None,
 ) -> VerticalProtocol:
     """Returns the protocol with model splitting for K >= 2 parties.
 
@@ -142,6 +156,7 @@ def model_splitting(
         label_party: Position of the party that holds the labels, the last by default.
         class_weights: Of the loss, one per class; a batch's mean is weighted by them.
         mode: In which networks with batch normalization or dropout run in a step.
+        manipulations: What passive parties that cheat do, by position.
 
     Raises:
         ValueError: As for `sum_of_logits`, or for a number of class weights other than
@@ -155,7 +170,14 @@ def model_splitting(
     weights = None if class_weights is None else jnp.asarray(class_weights, float)
     label_side = with_top(top, top_optimizer, weights)
     return _make(
-        models, optimizers, label_side, num_classes, defense, label_party, mode
+        models,
+        optimizers,
+        label_side,
+        num_classes,
+        defense,
+        label_party,
+        mode,
+        manipulations,
     )
 
 
@@ -167,11 +189,14 @@ def _make(
     defense: Defense | None,
     label_party: int,
     mode: Mode,
+    manipulations: Mapping[int, Manipulation] | None,
 ) -> VerticalProtocol:
     """A protocol around what the label party does with embeddings."""
     models, optimizers, defense = tuple(models), tuple(optimizers), defense or Defense()
     num_parties = len(models)
     label_party = _check(num_parties, optimizers, num_classes, label_party, mode)
+    manipulations = manipulations or {}
+    _check_manipulations(manipulations, num_parties, label_party)
     is_training = mode == "training"
 
     def init(key: Key[Array, ""], features: Sequence[Float[Array, "batch ..."]]):
@@ -207,10 +232,14 @@ def _make(
     def answered(key, state, features, labels, sample_ids):
         check_labels(labels, num_classes)
         key_defense, forwards, key_top = _ways_to_run(key, state)
-        embeddings, pullbacks, statistics = zip(
+        features = list(features)
+        for party, cheat in manipulations.items():
+            features[party] = cheat.alter(features[party], sample_ids)
+        own, pullbacks, statistics = zip(
             *map(_run_and_pull_back, models, state.params, features, forwards),
             strict=True,
         )
+        embeddings = _sent(key, own, sample_ids)
         targets = defense.encode_labels(jax.nn.one_hot(labels, num_classes))
         answer = label_side.answer(state.top, embeddings, targets, key_top, is_training)
         sent, defense_state = _perturbed(
@@ -226,8 +255,10 @@ def _make(
             embeddings=embeddings,
             gradients=gradients,
             batch_gradients=tuple(
-                pullback(gradient)[0]
-                for pullback, gradient in zip(pullbacks, gradients, strict=True)
+                pullback(_used(party, gradient, sample_ids))[0]
+                for party, (pullback, gradient) in enumerate(
+                    zip(pullbacks, gradients, strict=True)
+                )
             ),
             forwards=forwards,
             loss=answer.loss,
@@ -268,6 +299,19 @@ def _make(
     def _embed_all(params, statistics, features):
         forwards = map(Forward, statistics)
         return tuple(map(networks.embed, models, params, features, forwards))
+
+    def _sent(key, embeddings, sample_ids):
+        """The embeddings as they are sent, by parties that cheat with a key each."""
+        sent = list(embeddings)
+        for party, cheat in manipulations.items():
+            key_party = jax.random.fold_in(key, party + 1)
+            sent[party] = cheat.send(key_party, sent[party], sample_ids)
+        return tuple(sent)
+
+    def _used(party, gradient, sample_ids):
+        """The message that a party's network is trained on."""
+        cheat = manipulations.get(party)
+        return gradient if cheat is None else cheat.receive(gradient, sample_ids)
 
     def _ways_to_run(key, state):
         """The defense's key, each party's `Forward`, the top's dropout key."""
@@ -341,6 +385,15 @@ def _check(num_parties, optimizers, num_classes, label_party, mode):
     if mode not in get_args(Mode):
         raise ValueError(f"mode={mode!r}: must be one of {', '.join(get_args(Mode))}")
     return label_party % num_parties
+
+
+def _check_manipulations(manipulations, num_parties, label_party):
+    for party in manipulations:
+        if party == label_party or not 0 <= party < num_parties:
+            raise ValueError(
+                f"manipulations: has party {party}, must be passive parties, from 0 to "
+                f"{num_parties - 1} but {label_party}"
+            )
 
 
 def check_labels(labels: Int[Array, " samples"], num_classes: int) -> None:

@@ -1,5 +1,6 @@
 """Tables and figures of a finished run, from its records alone."""
 
+from vfljax.reports.encrypted import print_encrypted
 from vfljax.reports.figures import choose_figures
 from vfljax.reports.report import print_summary, write_report
 from vfljax.reports.statistics import Summary, summarize
@@ -7,6 +8,7 @@ from vfljax.reports.statistics import Summary, summarize
 __all__ = [
     "Summary",
     "choose_figures",
+    "print_encrypted",
     "print_summary",
     "summarize",
     "write_report",

@@ -92,6 +92,7 @@ _VIEWS = {
     "sample_gradient": "plaintext protocol (gradient per sample)",
     "batch_gradient": "encrypted protocol (gradient of the batch)",
     "trained_model": "trained bottom model, few known labels",
+    "message_rows": "rows of encrypted messages manipulated",
 }
 _WORDS = {
     "num_parties": "{} parties",

@@ -10,9 +10,16 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 
 from vfljax.reports import drawing
+from vfljax.reports.backdoor import (
+    backdoor_against_amplification,
+    backdoor_trade_off,
+    can_compare_defenses,
+    inferences,
+    is_amplification_swept,
+)
 from vfljax.reports.curves import curves, is_swept
 from vfljax.reports.restored import has_confusion, restored_given_true
-from vfljax.reports.statistics import Row, summarize
+from vfljax.reports.statistics import MESSAGE_ROWS, Row, summarize
 from vfljax.reports.trade_off import can_draw_trade_off, trade_off
 
 
@@ -151,7 +158,18 @@ def choose_figures(rows: Sequence[Row], title: str | None = None) -> dict[str, F
     Returns:
         Figures by name, the name of the function that drew it. Empty if nothing varies.
     """
+    planted = {}
     summaries = summarize(rows)
+    if is_amplification_swept(summaries):
+        planted["backdoor_against_amplification"] = backdoor_against_amplification(
+            rows, title
+        )
+    if can_compare_defenses(summaries):
+        planted["backdoor_trade_off"] = backdoor_trade_off(rows, title)
+    rows = [row for row in rows if row["view"] != MESSAGE_ROWS]
+    if not rows:
+        return planted
+    summaries = inferences(summaries)
     known = [summary for summary in summaries if summary.known_per_class]
     figures = {}
     if is_swept(summaries, "num_classes"):
@@ -174,4 +192,4 @@ def choose_figures(rows: Sequence[Row], title: str | None = None) -> dict[str, F
         figures["trade_off"] = trade_off(rows, title)
     if has_confusion(rows):
         figures["restored_given_true"] = restored_given_true(rows, title)
-    return figures
+    return figures | planted

@@ -13,6 +13,7 @@ SHORT_VIEWS = {
     "sample_gradient": "plaintext",
     "batch_gradient": "encrypted",
     "trained_model": "trained model",
+    "message_rows": "backdoor",
 }
 
 

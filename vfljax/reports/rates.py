@@ -14,7 +14,14 @@ READINGS = ("attack", "best_attack", "test_attack", "best_test_attack")
 """Training samples after the last epoch and at the best one; test samples likewise."""
 
 _COMPLETION = tuple(f"{reading}_{score}" for score in SCORES for reading in READINGS)
-FURTHER = (*_COMPLETION[1:], "main_top5", "main_f1", "alone_accuracy", "auc")
+FURTHER = (
+    *_COMPLETION[1:],
+    "main_top5",
+    "main_f1",
+    "alone_accuracy",
+    "auc",
+    "inferred_accuracy",
+)
 """Rates that rows of some attacks have, beside `attack_accuracy`, which all have."""
 
 

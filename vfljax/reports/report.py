@@ -13,6 +13,12 @@ from rich.text import Text
 
 from vfljax.experiments.records import Run, read_run
 from vfljax.reports import drawing
+from vfljax.reports.backdoor import (
+    BACKDOOR_NOTES,
+    backdoors,
+    inferences,
+    lay_out_backdoors,
+)
 from vfljax.reports.budget import (
     NOTE,
     budget_sentences,
@@ -62,6 +68,15 @@ _CAPTIONS = {
         "stronger than all that ignore it, a thin line leads to it from the strongest "
         "of those. A hollow marker is no protection: the labels leak up to names, or "
         "the attack is below chance."
+    ),
+    "backdoor_against_amplification": (
+        "Backdoor and main-task accuracy against the amplification of the replaced "
+        "messages. The light line counts samples of the target class as successes, as "
+        "published."
+    ),
+    "backdoor_trade_off": (
+        "Main-task accuracy against backdoor accuracy; numbers beside the markers are "
+        "strengths. The upper left corner is where a defense should be."
     ),
     "restored_given_true": (
         "How often each class is restored as which, of the samples of that class that "
@@ -131,6 +146,14 @@ def print_summary(run: Run, console: Console) -> None:
     console.print(Text(_title(run), style="bold"))
     console.print(Text(_opening(run, summaries)))
     console.print()
+    if backdoors(summaries):
+        console.print(Text("Backdoors", style="bold"))
+        console.print(terminal_layout(lay_out_backdoors(summaries), console.width))
+        _print_notes(console, BACKDOOR_NOTES)
+        console.print()
+    summaries = inferences(summaries)
+    if not summaries:
+        return
     if has_completion(summaries):
         console.print(Text("Model completion", style="bold"))
         console.print(terminal_completion(summaries, console.width))
@@ -169,6 +192,26 @@ def _print_notes(console: Console, notes: Sequence[str]) -> None:
 def _markdown(run: Run, summaries: Sequence[Summary], names: Sequence[str]) -> str:
     """The text of summary.md."""
     blocks = [f"# {_title(run)}", _opening(run, summaries)]
+    planted, summaries = backdoors(summaries), inferences(summaries)
+    if planted:
+        blocks += [
+            "## Backdoors",
+            markdown(lay_out_backdoors(planted)).rstrip(),
+            _bullets(BACKDOOR_NOTES),
+        ]
+    if summaries:
+        blocks += _markdown_of_inferences(summaries, is_first=not planted)
+    if names:
+        blocks.append("## Figures")
+    for name in names:
+        blocks.append(f"![{name}]({name}.png)")
+        blocks.append(f"{_CAPTIONS[name]} ([PDF]({name}.pdf))")
+    return "\n\n".join(blocks) + "\n"
+
+
+def _markdown_of_inferences(summaries: Sequence[Summary], is_first: bool) -> list[str]:
+    """The blocks about inferred labels."""
+    blocks: list[str] = []
     if has_completion(summaries):
         blocks += [
             "## Model completion",
@@ -182,7 +225,7 @@ def _markdown(run: Run, summaries: Sequence[Summary], names: Sequence[str]) -> s
                 markdown(lay_out_verdict(summaries)).rstrip(),
                 _bullets(NOTES),
             ]
-        if has_verdict(summaries) or has_completion(summaries):
+        if has_verdict(summaries) or has_completion(summaries) or not is_first:
             blocks.append("## All attacks")
         blocks.append(markdown_table(summaries).rstrip())
     if has_budget(summaries):
@@ -191,13 +234,7 @@ def _markdown(run: Run, summaries: Sequence[Summary], names: Sequence[str]) -> s
             markdown(lay_out_budget(summaries)).rstrip(),
             _bullets([*budget_sentences(summaries), NOTE]),
         ]
-    blocks += ["## Notes", _bullets(_notes(summaries))]
-    if names:
-        blocks.append("## Figures")
-    for name in names:
-        blocks.append(f"![{name}]({name}.png)")
-        blocks.append(f"{_CAPTIONS[name]} ([PDF]({name}.pdf))")
-    return "\n\n".join(blocks) + "\n"
+    return [*blocks, "## Notes", _bullets(_notes(summaries))]
 
 
 def _bullets(notes: Sequence[str]) -> str:

@@ -32,9 +32,11 @@ SETTINGS = (
     "attack",
     "known_per_class",
     "adversary_optimizer",
+    "amplification",
 )
 BENIGN = "benign"
 TRAINED_MODEL = "trained_model"
+MESSAGE_ROWS = "message_rows"
 _DEFAULTS = {"variant": "", "adversary_optimizer": BENIGN}
 _REQUIRED = (
     "dataset",
@@ -74,6 +76,7 @@ class Summary(NamedTuple):
             class; 0.2 is one in every fifth class, None is no such knowledge.
         adversary_optimizer: "benign"; "malicious", in a training for this attack alone;
             "all_malicious", in the one that all attacks are on.
+        amplification: of a backdoor's messages, or None for other attacks.
         attack_family: the same for attacks that differ in `known_per_class` alone.
         is_adaptive: the attack knows the defense, or more than its view.
         knowledge: what it knows beyond its view, or None; several if trials differ.
@@ -130,6 +133,7 @@ class Summary(NamedTuple):
     attack: str
     known_per_class: int | float | None
     adversary_optimizer: str
+    amplification: float | None
     attack_family: str
     is_adaptive: bool
     knowledge: str | None

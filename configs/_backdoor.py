@@ -1,0 +1,70 @@
+"""What the configs of Zou et al.'s backdoor have in common: the authors' setting.
+
+392-32-10 perceptrons with a ReLU on the logits too, SGD .01 times .97 in every epoch,
+weight decay 3e-5, batches of 64 and one pair of a poisoned and a target sample. The
+label party has the upper half of the image, the adversary the lower one.
+"""
+
+from vfljax.experiments import (
+    CAE,
+    MLP,
+    ClusterMatching,
+    Data,
+    DPGaussian,
+    DPLaplace,
+    Experiment,
+    LabelFlip,
+    NoDefense,
+    Sparsification,
+    Training,
+)
+
+_NUM_CLEAN = 60_000 - 600
+
+
+def training(small: bool, num_samples: int = _NUM_CLEAN) -> Training:
+    """100 epochs; small: ten, with the rate falling ten times as fast."""
+    epochs = 10 if small else 100
+    steps_per_epoch = num_samples // 64
+    return Training(
+        steps=epochs * steps_per_epoch,
+        batch_size=64,
+        optimizer="sgd",
+        learning_rate=0.01,
+        weight_decay=3e-5,
+        decay=0.97,
+        decay_steps=steps_per_epoch // 10 if small else steps_per_epoch,
+    )
+
+
+def mnist(small: bool, **settings) -> Experiment:
+    """MNIST halves; small: ten epochs, four trials."""
+    defaults = {
+        "data": Data(dataset="mnist", adversary=1, label_party=0),
+        "model": MLP(relu_output=True),
+        "training": training(small),
+        "batch_sizes": (64,),
+        "num_trials": 4 if small else 10,
+    }
+    return Experiment(**(defaults | settings))
+
+
+def defenses(small: bool):
+    """Figure 9: noise, sparsification, and confused labels."""
+    noise = (1e-3, 1e-2, 1e-1) if small else (1e-3, 5e-3, 1e-2, 5e-2, 1e-1, 5e-1)
+    kept = (0.01, 0.001) if small else (0.01, 0.005, 0.001)
+    return {
+        "none": NoDefense(),
+        "dp_gaussian": DPGaussian(strengths=noise),
+        "dp_laplace": DPLaplace(strengths=noise, reading="released"),
+        "sparsification": Sparsification(strengths=kept),
+        "cae": CAE(strengths=(0.0, 1.0) if small else (0.0, 0.5, 1.0)),
+    }
+
+
+def who_clusters():
+    """The adversary that first finds classes and codes by clustering messages."""
+    return {
+        "clustered": ClusterMatching(),
+        "flip": LabelFlip(of="clustered", amplification=10.0),
+    }

@@ -1,0 +1,255 @@
+"""Backdoors in a sweep: rows, one program for all amplifications, who is marked."""
+
+import dataclasses
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from vfljax import data
+from vfljax.experiments import (
+    MLP,
+    Data,
+    DirectInference,
+    Experiment,
+    LabelFlip,
+    LabelReplacement,
+    LinearRecovery,
+    Sparsification,
+    Top,
+    Training,
+    read_run,
+    run_sweep,
+    sweep,
+)
+from vfljax.experiments.backdoor import Backdoored, make_backdoor
+from vfljax.experiments.loading import check_fits, load_arrays
+from vfljax.experiments.rows import make_backdoor_rows
+from vfljax.experiments.trial import Cell, Setting, make_victim
+
+# The leftmost pixels of scikit-learn's digits, of 8 x 8, are always dark.
+CORNER = data.Trigger([(7, 0), (6, 0), (5, 0)], [(1.0,)] * 3)
+SMALL: dict[str, Any] = {
+    "trigger": "corner",
+    "num_poisoned": 40,
+    "num_poisoned_test": 100,
+}
+
+
+def make_setting():
+    return Experiment(
+        name="backdoor",
+        data=Data(adversary=1, label_party=0),
+        model=MLP(hidden=(16,)),
+        training=Training(
+            steps=2500, batch_size=32, optimizer="sgd", learning_rate=0.05
+        ),
+        batch_sizes=(32,),
+        attacks={
+            "linear": LinearRecovery(solver="cg", iterations=60),
+            "clean": LabelReplacement(**{**SMALL, "num_poisoned": 0}),
+            "idle": LabelReplacement(**SMALL, amplification=0.0),
+            "strong": LabelReplacement(**SMALL, amplification=10.0),
+            "flip": LabelFlip(**SMALL, of="linear", amplification=1.0),
+        },
+        num_trials=2,
+    )
+
+
+@pytest.fixture(scope="module", autouse=True)
+def corner():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(data, "TRIGGERS", {**data.TRIGGERS, "corner": CORNER})
+        yield
+
+
+@pytest.fixture(scope="module")
+def setting(corner):
+    """Built when the trigger is known."""
+    return make_setting()
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return data.load("digits")
+
+
+@pytest.fixture(scope="module")
+def finished(setting, digits, tmp_path_factory):
+    """The rows, and the names of the programs that were compiled."""
+    made = []
+    program = sweep._Programs._program
+
+    def counting(self, name, make, arguments):
+        return program(self, name, lambda: made.append(name) or make(), arguments)
+
+    folder = tmp_path_factory.mktemp("run")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sweep._Programs, "_program", counting)
+        list(run_sweep(setting, digits, folder))
+    return read_run(folder).rows, made
+
+
+def rows_of(finished, attack):
+    rows = [row for row in finished[0] if row["attack"] == attack]
+    assert len(rows) == 2
+    return rows
+
+
+def mean(finished, attack, field):
+    return np.mean([row[field] for row in rows_of(finished, attack)])
+
+
+@pytest.mark.parametrize("attack", ["strong", "flip"])
+def test_the_trigger_leads_to_the_target_class(attack, finished):
+    assert mean(finished, attack, "attack_accuracy") >= 0.4
+    assert mean(finished, attack, "chance_accuracy") <= 0.05
+
+
+def test_the_main_task_hardly_suffers_from_replacement(finished):
+    """From flips it does here: parties pull few samples in two ways many times."""
+    clean = mean(finished, "clean", "main_accuracy")
+    assert clean >= 0.95
+    assert mean(finished, "strong", "main_accuracy") >= clean - 0.2
+
+
+def test_without_amplification_nothing_is_planted(finished):
+    for attack in ("clean", "idle"):
+        assert mean(finished, attack, "attack_accuracy") <= 0.05
+
+
+def test_rows_say_what_they_are(finished):
+    row = rows_of(finished, "strong")[0]
+    assert row["view"] == "message_rows"
+    assert row["amplification"] == 10.0
+    assert row["train_step"] == 2500
+    assert row["knowledge"] == "10 samples of the target class"
+    assert row["inferred_accuracy"] is None
+    assert mean(finished, "flip", "inferred_accuracy") >= 0.9
+
+
+def test_samples_of_the_target_class_count_as_published_alone(setting):
+    """Target 2; the last two samples are of it, one of the other three is led there."""
+    backdoored = Backdoored(
+        labels=np.array([[2, 0, 1, 2, 2]]),
+        labels_without=np.array([[0, 2, 2, 2, 2]]),
+        truth=np.array([[0, 0, 1, 2, 2]]),
+        target=np.array([2]),
+        main_accuracy=np.array([0.75]),
+        main_top5=(),
+        main_f1=(),
+        trained=np.array([True]),
+        inferred_accuracy=np.array([np.nan]),
+    )
+    (row,) = make_backdoor_rows(
+        setting, Cell(10, 32, "none"), [(None, 7)], "strong", backdoored
+    )
+    assert row["attack_accuracy"] == pytest.approx(1 / 3)
+    assert row["published_accuracy"] == pytest.approx(3 / 5)
+    assert row["chance_accuracy"] == pytest.approx(2 / 3)
+    assert (row["main_accuracy"], row["trial"], row["status"]) == (0.75, 7, "ok")
+
+
+def test_one_program_for_all_amplifications(finished):
+    """Clean, replacement, flip."""
+    specs = [name[1] for name in finished[1] if isinstance(name[1], LabelReplacement)]
+    assert len(specs) == 2
+    flips = [name[1] for name in finished[1] if isinstance(name[1], LabelFlip)]
+    assert len(flips) == 1
+
+
+def test_nothing_poisoned_is_the_clean_training_bit_for_bit(setting, digits):
+    arrays = load_arrays(setting, digits, 10)
+    cell = Cell(10, 32, "none")
+    nothing = Setting(jnp.zeros(()), jnp.zeros((), int))
+    backdoored = jax.jit(make_backdoor(setting, cell, "clean"))(
+        jax.random.key(4), (nothing, jnp.array(10.0)), arrays
+    )
+    clean = jax.jit(make_victim(setting, cell))(jax.random.key(4), nothing, arrays)
+    assert backdoored.main_accuracy == clean.main_accuracy
+
+
+def test_a_defense_with_a_memory_of_rows_has_room_for_the_pair(setting, digits):
+    """Batches of 34; keeping everything is no defense."""
+    defended = replace(
+        setting,
+        training=Training(steps=3, batch_size=32),
+        defenses={"all": Sparsification(strengths=(1.0,), residual="by_row")},
+    )
+    cell = Cell(10, 32, "all")
+    arrays = load_arrays(defended, digits, 10)
+    everything = Setting(jnp.ones(()), jnp.zeros((), int))
+    backdoored = jax.jit(make_backdoor(defended, cell, "strong"))(
+        jax.random.key(4), (everything, jnp.array(10.0)), arrays
+    )
+    assert backdoored.trained
+
+
+def changed(setting, **changes):
+    spec = LabelReplacement(**{**SMALL, **changes})
+    return lambda digits: check_fits(replace(setting, attacks={"b": spec}), digits, 10)
+
+
+def replace(setting, **changes):
+    return dataclasses.replace(setting, **changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"trigger": "mnist"}, r"attacks.b.trigger='mnist': trigger has \(25, 27\)"),
+        ({"target_class": 10}, "attacks.b.target_class=10: must be below 10"),
+        ({"num_poisoned": 1430}, "attacks.b.num_poisoned=1430: must be at most"),
+        ({"num_poisoned_test": 999}, "attacks.b.num_poisoned_test=999: must be at mo"),
+        ({"num_targets": 130}, "attacks.b.num_targets=130: must be at most"),
+    ],
+)
+def test_what_does_not_fit(changes, message, setting, digits):
+    with pytest.raises(ValueError, match=message):
+        changed(setting, **changes)(digits)
+
+
+def test_the_trigger_must_be_the_adversarys(setting, digits):
+    turned = replace(
+        setting,
+        data=Data(adversary=0, label_party=1),
+        attacks={"b": LabelReplacement(**SMALL)},
+    )
+    with pytest.raises(ValueError, match=r"lies in the features of parties \[1\]"):
+        check_fits(turned, digits, 10)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"training": Training()}, "training.steps=0: must be >= 1 for attacks.b"),
+        ({"top": Top()}, "attacks.b='LabelReplacement': must be one that needs no sum"),
+        (
+            {"attacks": {"direct": DirectInference(), "b": LabelFlip(of="dircet")}},
+            "attacks.b.of='dircet': must be the label of an attack before it",
+        ),
+    ],
+)
+def test_what_can_not_be(changes, message, setting):
+    with pytest.raises(ValueError, match=message):
+        replace(setting, **{"attacks": {"b": LabelReplacement()}} | changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"trigger": "dog"}, "trigger='dog': must be one of mnist"),
+        ({"num_targets": 0}, "num_targets=0: must be >= 1"),
+        ({"amplification": -1.0}, "amplification=-1.0: must be >= 0"),
+        ({"num_poisoned": -1}, "num_poisoned=-1"),
+        ({"num_poisoned_test": 0}, "num_poisoned_test=0"),
+        ({"batches": "all"}, "batches='all'"),
+        ({"adversaries": "some"}, "adversaries='some'"),
+        ({"target_class": -1}, "target_class=-1"),
+    ],
+)
+def test_ranges(changes, message, unchecked_types):
+    with pytest.raises(ValueError, match=message):
+        LabelReplacement(**changes)

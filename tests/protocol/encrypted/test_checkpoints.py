@@ -1,0 +1,83 @@
+"""A run that was interrupted ends where an uninterrupted one does."""
+
+import functools
+import json
+
+import jax
+import numpy as np
+import pytest
+
+from vfljax import defenses
+from vfljax.protocol import encrypted
+
+
+class Interrupted(Exception):  # noqa: N818
+    """Stands for whatever stops a run."""
+
+
+def stop_at(iteration, kind):
+    def on_message(record):
+        if (record.iteration, record.kind) == (iteration, kind):
+            raise Interrupted
+
+    return on_message
+
+
+@pytest.mark.parametrize(
+    ("settings", "kind"),
+    [
+        ({"backend": "bfv"}, "logit_gradients"),
+        ({"backend": "plain_int", "widths": (3, 4, 2)}, "decrypted_gradient"),
+        ({"backend": "plain_int", "mode": "taylor"}, "masked_gradient"),
+    ],
+    ids=["real", "some parties ahead", "taylor"],
+)
+def test_resumed_run_ends_the_same(make_training, tmp_path, settings, kind):
+    """Momentum, a defense's residual, observations and losses included; exactly."""
+    make_defense = functools.partial(defenses.gradient_compression, 0.5)
+    if settings.get("mode") == "taylor":
+        make_defense = defenses.no_defense
+    training = make_training(num_iterations=4, make_defense=make_defense, **settings)
+    expected = encrypted.run_here(*training)
+    with pytest.raises(Interrupted):
+        encrypted.run_here(*training, folder=tmp_path, on_message=stop_at(2, kind))
+    run = encrypted.run_here(*training, folder=tmp_path, resume=True)
+    assert run.first_iteration == 2
+    jax.tree.map(np.testing.assert_array_equal, run.params, expected.params)
+    np.testing.assert_array_equal(run.losses, expected.losses)
+    for found, of_party in zip(run.observations, expected.observations, strict=True):
+        assert set(found) == {0, 1, 2, 3}
+        for iteration, observation in of_party.items():
+            integers = found[iteration].integers
+            np.testing.assert_array_equal(integers, observation.integers)
+
+
+def test_folder_has_states_progress_and_log(make_training, tmp_path):
+    training = make_training(num_iterations=4)
+    run = encrypted.run_here(*training, folder=tmp_path)
+    files = sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*.*"))
+    assert files == [
+        *("active/2.npz", "active/3.npz", "agreement.json", "messages.jsonl"),
+        *("passive_0/2.npz", "passive_0/3.npz", "progress.json"),
+    ]
+    lines = (tmp_path / "messages.jsonl").read_text().splitlines()
+    assert [encrypted.MessageRecord(**json.loads(line)) for line in lines] == list(
+        run.messages
+    )
+    again = encrypted.run_here(*training, folder=tmp_path, resume=True)
+    assert again.first_iteration == 4  # nothing left but the result
+    jax.tree.map(np.testing.assert_array_equal, again.params, run.params)
+
+
+def test_folders_that_do_not_fit_are_refused(make_training, tmp_path):
+    training = make_training(backend="plain_int")
+    with pytest.raises(ValueError, match="resume=True: needs the folder"):
+        encrypted.run_here(*training, resume=True)
+    with pytest.raises(ValueError, match="has no run in it"):
+        encrypted.run_here(*training, folder=tmp_path, resume=True)
+    encrypted.run_here(*training, folder=tmp_path)
+    with pytest.raises(ValueError, match="has a run in it"):
+        encrypted.run_here(*training, folder=tmp_path)
+    other = training._replace(batches=training.batches[::-1])
+    with pytest.raises(ValueError, match="another agreement or other batches"):
+        encrypted.run_here(*other, folder=tmp_path, resume=True)

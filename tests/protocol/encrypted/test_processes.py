@@ -1,0 +1,134 @@
+"""Every role in a process of its own: the same run, and errors within seconds."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import jax
+import numpy as np
+import optax
+import pytest
+
+from vfljax.protocol import encrypted
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs Unix sockets")
+
+
+def assert_same(run, expected):
+    jax.tree.map(np.testing.assert_array_equal, run.params, expected.params)
+    np.testing.assert_array_equal(run.losses, expected.losses)
+
+
+def role_processes():
+    """Name to process id of the roles that this process started."""
+    found = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            arguments = (folder / "cmdline").read_bytes().split(b"\0")
+            parent = (folder / "stat").read_text().rpartition(")")[2].split()[1]
+        except OSError:
+            continue
+        if parent == str(os.getpid()) and b"role_process" in b"".join(arguments):
+            found[arguments[-2].decode()] = int(folder.name)
+    return found
+
+
+def wait_for_end(seconds=5.0):
+    """Until no role's process is left."""
+    end = time.monotonic() + seconds
+    while role_processes() and time.monotonic() < end:
+        time.sleep(0.05)
+    return role_processes()
+
+
+def test_three_iterations_on_real_ciphertexts(make_training):
+    """B = 16 and M = 8; exactly the weights of the run in one process."""
+    training = make_training(16, (8, 5), 4, 3, preset="default")
+    run = encrypted.run_in_processes(*training)
+    assert_same(run, encrypted.run_here(*training))
+    assert set(run.observations[0]) == {0, 1, 2}
+    assert len(run.messages) == 2 + 3 * 6
+    assert not wait_for_end()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc")
+def test_killed_role_is_named_and_the_run_resumed(make_training, tmp_path):
+    training = make_training(num_iterations=4, widths=(3, 4, 2), backend="plain_int")
+    times = []
+
+    def kill_a_party(record):
+        if (record.iteration, record.kind) == (2, "masked_logits"):
+            os.kill(role_processes()["passive_1"], signal.SIGKILL)
+            times.append(time.monotonic())
+
+    with pytest.raises(encrypted.RoleFailed) as caught:
+        encrypted.run_in_processes(*training, folder=tmp_path, on_message=kill_a_party)
+    assert time.monotonic() - times[0] < 10
+    assert (caught.value.role, caught.value.iteration) == ("passive_1", 2)
+    assert "passive_1 failed in iteration 2: its process was ended by SIGKILL" in str(
+        caught.value
+    )
+    assert not wait_for_end()
+    run = encrypted.run_in_processes(*training, folder=tmp_path, resume=True)
+    assert run.first_iteration == 2
+    assert_same(run, encrypted.run_here(*training))
+
+
+@pytest.mark.slow
+def test_error_of_a_role_is_reported(make_training):
+    """Activations too large for their fixed point are met in the party's process."""
+    training = make_training(backend="plain_int")
+    activations = 0 * training.passive[0].activations + 1e6
+    passive = [training.passive[0]._replace(activations=activations)]
+    with pytest.raises(
+        encrypted.RoleFailed,
+        match=r"passive_0 failed at the start: ValueError: activations: contains 1e",
+    ):
+        encrypted.run_in_processes(*training._replace(passive=passive))
+    assert not wait_for_end()
+
+
+def test_makers_without_a_name_are_refused(make_training):
+    training = make_training(backend="plain_int")
+    wrong = training.active._replace(make_optimizer=lambda: optax.sgd(0.1))
+    with pytest.raises(ValueError, match=r"active: .*functools.partial\(optax.sgd"):
+        encrypted.run_in_processes(*training._replace(active=wrong))
+
+
+@pytest.mark.slow
+def test_script_without_a_main_guard(tmp_path):
+    """Nothing of the caller's script is run again in the roles' processes."""
+    script = tmp_path / "script.py"
+    script.write_text(_SCRIPT)
+    result = subprocess.run(
+        [sys.executable, script], capture_output=True, text=True, timeout=120
+    )
+    assert result.returncode == 0, result.stderr
+    assert result.stdout == "begins\n(2,)\n"
+
+
+_SCRIPT = """
+import functools, jax, numpy as np, optax
+from vfljax.protocol import encrypted
+
+print("begins")
+params = {"output": {"kernel": np.zeros((3, 2)), "bias": np.zeros(2)}}
+make_optimizer = functools.partial(optax.sgd, 0.1)
+activations, labels = np.eye(4, 3), np.array([0, 1, 0, 1])
+agreement = encrypted.Agreement(
+    num_classes=2, batch_size=4, widths=(3, 3), backend="plain_int"
+)
+run = encrypted.run_in_processes(
+    agreement,
+    [encrypted.PassiveInputs(activations, params, make_optimizer)],
+    encrypted.ActiveInputs(
+        activations, params, make_optimizer, labels, jax.random.key(0)
+    ),
+    np.array([[0, 1, 2, 3], [3, 2, 1, 0]]),
+)
+print(run.losses.shape)
+"""

@@ -1,0 +1,32 @@
+"""The vertical protocol on real ciphertexts: three roles that exchange bytes.
+
+Zou et al. (2022, https://arxiv.org/abs/2112.05409), Algorithms 1 and 3.
+"""
+
+from vfljax.protocol.encrypted.active_party import ActiveParty
+from vfljax.protocol.encrypted.agreement import Agreement, describe
+from vfljax.protocol.encrypted.inputs import ActiveInputs, PassiveInputs
+from vfljax.protocol.encrypted.messages import MessageRecord
+from vfljax.protocol.encrypted.observation import Observation
+from vfljax.protocol.encrypted.passive_party import PassiveParty
+from vfljax.protocol.encrypted.processes import RoleFailed, run_in_processes
+from vfljax.protocol.encrypted.row_operations import RowOperations
+from vfljax.protocol.encrypted.run import EncryptedRun, run_here
+from vfljax.protocol.encrypted.third_party import ThirdParty
+
+__all__ = [
+    "ActiveInputs",
+    "ActiveParty",
+    "Agreement",
+    "EncryptedRun",
+    "MessageRecord",
+    "Observation",
+    "PassiveInputs",
+    "PassiveParty",
+    "RoleFailed",
+    "RowOperations",
+    "ThirdParty",
+    "describe",
+    "run_here",
+    "run_in_processes",
+]

@@ -1,0 +1,169 @@
+"""What all roles agree on before the first iteration; everything in it is public."""
+
+import dataclasses
+from typing import Any, Literal, get_args
+
+from vfljax import encryption
+from vfljax.defenses.base import check_choice, check_number
+from vfljax.encryption import Backend, Layout
+
+Mode = Literal["exact", "taylor"]
+LayoutName = Literal["row", "compact"]
+
+ACTIVE = "active"
+THIRD_PARTY = "third_party"
+_LIMITS = (
+    "the third party decrypts what an honest party asks for: a malicious passive party "
+    "could submit a single sample's gradient; in presets without flooding the noise of "
+    "a passive party's answer tells the third party about its activations"
+)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Agreement:
+    """The public settings of an encrypted training.
+
+    The active party encodes B·dL/dH with `gradient_bits`, passive parties their
+    activations with `activation_bits`: 20 and 14 bits leave an error of some 1e-6 in a
+    gradient of 128 samples, and room for `gradient_bound` and an amplification.
+
+    Attributes:
+        num_classes: C >= 2.
+        batch_size: B >= 1.
+        widths: Columns of each party's activations, the active party's last.
+        mode: `"exact"`: the active party gets the summed logits back by a masked
+            decryption and computes softmax - y. `"taylor"`: it has ciphertexts only
+            and the loss is quadratic, dL/dH = (H/C + 1/C - y)/B.
+        layout: `"row"`, one ciphertext per sample, or `"compact"`.
+        backend: `"bfv"`, or `"plain_int"` for the same integers without encryption.
+        preset: `"default"`, `"flood"` or, for tests, `"small"`.
+        logit_bits: After the point, of logits (exact mode).
+        gradient_bits: After the point, of B·dL/dH (in taylor mode, of C times that).
+        activation_bits: After the point, of activations.
+        gradient_bound: Of |B·dL/dH|, noise of a defense included.
+
+    Raises:
+        ValueError: For a setting outside its range, or the compact layout with taylor
+            mode, which sends a ciphertext per sample.
+    """
+
+    num_classes: int
+    batch_size: int
+    widths: tuple[int, ...]
+    mode: Mode = "exact"
+    layout: LayoutName = "row"
+    backend: str = "bfv"
+    preset: str = "default"
+    logit_bits: int = 20
+    gradient_bits: int = 20
+    activation_bits: int = 14
+    gradient_bound: int | float = 64.0
+
+    def __post_init__(self):
+        """Refuses settings outside their range."""
+        check_choice("mode", self.mode, get_args(Mode))
+        check_choice("layout", self.layout, get_args(LayoutName))
+        check_choice("backend", self.backend, tuple(encryption.BACKENDS))
+        check_choice("preset", self.preset, tuple(encryption.PRESETS))
+        most = encryption.PRESETS[self.preset].num_coefficients
+        check_number("num_classes", self.num_classes, low=2, high=most)
+        check_number("batch_size", self.batch_size, low=1)
+        if len(self.widths) < 2 or min(self.widths) < 1:
+            raise ValueError(
+                f"widths={self.widths}: must have an entry >= 1 for each passive party "
+                "and one for the active party"
+            )
+        for name in ("logit_bits", "gradient_bits", "activation_bits"):
+            check_number(name, getattr(self, name), low=1, high=24)
+        check_number("gradient_bound", self.gradient_bound, low=1)
+        if self.mode == "taylor" and self.layout != "row":
+            raise ValueError(
+                f"layout={self.layout!r}: must be 'row' in mode 'taylor', in which "
+                "every sample's logits are a ciphertext"
+            )
+
+    @property
+    def passive_names(self) -> tuple[str, ...]:
+        """Of the passive parties, in order."""
+        return tuple(f"passive_{place}" for place in range(len(self.widths) - 1))
+
+    @property
+    def party_names(self) -> tuple[str, ...]:
+        """Of all parties that train something."""
+        return (*self.passive_names, ACTIVE)
+
+    @property
+    def plain_bits(self) -> int:
+        """log2 of t."""
+        return encryption.PRESETS[self.preset].plain_bits
+
+    @property
+    def num_coefficients(self) -> int:
+        """N."""
+        return encryption.PRESETS[self.preset].num_coefficients
+
+    @property
+    def logit_bound(self) -> float:
+        """Of each party's |logits|, so that their sum can't wrap around."""
+        if self.mode == "taylor":  # C·B·dL/dH has one more term, 1 - C·y
+            terms = len(self.widths) + 1
+            return self.num_classes * self.gradient_bound / terms
+        return 2.0 ** (self.plain_bits - 1 - self.logit_bits) / len(self.widths)
+
+    @property
+    def gradient_unit(self) -> int:
+        """The integer that encodes an entry 1/B of dL/dH."""
+        factor = self.num_classes if self.mode == "taylor" else 1
+        return factor << self.gradient_bits
+
+    @property
+    def gradient_scale(self) -> float:
+        """By which a decrypted integer is divided to give a mean gradient's entry."""
+        return 2.0**self.activation_bits * self.gradient_unit * self.batch_size
+
+    def make_backend(self) -> Backend:
+        """The scheme; raises an `ImportError` if its library is absent."""
+        return encryption.BACKENDS[self.backend](encryption.PRESETS[self.preset])
+
+    def layout_of(self, party: str) -> Layout:
+        """Of the party's activations with a column of ones."""
+        width = self.widths[self.party_names.index(party)]
+        make = (
+            encryption.row_layout if self.layout == "row" else encryption.compact_layout
+        )
+        return make(self.batch_size, width + 1, self.num_classes, self.num_coefficients)
+
+    @property
+    def asking_parties(self) -> tuple[str, ...]:
+        """Those who ask for the decryption of their gradient."""
+        return self.party_names if self.mode == "taylor" else self.passive_names
+
+
+def describe(agreement: Agreement) -> dict[str, Any]:
+    """What every result of an encrypted run has to say about itself; fit for JSON."""
+    backend = agreement.make_backend()
+    encrypts = agreement.backend != "plain_int"
+    sees = {
+        "exact": "the logits of all parties added up, softmax - y; of two parties "
+        "those are the passive party's logits",
+        "taylor": "ciphertexts only, and its own decrypted batch gradient",
+    }
+    return {
+        "mode": agreement.mode,
+        "loss": "cross-entropy" if agreement.mode == "exact" else "quadratic surrogate",
+        "layout": agreement.layout,
+        "backend": agreement.backend,
+        "library": backend.library,
+        "preset": agreement.preset,
+        "num_coefficients": backend.preset.num_coefficients,
+        "prime_bits": list(backend.preset.prime_bits) if encrypts else [],
+        "plain_bits": backend.preset.plain_bits,
+        "logit_bits": agreement.logit_bits,
+        "gradient_bits": agreement.gradient_bits,
+        "activation_bits": agreement.activation_bits,
+        "security_check": backend.security,
+        "layers_encrypted": "the last layer of each party, kernel and bias",
+        "threat_model": "honest-but-curious",
+        "active_party_sees": sees[agreement.mode],
+        "limits": _LIMITS,
+    }

@@ -1,0 +1,118 @@
+"""Messages as bytes: a short header in JSON, then the parts of the payload."""
+
+import hashlib
+import json
+import struct
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
+
+from vfljax.encryption import Content
+
+Form = Literal["public", "encrypted", "encrypted, masked", "masked plain"]
+
+NETWORK = "network"
+"""Sender of the two messages that start things; it sees bytes and has no secrets."""
+SETUP_ITERATION = -1
+"""Iteration number of what is sent before the first."""
+
+_LENGTH = struct.Struct("<Q")
+
+
+class Message(NamedTuple):
+    """What one role tells another.
+
+    Attributes:
+        iteration: From 0; `SETUP_ITERATION` before the first.
+        sender: Name of a role.
+        receiver: Name of a role.
+        kind: What it is.
+        form: Who can read it.
+        parts: Ciphertexts or arrays, each as bytes.
+    """
+
+    iteration: int
+    sender: str
+    receiver: str
+    kind: str
+    form: Form
+    parts: tuple[Content, ...]
+
+
+class MessageRecord(NamedTuple):
+    """A line of the message log: what the network knows about a message.
+
+    Attributes:
+        iteration: As in `Message`, like the next four.
+        sender: Who.
+        receiver: To whom.
+        kind: What it is.
+        form: Who can read it.
+        num_ciphertexts: In it; 0 for plain parts.
+        num_bytes: Of the payload; the header adds some hundred.
+        sha256: Of the payload.
+    """
+
+    iteration: int
+    sender: str
+    receiver: str
+    kind: str
+    form: Form
+    num_ciphertexts: int
+    num_bytes: int
+    sha256: str
+
+
+def to_bytes(message: Message) -> bytes:
+    """The message as it is sent."""
+    header = json.dumps(message._asdict() | {"parts": len(message.parts)}).encode()
+    return join([header, *message.parts])
+
+
+def from_bytes(content: Content) -> Message:
+    """The message that was sent."""
+    header, *parts = split(content)
+    return Message(**(json.loads(bytes(header)) | {"parts": tuple(parts)}))
+
+
+def record_of(message: Message) -> MessageRecord:
+    """The line of a message in the log."""
+    digest = hashlib.sha256()
+    for part in message.parts:
+        digest.update(part)
+    is_encrypted = message.form.startswith("encrypted")
+    return MessageRecord(
+        iteration=message.iteration,
+        sender=message.sender,
+        receiver=message.receiver,
+        kind=message.kind,
+        form=message.form,
+        num_ciphertexts=len(message.parts) if is_encrypted else 0,
+        num_bytes=sum(map(len, message.parts)),
+        sha256=digest.hexdigest(),
+    )
+
+
+def join(parts: Sequence[Content]) -> bytes:
+    """Parts one after the other, each behind its length."""
+    return b"".join(
+        piece for part in parts for piece in (_LENGTH.pack(len(part)), part)
+    )
+
+
+def split(content: Content) -> list[Content]:
+    """The inverse of `join`, without copying anything.
+
+    Raises:
+        ValueError: If the content ends in the middle of a part.
+    """
+    parts, start, content = [], 0, memoryview(content)
+    while start < len(content):
+        end_of_length = start + _LENGTH.size
+        if end_of_length > len(content):
+            raise ValueError(f"content: {len(content)} bytes, must be whole parts")
+        (length,) = _LENGTH.unpack_from(content, start)
+        start = end_of_length + length
+        if start > len(content):
+            raise ValueError(f"content: {len(content)} bytes, must be whole parts")
+        parts.append(content[end_of_length:start])
+    return parts

@@ -1,0 +1,190 @@
+"""Every role in a process of its own; this one is the network and passes bytes on.
+
+A role's process is a fresh interpreter that gets its own party's inputs and nothing
+else, on the CPU and with one thread. It ends when this process closes its connection.
+"""
+
+import collections
+import os
+import pickle
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Sequence
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vfljax.encryption import Content
+from vfljax.protocol.encrypted.agreement import THIRD_PARTY, Agreement
+from vfljax.protocol.encrypted.inputs import ActiveInputs, PassiveInputs, check_inputs
+from vfljax.protocol.encrypted.messages import split
+from vfljax.protocol.encrypted.role_process import GIVE_STATE, Start
+from vfljax.protocol.encrypted.run import EncryptedRun, OnMessage, drive, prepare_folder
+
+_ENVIRONMENT = {
+    "JAX_PLATFORMS": "cpu",
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false",
+}
+_SECONDS_TO_END = 5.0
+
+
+class RoleFailed(RuntimeError):  # noqa: N818
+    """A role's process ended or refused to go on; all others have been stopped.
+
+    Attributes:
+        role: Its name.
+        iteration: In which; -1 at the start, before the first.
+        reason: What is known.
+    """
+
+    def __init__(self, role: str, iteration: int, reason: str):
+        when = f"in iteration {iteration}" if iteration >= 0 else "at the start"
+        super().__init__(f"{role} failed {when}: {reason}")
+        self.role, self.iteration, self.reason = role, iteration, reason
+
+
+def run_in_processes(
+    agreement: Agreement,
+    passive: Sequence[PassiveInputs],
+    active: ActiveInputs,
+    batches: Any,
+    *,
+    on_message: OnMessage | None = None,
+    folder: Path | None = None,
+    resume: bool = False,
+) -> EncryptedRun:
+    """Trains with every role in a process of its own; else as `run_here`.
+
+    Makers of optimizers and defenses are sent by name: functions of modules that a
+    fresh interpreter can import, or `functools.partial` of such.
+
+    Raises:
+        RoleFailed: If a role's process ends, or raises an error such as those of
+            `run_here`. Nothing goes on after that; with a folder the run can be
+            resumed.
+        ValueError: As in `run_here`, or for a maker that can't be sent.
+    """
+    check_inputs(agreement, passive, active, batches)
+    agreement.make_backend()  # an absent library is an error here, not in a process
+    batches = np.asarray(batches, "<i8")
+    inputs = dict(zip(agreement.party_names, (*passive, active), strict=True))
+    starts = [
+        Start(agreement, name, inputs.get(name))
+        for name in (*agreement.party_names, THIRD_PARTY)
+    ]
+    contents = {start.name: _pickled(start) for start in starts}
+    completed = prepare_folder(agreement, batches, folder, resume)
+    network = _Processes()
+    try:
+        for name in contents:
+            network.start(name)
+        path = None if folder is None else folder.absolute()
+        for name, content in contents.items():
+            network.send(name, pickle.dumps((content, path, completed)))
+        for _ in contents:
+            network.receive()
+        return drive(network, agreement, batches, completed + 1, folder, on_message)
+    finally:
+        network.stop()
+
+
+def _pickled(start: Start) -> bytes:
+    try:
+        return pickle.dumps(start)
+    except (pickle.PicklingError, AttributeError, TypeError) as error:
+        raise ValueError(
+            f"{start.name}: its inputs can't be sent to another process ({error}); "
+            "allowed are functions of importable modules, such as "
+            "functools.partial(optax.sgd, 0.1)"
+        ) from error
+
+
+class _Processes:
+    """The roles' processes; each has at most one message at a time."""
+
+    def __init__(self):
+        self.iteration = -1
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._connections: dict[Connection, str] = {}
+        self._by_name: dict[str, Connection] = {}
+        self._waiting: dict[str, collections.deque[Content]] = {}
+        self._busy: set[str] = set()
+
+    def start(self, name: str) -> None:
+        """Starts a fresh interpreter: nothing of the caller's script is run again."""
+        ours, theirs = socket.socketpair()
+        paths = os.pathsep.join(path for path in sys.path if path)
+        code = "import sys; from vfljax.protocol.encrypted import role_process as role"
+        code += "; role.main(*sys.argv[1:])"
+        with theirs:
+            self._processes[name] = subprocess.Popen(
+                [sys.executable, "-c", code, str(theirs.fileno()), name],
+                pass_fds=[theirs.fileno()],
+                env={**os.environ, **_ENVIRONMENT, "PYTHONPATH": paths},
+                stdin=subprocess.DEVNULL,
+            )
+        connection = Connection(ours.detach())
+        self._connections[connection] = name
+        self._by_name[name] = connection
+        self._waiting[name] = collections.deque()
+
+    def send(self, role: str, content: Content) -> None:
+        """Gives a role a message, when it has answered the one before."""
+        self._waiting[role].append(content)
+        self._give_next(role)
+
+    def receive(self) -> list[Content]:
+        """Waits for an answer of any role."""
+        ready = wait(list(self._connections))[0]
+        role = self._connections[ready]  # pyright: ignore[reportArgumentType]
+        try:
+            answer = self._by_name[role].recv_bytes()
+        except (EOFError, OSError):
+            raise RoleFailed(role, self.iteration, self._how_it_ended(role)) from None
+        is_error, *parts = split(answer)
+        if is_error:
+            raise RoleFailed(role, self.iteration, bytes(parts[0]).decode())
+        self._busy.discard(role)
+        self._give_next(role)
+        return parts
+
+    def state(self, role: str) -> Content:
+        """What `Role.state` gives; called when nothing else is under way."""
+        self.send(role, GIVE_STATE)
+        return self.receive()[0]
+
+    def stop(self) -> None:
+        """Ends all processes: they end themselves when their connection is closed."""
+        for connection in self._connections:
+            connection.close()
+        for process in self._processes.values():
+            try:
+                process.wait(_SECONDS_TO_END)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+    def _give_next(self, role):
+        if role in self._busy or not self._waiting[role]:
+            return
+        content = self._waiting[role].popleft()
+        self._busy.add(role)
+        try:
+            self._by_name[role].send_bytes(content)
+        except OSError:
+            raise RoleFailed(role, self.iteration, self._how_it_ended(role)) from None
+
+    def _how_it_ended(self, role):
+        try:
+            status = self._processes[role].wait(_SECONDS_TO_END)
+        except subprocess.TimeoutExpired:
+            return "its connection is closed"
+        if status < 0:
+            return f"its process was ended by {signal.Signals(-status).name}"
+        return f"its process ended with status {status}"
