@@ -24,7 +24,9 @@ from tqdm import tqdm
 
 import vfljax
 from vfljax import attacks, data, experiments, reports
-from vfljax.experiments import Experiment, defense_specs, records
+from vfljax.encryption import EncryptionError
+from vfljax.experiments import EncryptedRun, Experiment, defense_specs, records
+from vfljax.protocol.encrypted import RoleFailed
 
 _DESCRIPTION = """\
 How much do labels leak in vertical federated learning, and which defense helps?
@@ -36,6 +38,8 @@ How much do labels leak in vertical federated learning, and which defense helps?
 VFLJAX_DATA names a folder with data sets; VFLJAX_TRACEBACK=1 shows where an error
 comes from.
 """
+
+AnyExperiment = Experiment | EncryptedRun
 
 
 class UsageError(Exception):
@@ -65,9 +69,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         print(f"vfljax: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
+    except (RoleFailed, EncryptionError, ImportError) as error:
+        if os.environ.get("VFLJAX_TRACEBACK"):
+            raise
+        print(f"vfljax: {' '.join(str(error).split())}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print(
-            "\nvfljax: interrupted; finished trials are kept, the same command goes on",
+            "\nvfljax: interrupted; what is finished is kept, the same command goes on",
             file=sys.stderr,
         )
         return 130
@@ -119,6 +128,9 @@ def _run(arguments):
     experiment = _override(experiment, overrides)
     _use_all_cores()
     dataset = data.load(experiment.data.dataset, options.data_dir)
+    if isinstance(experiment, EncryptedRun):
+        _run_encrypted(experiment, dataset, options.out)
+        return
     folder = options.out or records.default_folder(experiment)
     _sweep(experiment, dataset, folder)
     paths = reports.write_report(folder)
@@ -143,6 +155,25 @@ def _sweep(experiment, dataset, folder):
             bar.update(progress.done - bar.n)
 
 
+def _run_encrypted(experiment, dataset, out):
+    """Runs what is missing on ciphertexts, under a progress bar."""
+    folder = out or experiments.default_encrypted_folder(experiment)
+    with tqdm(
+        total=experiment.iterations,
+        unit="iteration",
+        desc=experiment.name,
+        disable=None,
+    ) as bar:
+        result = experiments.run_encrypted(
+            experiment, dataset, folder, lambda done: bar.update(done - bar.n)
+        )
+    paths = reports.write_encrypted_figure(folder, result)
+    reports.print_encrypted(result, Console())
+    print(f"\nRun folder: {folder}")
+    for path in (folder / "who_learned_what.md", *paths):
+        print(f"  {path.relative_to(folder)}")
+
+
 def _report(arguments):
     parser = _Parser(
         prog="vfljax report",
@@ -151,6 +182,14 @@ def _report(arguments):
     )
     parser.add_argument("run_dir", type=Path, metavar="RUN_DIR")
     options = parser.parse_args(arguments)
+    if experiments.is_encrypted(options.run_dir):
+        result = experiments.read_encrypted(options.run_dir)
+        paths = reports.write_encrypted_figure(options.run_dir, result)
+        reports.print_encrypted(result, Console())
+        print()
+        for path in paths:
+            print(path)
+        return
     paths = reports.write_report(options.run_dir)
     reports.print_summary(experiments.read_run(options.run_dir), Console())
     print()
@@ -191,7 +230,7 @@ def _list(arguments):
         print()
 
 
-def _load_config(name: str, scale: str | None) -> Experiment:
+def _load_config(name: str, scale: str | None) -> AnyExperiment:
     """The experiment of a config, given by name or path."""
     path = Path(name)
     if path.suffix != ".py":
@@ -224,7 +263,7 @@ def _load_config(name: str, scale: str | None) -> Experiment:
         ) from None
     finally:
         sys.path.remove(str(path.parent))
-    if not isinstance(experiment, Experiment):
+    if not isinstance(experiment, AnyExperiment):
         raise UsageError(
             f"config {name}: must hold `experiment = Experiment(...)` or "
             "`make(scale) -> Experiment`"
@@ -232,13 +271,13 @@ def _load_config(name: str, scale: str | None) -> Experiment:
     return experiment
 
 
-def _override(experiment: Experiment, arguments: Sequence[str]) -> Experiment:
+def _override(experiment: AnyExperiment, arguments: Sequence[str]) -> AnyExperiment:
     """Sets fields from the command line, typed."""
     said = io.StringIO()
     try:
         with contextlib.redirect_stderr(said):
             return tyro.cli(
-                Experiment,
+                type(experiment),
                 default=experiment,
                 args=list(arguments),
                 prog="vfljax run CONFIG",

@@ -29,6 +29,13 @@ from vfljax.experiments.defense_specs import (
     NoDefense,
     Sparsification,
 )
+from vfljax.experiments.encrypted import run_encrypted
+from vfljax.experiments.encrypted_folder import (
+    default_encrypted_folder,
+    is_encrypted,
+    read_encrypted,
+)
+from vfljax.experiments.encrypted_spec import EncryptedRun
 from vfljax.experiments.model_specs import MLP, ResNet, ResNet18, TextEncoder, Top
 from vfljax.experiments.records import Run, RunFolderError, read_run
 from vfljax.experiments.schema import Data, Execution, Experiment, Variant
@@ -48,6 +55,7 @@ __all__ = [
     "DirectSemiSupervised",
     "DirectionScoring",
     "DiscreteSGD",
+    "EncryptedRun",
     "Execution",
     "Experiment",
     "GradientCompression",
@@ -76,6 +84,10 @@ __all__ = [
     "Top",
     "Training",
     "Variant",
+    "default_encrypted_folder",
+    "is_encrypted",
+    "read_encrypted",
     "read_run",
+    "run_encrypted",
     "run_sweep",
 ]

@@ -56,7 +56,7 @@ class Run(NamedTuple):
 
 def config_dict(experiment: Experiment) -> dict[str, Any]:
     """The resolved experiment as plain JSON data, every spec with its kind."""
-    return _plain(experiment)
+    return plain_data(experiment)
 
 
 def default_folder(experiment: Experiment) -> Path:
@@ -101,14 +101,16 @@ def open_run(
         except OSError:
             raise RunFolderError(f"--out {folder}: another run is writing it") from None
         rows, num_bytes = _parse_rows(folder / "trials.jsonl")
-        environment = _environment(origin)
+        environment = environment_of(origin)
         if rows:
             if not (folder / "config.json").is_file():
                 raise RunFolderError(f"--out {folder}: has trials but no config.json")
-            _check_same(folder, _read_json(folder / "config.json"), config)
-            environment = _continued(folder / "environment.json", environment)
-        _write_json(folder / "config.json", config)
-        _write_json(folder / "environment.json", environment)
+            check_same(folder, read_json(folder / "config.json"), config)
+            environment = continued_environment(
+                folder / "environment.json", environment
+            )
+        write_json(folder / "config.json", config)
+        write_json(folder / "environment.json", environment)
         rows_file.truncate(num_bytes)
         yield rows
 
@@ -133,17 +135,17 @@ def read_run(folder: Path) -> Run:
             raise RunFolderError(f"{folder}: not a run folder, it has no {name}")
     environment = folder / "environment.json"
     return Run(
-        config=_read_json(folder / "config.json"),
-        environment=_read_json(environment) if environment.is_file() else {},
+        config=read_json(folder / "config.json"),
+        environment=read_json(environment) if environment.is_file() else {},
         rows=_parse_rows(folder / "trials.jsonl")[0],
     )
 
 
-def _continued(path, environment):
+def continued_environment(path: Path, environment: dict[str, Any]) -> dict[str, Any]:
     """The first environment of a run, and the later ones that differ, in its list."""
     if not path.is_file():
         return environment
-    first = _read_json(path)
+    first = read_json(path)
     later = first.setdefault("continued_in", [])
     known = {name: value for name, value in first.items() if name != "continued_in"}
     if environment not in (known, *later):
@@ -177,7 +179,7 @@ def _parse_rows(path):
     return rows, len(complete)
 
 
-def _check_same(folder, old, new):
+def check_same(folder: Path, old: dict[str, Any], new: dict[str, Any]) -> None:
     """Refuses to mix the results of two experiments in one folder."""
     old, new = _flatten(_identity(old)), _flatten(_identity(new))
     for name in sorted({*old, *new}):
@@ -203,17 +205,18 @@ def _flatten(value, prefix=""):
     return flat
 
 
-def _plain(value) -> Any:
+def plain_data(value: Any) -> Any:
+    """Any spec as JSON data, with its kind."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         fields = {
-            field.name: _plain(getattr(value, field.name))
+            field.name: plain_data(getattr(value, field.name))
             for field in dataclasses.fields(value)
         }
         return {"kind": type(value).__name__, **fields}
     if isinstance(value, Mapping):
-        return {str(name): _plain(part) for name, part in value.items()}
+        return {str(name): plain_data(part) for name, part in value.items()}
     if isinstance(value, (tuple, list)):
-        return [_plain(part) for part in value]
+        return [plain_data(part) for part in value]
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
     return value
@@ -226,7 +229,8 @@ def _finite(row):
     }
 
 
-def _environment(origin):
+def environment_of(origin: str) -> dict[str, Any]:
+    """Versions, device, and where the data come from."""
     device = jax.devices()[0]
     return {
         "versions": {name: importlib.metadata.version(name) for name in _PACKAGES},
@@ -258,7 +262,8 @@ def _commit():
     return result.stdout.strip()
 
 
-def _read_json(path):
+def read_json(path: Path) -> Any:
+    """The content of a file of a run folder; an error where it is damaged."""
     try:
         content = json.loads(path.read_text())
     except ValueError:
@@ -268,7 +273,8 @@ def _read_json(path):
     return content
 
 
-def _write_json(path, value):
+def write_json(path: Path, value: Any) -> None:
+    """Writes a file so that it is never seen half written."""
     temporary = path.with_suffix(".tmp")
     temporary.write_text(json.dumps(value, indent=2) + "\n")
     temporary.replace(path)

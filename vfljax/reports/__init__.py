@@ -1,6 +1,6 @@
 """Tables and figures of a finished run, from its records alone."""
 
-from vfljax.reports.encrypted import print_encrypted
+from vfljax.reports.encrypted import print_encrypted, write_encrypted_figure
 from vfljax.reports.figures import choose_figures
 from vfljax.reports.report import print_summary, write_report
 from vfljax.reports.statistics import Summary, summarize
@@ -11,5 +11,6 @@ __all__ = [
     "print_encrypted",
     "print_summary",
     "summarize",
+    "write_encrypted_figure",
     "write_report",
 ]

@@ -120,7 +120,8 @@ class _Processes:
         """Starts a fresh interpreter: nothing of the caller's script is run again."""
         ours, theirs = socket.socketpair()
         paths = os.pathsep.join(path for path in sys.path if path)
-        code = "import sys; from vfljax.protocol.encrypted import role_process as role"
+        code = "import signal, sys; signal.signal(signal.SIGINT, signal.SIG_IGN)"
+        code += "; from vfljax.protocol.encrypted import role_process as role"
         code += "; role.main(*sys.argv[1:])"
         with theirs:
             self._processes[name] = subprocess.Popen(

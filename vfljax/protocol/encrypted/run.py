@@ -158,6 +158,14 @@ def deliver(role: Role, content: Content, folder: Path | None) -> list[bytes]:
     return replies
 
 
+def _drop_cut_off_line(path: Path) -> None:
+    """What a killed run left of its last line; that message is sent again."""
+    if path.is_file():
+        content = path.read_bytes()
+        with path.open("r+b") as file:
+            file.truncate(content.rfind(b"\n") + 1)
+
+
 def drive(
     network: Network,
     agreement: Agreement,
@@ -171,7 +179,9 @@ def drive(
     with contextlib.ExitStack() as stack:
         log = None
         if folder is not None:
-            log = stack.enter_context((folder / "messages.jsonl").open("a"))
+            path = folder / "messages.jsonl"
+            _drop_cut_off_line(path)
+            log = stack.enter_context(path.open("a"))
 
         def passed(message: Message) -> None:
             record = record_of(message)
