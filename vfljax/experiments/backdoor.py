@@ -9,13 +9,14 @@ import jax.numpy as jnp
 from jaxtyping import Array, Int
 
 from vfljax import attacks, data, metrics, protocol
-from vfljax.experiments.attack_specs import RecoversMessages
-from vfljax.experiments.backdoor_specs import BackdoorSpec, LabelFlip, LabelReplacement
+from vfljax.experiments.attack_specs import RecoversClasses, RecoversMessages
+from vfljax.experiments.backdoor_specs import BackdoorSpec, LabelFlip
 from vfljax.experiments.loading import Arrays
 from vfljax.experiments.schema import Experiment
 from vfljax.experiments.trial import (
     Cell,
     Seen,
+    Setting,
     auxiliary_of,
     look,
     main_task,
@@ -78,73 +79,49 @@ def make_backdoor(
     """
     spec, training = experiment.attacks[label], experiment.training
     assert isinstance(spec, BackdoorSpec)
+    plant = _plant_flips if isinstance(spec, LabelFlip) else _plant_replacement
 
     def backdoored(key, setting_and_amplification, arrays: Arrays) -> Backdoored:
         setting, amplification = setting_and_amplification
-        num_samples = len(arrays.labels)
-        defense = make_defense(experiment, cell, setting, arrays, spec.extra_rows)
+        num_parties, num_samples = len(arrays.features), len(arrays.labels)
         _, key_weights, key_order, key_train, key_marked = jax.random.split(key, 5)
         key_marked, key_pairs, key_infer = jax.random.split(key_marked, 3)
         marked = _draw_marked(key_marked, spec, arrays)
-        masks = arrays.triggers[label]
-        attackers = _attackers(experiment, spec, len(arrays.features))
-        honest = make_protocol(experiment, cell, len(attackers.everyone), defense)
+        parties = _adversaries(experiment, spec, num_parties)
+        defense = make_defense(experiment, cell, setting, arrays, spec.extra_rows)
+        honest = make_protocol(experiment, cell, num_parties, defense)
         state = honest.init(key_weights, [party[:1] for party in arrays.features])
-        inferred = None
-        if spec.num_poisoned == 0:
-            run = honest
-        else:
-            is_poisoned = jnp.zeros(num_samples, bool).at[marked.poisoned].set(True)
-            if isinstance(spec, LabelReplacement):
-                is_target = jnp.zeros(num_samples, bool).at[marked.targets].set(True)
-                cheat = attacks.label_replacement(
-                    is_poisoned,
-                    is_target,
-                    amplification,
-                    uses_targets=spec.uses_targets,
-                    is_stealthy=spec.is_stealthy,
-                )
-                cheats = dict.fromkeys(attackers.attacking, cheat)
-            else:
-                cheats = {}
-                inferred = []
-                for party in attackers.attacking:
-                    labels, codes = _infer_labels(
-                        jax.random.fold_in(key_infer, party),
-                        experiment,
-                        cell,
-                        spec,
-                        party,
-                        (honest, state),
-                        public_knowledge(experiment, cell, setting, defense),
-                        marked.poisoned,
-                        arrays,
-                    )
-                    by_sample = jnp.full(num_samples, -1).at[marked.poisoned]
-                    cheats[party] = attacks.label_flip(
-                        by_sample.set(labels), marked.target, amplification, codes=codes
-                    )
-                    inferred.append(
-                        metrics.accuracy(labels, arrays.labels[marked.poisoned])
-                    )
-            run = make_protocol(
-                experiment,
-                cell,
-                len(attackers.everyone),
-                defense,
-                manipulations={
-                    party: _with_trigger(cheat, is_poisoned, masks[party])
-                    for party, cheat in cheats.items()
-                },
+        cheats, inferred_accuracy = {}, jnp.array(jnp.nan)
+        if spec.num_poisoned:
+            planted = plant(
+                _Scene(experiment, cell, setting, arrays, state),
+                key_infer,
+                spec,
+                parties,
+                marked,
+                amplification,
             )
-        batches = _batches(key_order, key_pairs, spec, marked, num_samples, training)
+            is_poisoned = jnp.zeros(num_samples, bool).at[marked.poisoned].set(True)
+            cheats = {
+                party: _with_trigger(cheat, is_poisoned, arrays.triggers[label][party])
+                for party, cheat in planted.cheats.items()
+            }
+            inferred_accuracy = planted.inferred_accuracy
+        run = make_protocol(
+            experiment, cell, num_parties, defense, manipulations=cheats
+        )
         state, _ = protocol.train(
-            run, key_train, state, arrays.features, arrays.labels, batches
+            run,
+            key_train,
+            state,
+            arrays.features,
+            arrays.labels,
+            _batches(key_order, key_pairs, spec, marked, num_samples, training),
         )
         clean = [party[marked.tried] for party in arrays.test_features]
         with_trigger = [
-            data.add_trigger(features, *masks[party])
-            if party in attackers.attacking
+            data.add_trigger(features, *arrays.triggers[label][party])
+            if party in parties
             else features
             for party, features in enumerate(clean)
         ]
@@ -154,26 +131,63 @@ def make_backdoor(
             truth=arrays.test_labels[marked.tried],
             target=marked.target,
             **main_task(run, state, arrays, was_trained=True),
-            inferred_accuracy=jnp.mean(jnp.stack(inferred))
-            if inferred
-            else jnp.array(jnp.nan),
+            inferred_accuracy=inferred_accuracy,
         )
 
     return backdoored
 
 
-class _Attackers(NamedTuple):
-    everyone: range
-    attacking: tuple[int, ...]
+class _Scene(NamedTuple):
+    """What a training starts from."""
+
+    experiment: Experiment
+    cell: Cell
+    setting: Setting
+    arrays: Arrays
+    state: protocol.ProtocolState
 
 
-def _attackers(experiment, spec, num_parties):
-    """The positions of all parties, and of those that cheat."""
+class _Planted(NamedTuple):
+    """What each adversary does, and how well it knew the labels if it had to."""
+
+    cheats: dict[int, Manipulation]
+    inferred_accuracy: Any
+
+
+def _plant_replacement(scene: _Scene, key, spec: Any, parties, marked, gamma):
+    """Every adversary swaps the same rows."""
+    nobody = jnp.zeros(len(scene.arrays.labels), bool)
+    cheat = attacks.label_replacement(
+        nobody.at[marked.poisoned].set(True),
+        nobody.at[marked.targets].set(True),
+        gamma,
+        uses_targets=spec.uses_targets,
+        is_stealthy=spec.is_stealthy,
+    )
+    return _Planted(dict.fromkeys(parties, cheat), jnp.array(jnp.nan))
+
+
+def _plant_flips(scene: _Scene, key, spec: Any, parties, marked, gamma):
+    """Every adversary infers the poisoned samples' labels on its own."""
+    nobody = jnp.full(len(scene.arrays.labels), -1)
+    truth = scene.arrays.labels[marked.poisoned]
+    cheats, rates = {}, []
+    for party in parties:
+        labels, codes = _infer_labels(
+            scene, jax.random.fold_in(key, party), spec.of, party, marked.poisoned
+        )
+        inferred = nobody.at[marked.poisoned].set(labels)
+        cheats[party] = attacks.label_flip(inferred, marked.target, gamma, codes=codes)
+        rates.append(metrics.accuracy(labels, truth))
+    return _Planted(cheats, jnp.mean(jnp.stack(rates)))
+
+
+def _adversaries(experiment, spec, num_parties):
+    """The positions of those that cheat."""
+    if spec.adversaries == "one":
+        return (experiment.data.adversary % num_parties,)
     label_party = experiment.data.label_party % num_parties
-    one = experiment.data.adversary % num_parties
-    passive = tuple(p for p in range(num_parties) if p != label_party)
-    attacking = passive if spec.adversaries == "all" else (one,)
-    return _Attackers(range(num_parties), attacking)
+    return tuple(party for party in range(num_parties) if party != label_party)
 
 
 def _draw_marked(key, spec, arrays):
@@ -223,16 +237,19 @@ def _with_trigger(cheat: Manipulation, is_poisoned, mask_and_values):
     return cheat._replace(alter=alter)
 
 
-def _infer_labels(
-    key, experiment, cell, spec: LabelFlip, party, victim, public, rows, arrays
-):
+def _infer_labels(scene: _Scene, key, of: str, party: int, rows):
     """Labels of some samples, and a code per class, from the first messages.
 
     The code of a class is the mean of what the label party seems to have trained its
     samples on, softmax(H^p) − B·u; of a class that was never inferred, one-hot.
     """
-    run, state = victim
-    attack = experiment.attacks[spec.of]
+    experiment, cell, setting, arrays, state = scene
+    defense = make_defense(experiment, cell, setting, arrays)
+    run = make_protocol(experiment, cell, len(arrays.features), defense)
+    state = state._replace(defense_state=defense.init())  # batches have no extra rows
+    public = public_knowledge(experiment, cell, setting, defense)
+    attack = experiment.attacks[of]
+    assert isinstance(attack, RecoversClasses)
     size = cell.batch_size
     num_batches = -(-len(rows) // size)
     padded = rows[jnp.arange(num_batches * size) % len(rows)]
@@ -245,8 +262,8 @@ def _infer_labels(
         seen = Seen(
             **look(key_look, run, state, arrays, of_batch, truth, party), **public
         )
-        view = view_of(experiment, cell, spec.of, seen, arrays.features[party])
-        auxiliary = auxiliary_of(key_known, experiment, cell, spec.of, seen)
+        view = view_of(experiment, cell, of, seen, arrays.features[party])
+        auxiliary = auxiliary_of(key_known, experiment, cell, of, seen)
         inference = attack.run(key_attack, view, auxiliary)
         recovered = (
             inference.scores
