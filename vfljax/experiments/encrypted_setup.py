@@ -21,6 +21,7 @@ from vfljax.experiments.encrypted_backdoor import (
     row_operations,
 )
 from vfljax.experiments.encrypted_spec import EncryptedRun
+from vfljax.experiments.loading import split_features
 from vfljax.protocol import encrypted
 from vfljax.protocol.encrypted.label_code import check_additive
 
@@ -80,7 +81,7 @@ def check_fits_data(experiment: EncryptedRun, dataset: data.Dataset) -> None:
             f"batch_size={experiment.batch_size}: larger than the data set, "
             f"{dataset.name} has {train_samples} training samples"
         )
-    _split(experiment, dataset, dataset.train_features[:1])
+    split_features(experiment.data, dataset, dataset.train_features[:1])
 
 
 def prepare(experiment: EncryptedRun, dataset: data.Dataset) -> Prepared:
@@ -97,7 +98,7 @@ def prepare(experiment: EncryptedRun, dataset: data.Dataset) -> Prepared:
     used, places = np.unique(plan.batches, return_inverse=True)
 
     def activations_of(features, is_marked):
-        parts = list(_split(experiment, dataset, features))
+        parts = list(split_features(experiment.data, dataset, features))
         parts[experiment.adversary] = mark(parts[experiment.adversary], is_marked)
         return tuple(
             random_body(jax.random.fold_in(key_body, party), experiment.hidden, part)
@@ -204,14 +205,3 @@ def _defense_maker(experiment, num_samples, num_classes):
 
 def _make_defense(spec: DefenseSpec, shapes: Shapes, trained: Any) -> Defense:
     return spec.make(spec.strengths[0], shapes, trained)
-
-
-def _split(experiment, dataset, features):
-    spec = experiment.data
-    return data.split_features(
-        features,
-        spec.split_argument(),
-        None if spec.columns else spec.num_parties,
-        feature_names=dataset.feature_names,
-        shares=spec.shares,
-    )

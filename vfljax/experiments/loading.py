@@ -10,7 +10,7 @@ from jaxtyping import Array, Float, Int
 from vfljax import data
 from vfljax.experiments.backdoor_specs import BackdoorSpec
 from vfljax.experiments.completion_specs import CompletionSpec
-from vfljax.experiments.schema import Experiment
+from vfljax.experiments.schema import Data, Experiment
 
 
 class Arrays(NamedTuple):
@@ -72,7 +72,7 @@ def check_fits(experiment: Experiment, dataset: data.Dataset, num_classes: int) 
             "data.class_choice='random': must be 'first' where a model is trained "
             f"(training.steps > 0) on {num_classes} of {total} classes"
         )
-    _split(experiment, dataset, dataset.train_features[:1])
+    split_features(experiment.data, dataset, dataset.train_features[:1])
     num_samples = len(dataset.train_labels)
     if spec.class_choice == "first":
         num_samples = int((dataset.train_labels < num_classes).sum())
@@ -87,8 +87,10 @@ def check_fits(experiment: Experiment, dataset: data.Dataset, num_classes: int) 
             )
 
 
-def _split(experiment, dataset, features):
-    spec = experiment.data
+def split_features(
+    spec: Data, dataset: data.Dataset, features: np.ndarray
+) -> tuple[np.ndarray, ...]:
+    """Each party's part of the features of some samples."""
     return data.split_features(
         features,
         spec.split_argument(),
@@ -113,7 +115,7 @@ def _trigger_parts(experiment, dataset, attack):
     trigger = data.TRIGGERS[attack.trigger]
     shape = dataset.train_features.shape[1:]
     mask, values = (
-        _split(experiment, dataset, part[None].astype(np.float32))
+        split_features(experiment.data, dataset, part[None].astype(np.float32))
         for part in data.trigger_mask(trigger, shape)
     )
     return tuple(
@@ -172,7 +174,7 @@ def load_arrays(
         dataset = data.select_classes(dataset, range(num_classes))
 
     def split(features):
-        parts = _split(experiment, dataset, features)
+        parts = split_features(experiment.data, dataset, features)
         return tuple(jnp.asarray(part) for part in parts)
 
     table = data.class_table(dataset.train_labels, len(dataset.class_names))

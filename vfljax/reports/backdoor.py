@@ -1,6 +1,6 @@
 """How often a trigger leads to the adversary's class, and what that costs the model."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import matplotlib as mpl
@@ -16,8 +16,8 @@ from vfljax.reports.layout import (
     choose_columns,
     footnotes,
     main_cell,
-    mark_fewer,
     percent,
+    rate_cell,
     text_cell,
 )
 from vfljax.reports.statistics import MESSAGE_ROWS, Row, Summary, summarize
@@ -55,7 +55,12 @@ def lay_out_backdoors(summaries: Sequence[Summary]) -> Layout:
         Column("own class included %", _published, is_number=True, is_result=True),
         Column("without trigger %", _without, is_number=True, is_result=True),
         Column("main task %", main_cell, is_number=True, is_result=True),
-        Column("labels inferred %", _rate("inferred_accuracy"), True, True),
+        Column(
+            "labels inferred %",
+            rate_cell("inferred_accuracy", has_width=False),
+            True,
+            True,
+        ),
     )
     layout = choose_columns(columns, backdoors(summaries), ())
     return layout._replace(
@@ -265,12 +270,3 @@ def _published(summary: Summary) -> str:
 
 def _without(summary: Summary) -> str:
     return percent(summary.chance, None, None)
-
-
-def _rate(name: str) -> Callable[[Summary], str]:
-    def cell(summary: Summary) -> str:
-        rate = summary.rate(name)
-        text = percent(rate.mean, None, None)
-        return mark_fewer(text, rate.number, summary.num_trials)
-
-    return cell

@@ -1,6 +1,6 @@
 """What an attacker with a trained bottom model of its own and a few labels finds."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from vfljax.reports.layout import (
     ATTACKER_COLUMNS,
@@ -10,8 +10,8 @@ from vfljax.reports.layout import (
     choose_columns,
     footnotes,
     main_cell,
-    mark_fewer,
     percent,
+    rate_cell,
     text_cell,
 )
 from vfljax.reports.rates import READINGS, SCORES
@@ -160,7 +160,7 @@ def _score_columns(score: str) -> list[Column]:
     return [
         Column(
             heading.format(_NAMES[score]),
-            _rate_cell(f"{reading}_{score}", has_width=reading == "attack"),
+            rate_cell(f"{reading}_{score}", has_width=reading == "attack"),
             is_number=True,
             is_result=True,
         )
@@ -170,22 +170,13 @@ def _score_columns(score: str) -> list[Column]:
 
 def _main_column(score: str) -> Column:
     """How good the attacked model is by this score."""
-    cell = _rate_cell(f"main_{score}", has_width=False)
+    cell = rate_cell(f"main_{score}", has_width=False)
     return Column(f"main task{_NAMES[score]} %", cell, is_number=True, is_result=True)
-
-
-def _rate_cell(name: str, has_width: bool) -> Callable[[Summary], str]:
-    def cell(summary: Summary) -> str:
-        rate = summary.rate(name)
-        ends = (rate.low, rate.high) if has_width else (None, None)
-        return mark_fewer(percent(rate.mean, *ends), rate.number, summary.num_trials)
-
-    return cell
 
 
 _ALONE = Column(
     "all labels %",
-    _rate_cell("alone_accuracy", has_width=False),
+    rate_cell("alone_accuracy", has_width=False),
     is_number=True,
     is_result=True,
 )

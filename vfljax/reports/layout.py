@@ -144,6 +144,17 @@ def mark_fewer(rate: str, num_with: int, num_trials: int) -> str:
     return f"{rate} {FEWER_TRIALS}" if 0 < num_with < num_trials else rate
 
 
+def rate_cell(name: str, has_width: bool) -> Callable[[Summary], str]:
+    """The cell of a further rate, with or without the half-width of its interval."""
+
+    def cell(summary: Summary) -> str:
+        rate = summary.rate(name)
+        ends = (rate.low, rate.high) if has_width else (None, None)
+        return mark_fewer(percent(rate.mean, *ends), rate.number, summary.num_trials)
+
+    return cell
+
+
 def footnotes(cells: Iterable[str]) -> list[str]:
     """The meaning of the marks in these cells."""
     text = " ".join(cells)
