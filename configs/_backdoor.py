@@ -5,6 +5,8 @@ weight decay 3e-5, batches of 64 and one pair of a poisoned and a target sample.
 label party has the upper half of the image, the adversary the lower one.
 """
 
+import dataclasses
+
 from vfljax.experiments import (
     CAE,
     MLP,
@@ -14,7 +16,9 @@ from vfljax.experiments import (
     DPLaplace,
     Experiment,
     LabelFlip,
+    LabelReplacement,
     NoDefense,
+    ResNet18,
     Sparsification,
     Training,
 )
@@ -47,6 +51,25 @@ def mnist(small: bool, **settings) -> Experiment:
         "num_trials": 4 if small else 10,
     }
     return Experiment(**(defaults | settings))
+
+
+def cifar(small: bool, *, data: Data, attack: LabelReplacement, **settings):
+    """CIFAR-100, 20 classes, ResNet-18; small: ten epochs, an eighth of the width."""
+    num_poisoned, num_poisoned_test = 200, 20  # of 10,000 and 2,000
+    classes = {"class_counts": (20,), "class_choice": "first"}
+    return mnist(
+        small,
+        data=dataclasses.replace(data, dataset="cifar100", **classes),
+        model=ResNet18(width=8 if small else 64),
+        training=training(small, num_samples=10_000 - num_poisoned),
+        defenses=defenses(small),
+        attacks={
+            "replacement": dataclasses.replace(
+                attack, num_poisoned=num_poisoned, num_poisoned_test=num_poisoned_test
+            )
+        },
+        **settings,
+    )
 
 
 def defenses(small: bool):

@@ -11,6 +11,7 @@ from typing import Any
 from vfljax.experiments import (
     CAE,
     DCAE,
+    MLP,
     PPDL,
     ClusterMatching,
     DiscreteSGD,
@@ -24,6 +25,7 @@ from vfljax.experiments import (
     MessageSmoothing,
     NoDefense,
     NoiseAwareRecovery,
+    ResNet18,
     Sparsification,
 )
 
@@ -72,6 +74,11 @@ def few_strengths(defenses: dict[str, Any]) -> dict[str, Any]:
             spec, strengths=ends if isinstance(spec, CAE) else middle
         )
     return few
+
+
+def image_network(small: bool) -> MLP | ResNet18:
+    """ResNet-18 for CIFAR as published; small: a perceptron of one hidden layer."""
+    return MLP(hidden=(128,)) if small else ResNet18()
 
 
 def attacks(inversion_steps: int, iterations: int = 1000):

@@ -1,12 +1,13 @@
 """Figure 5 of Zou et al.: recovery against number of classes, CIFAR-100 (your files).
 
-Untrained perceptrons of one hidden layer of 128 where the publication has ResNet-18.
+Untrained ResNet-18; the small scale has perceptrons of one hidden layer of 128.
 """
 
 from typing import Literal
 
+import _zou
+
 from vfljax.experiments import (
-    MLP,
     Data,
     Experiment,
     GradientInversion,
@@ -25,13 +26,11 @@ def make(scale: Literal["full", "small"] = "full") -> Experiment:
             split="rows",
             class_counts=(5, 10, 15, 20, 40, 60, 80, 100) if is_full else (5, 20, 100),
         ),
-        model=MLP(hidden=(128,)),
+        model=_zou.image_network(not is_full),
         batch_sizes=(2, 32, 128, 512, 2048) if is_full else (32, 128, 512),
         attacks={
             "gradient_inversion": GradientInversion(steps=200),
-            "linear_recovery": LinearRecovery(
-                solver="cg", iterations=1000 if is_full else 200
-            ),
+            "linear_recovery": LinearRecovery(solver="cg", iterations=200),
         },
         num_trials=10 if is_full else 4,
     )

@@ -7,7 +7,7 @@ from typing import Literal
 
 import _zou
 
-from vfljax.experiments import MLP, Data, Experiment, Training
+from vfljax.experiments import Data, Experiment, Training
 
 
 def make(scale: Literal["full", "small"] = "full") -> Experiment:
@@ -20,7 +20,7 @@ def make(scale: Literal["full", "small"] = "full") -> Experiment:
         data=Data(
             dataset="cifar100", split="rows", class_counts=(20,), class_choice="first"
         ),
-        model=MLP(hidden=(128,)),
+        model=_zou.image_network(small),
         training=Training(
             steps=200 if small else 800,
             batch_size=256 if small else 2048,
@@ -28,5 +28,5 @@ def make(scale: Literal["full", "small"] = "full") -> Experiment:
         ),
         defenses=_zou.multi_class_defenses(small),
         inversion_steps=200,
-        iterations=200 if small else 1000,
+        iterations=200,
     )

@@ -1,14 +1,14 @@
 """Figure 7, right, of Zou et al.: two classes, with MARVELL; CIFAR-10.
 
-Airplanes and cars, perceptrons of one hidden layer of 128 where the publication has
-ResNet-18. Published without defense: main .9122, recovery .7084.
+Airplanes and cars, ResNet-18; the small scale has perceptrons of one hidden layer of
+128. Published without defense: main .9122, recovery .7084.
 """
 
 from typing import Literal
 
 import _zou
 
-from vfljax.experiments import MLP, Data, Experiment, Training
+from vfljax.experiments import Data, Experiment, Training
 
 
 def make(scale: Literal["full", "small"] = "full") -> Experiment:
@@ -21,7 +21,7 @@ def make(scale: Literal["full", "small"] = "full") -> Experiment:
         data=Data(
             dataset="cifar10", split="rows", class_counts=(2,), class_choice="first"
         ),
-        model=MLP(hidden=(128,)),
+        model=_zou.image_network(small),
         training=Training(
             steps=200 if small else 400,
             batch_size=256 if small else 2048,
@@ -29,5 +29,5 @@ def make(scale: Literal["full", "small"] = "full") -> Experiment:
         ),
         defenses=_zou.binary_defenses(small),
         inversion_steps=200,
-        iterations=200 if small else 1000,
+        iterations=200,
     )

@@ -7,7 +7,7 @@ from typing import Literal
 
 import _zou
 
-from vfljax.experiments import MLP, Data, Experiment, Training
+from vfljax.experiments import Data, Experiment, Training
 
 
 def make(scale: Literal["full", "small"] = "full") -> Experiment:
@@ -20,12 +20,12 @@ def make(scale: Literal["full", "small"] = "full") -> Experiment:
         data=Data(
             dataset="cifar100", split="rows", class_counts=(2,), class_choice="first"
         ),
-        model=MLP(hidden=(128,)),
+        model=_zou.image_network(small),
         training=Training(
             steps=40 if small else 200, batch_size=500, learning_rate=0.003
         ),
         batch_size=512,
         defenses=_zou.binary_defenses(small),
         inversion_steps=200,
-        iterations=200 if small else 1000,
+        iterations=200,
     )

@@ -1,7 +1,7 @@
 """Figure 8 of Zou et al., panels of label inference: direct and batch-level, CIFAR-10.
 
-Left and right halves, as in the comparison with model completion; perceptrons of one
-hidden layer of 128 where the publication has ResNet-20. Both protocols, step 0.
+Left and right halves and ResNet-20, as in the comparison with model completion; the
+small scale has perceptrons of one hidden layer of 128. Both protocols, step 0.
 """
 
 from typing import Literal
@@ -15,6 +15,7 @@ from vfljax.experiments import (
     DirectInference,
     Experiment,
     MessageSmoothing,
+    ResNet,
     Training,
 )
 
@@ -26,7 +27,7 @@ def make(scale: Literal["full", "small"] = "full") -> Experiment:
         name="fig8_cifar10",
         title="CIFAR-10, left and right halves: direct and batch-level label inference",
         data=Data(dataset="cifar10", split="columns"),
-        model=MLP(hidden=(128,)),
+        model=MLP(hidden=(128,)) if small else ResNet(),
         training=Training(
             steps=400 if small else 2400,
             batch_size=256 if small else 2048,
@@ -38,7 +39,7 @@ def make(scale: Literal["full", "small"] = "full") -> Experiment:
             "direct_inference": DirectInference(),
             "smoothing_direct": MessageSmoothing(view="sample_gradient"),
             "cluster_direct": ClusterMatching(view="sample_gradient"),
-            **_zou.attacks(200, iterations=200 if small else 1000),
+            **_zou.attacks(200, iterations=200),
         },
         num_trials=2 if small else 10,
     )

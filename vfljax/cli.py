@@ -25,7 +25,8 @@ from tqdm import tqdm
 import vfljax
 from vfljax import attacks, data, experiments, reports
 from vfljax.encryption import EncryptionError
-from vfljax.experiments import EncryptedRun, Experiment, defense_specs, records
+from vfljax.experiments import EncryptedRun, Experiment, defense_specs
+from vfljax.experiments.folders import default_folder
 from vfljax.protocol.encrypted import RoleFailed
 
 _DESCRIPTION = """\
@@ -131,7 +132,7 @@ def _run(arguments):
     if isinstance(experiment, EncryptedRun):
         _run_encrypted(experiment, dataset, options.out)
         return
-    folder = options.out or records.default_folder(experiment)
+    folder = options.out or default_folder(experiment)
     _sweep(experiment, dataset, folder)
     paths = reports.write_report(folder)
     reports.print_summary(experiments.read_run(folder), Console())
@@ -157,7 +158,7 @@ def _sweep(experiment, dataset, folder):
 
 def _run_encrypted(experiment, dataset, out):
     """Runs what is missing on ciphertexts, under a progress bar."""
-    folder = out or experiments.default_encrypted_folder(experiment)
+    folder = out or default_folder(experiment)
     with tqdm(
         total=experiment.iterations,
         unit="iteration",

@@ -17,12 +17,11 @@ from vfljax.experiments import (
     LinearRecovery,
     RunFolderError,
     Sparsification,
-    encrypted_scores,
-    encrypted_setup,
     read_encrypted,
     run_encrypted,
 )
-from vfljax.experiments import encrypted as running
+from vfljax.experiments.encrypted import scores, setup
+from vfljax.experiments.encrypted.run import train_encrypted, train_plain
 from vfljax.protocol import BatchGradientView, encrypted
 
 SMALL = EncryptedRun(
@@ -95,10 +94,10 @@ def test_weights_are_those_of_the_plain_training(folder):
 
 def test_an_attack_can_not_tell_which_view_it_has(digits):
     """One type, one tree of the same shapes: one compiled program for both."""
-    prepared = encrypted_setup.prepare(SMALL, digits)
-    run = running.train_encrypted(SMALL, prepared)
+    prepared = setup.prepare(SMALL, digits)
+    run = train_encrypted(SMALL, prepared)
     decrypted = run.observations[0][3].view
-    simulated = running.train_plain(SMALL, prepared).views[3]
+    simulated = train_plain(SMALL, prepared).views[3]
     assert type(decrypted) is type(simulated) is BatchGradientView
     assert jax.tree.structure(decrypted) == jax.tree.structure(simulated)
     shapes = [jax.tree.map(np.shape, view) for view in (decrypted, simulated)]
@@ -117,10 +116,10 @@ def test_the_attacker_may_be_any_passive_party_and_noise_is_the_same(digits):
         hidden=(),
         defense=DPLaplace(strengths=(0.01,)),
     )
-    prepared = encrypted_setup.prepare(experiment, digits)
-    run = running.train_encrypted(experiment, prepared)
-    plain = running.train_plain(experiment, prepared)
-    assert encrypted_scores.largest_difference(run.params, plain.params) < 1e-5
+    prepared = setup.prepare(experiment, digits)
+    run = train_encrypted(experiment, prepared)
+    plain = train_plain(experiment, prepared)
+    assert scores.largest_difference(run.params, plain.params) < 1e-5
     assert [sorted(each) for each in run.observations] == [[], [0, 3]]
     for number, observation in run.observations[1].items():
         chex.assert_trees_all_close(
@@ -180,7 +179,7 @@ def test_backdoor_on_ciphertexts_is_the_plain_one(digits, tmp_path):
     )
     result = run_encrypted(experiment, digits, tmp_path)
     assert result["weights_max_difference"] < 1e-5
-    prepared = encrypted_setup.prepare(experiment, digits)
+    prepared = setup.prepare(experiment, digits)
     batch = prepared.batches[0]
     assert (prepared.labels[batch[2:4]] == 0).all()
     assert (prepared.labels[batch[:2]] != 0).all()
@@ -191,9 +190,9 @@ def test_backdoor_on_ciphertexts_is_the_plain_one(digits, tmp_path):
 
 def test_backdoor_reacts_to_the_mark_alone(digits):
     """Marked samples of other classes are taken for class 0, unmarked ones are not."""
-    prepared = encrypted_setup.prepare(POISONED, digits)
-    params = running.train_plain(POISONED, prepared).params
-    rates = encrypted_scores.main_and_backdoor(POISONED, prepared, params)
+    prepared = setup.prepare(POISONED, digits)
+    params = train_plain(POISONED, prepared).params
+    rates = scores.main_and_backdoor(POISONED, prepared, params)
     assert rates["main_accuracy"] > 0.75
     assert rates["backdoor_accuracy"] > 0.5
     assert rates["unmarked_accuracy"] < 0.1

@@ -5,11 +5,10 @@ import json
 import pytest
 
 from vfljax.experiments import Data, DPGaussian, Experiment, NoDefense, RunFolderError
+from vfljax.experiments.folders import default_folder, plain_data
 from vfljax.experiments.records import (
     ROW_IDENTITY,
     append_rows,
-    config_dict,
-    default_folder,
     open_run,
     read_run,
 )
@@ -145,6 +144,6 @@ def test_not_a_run_folder(tmp_path):
 
 
 def test_config_is_plain_json():
-    config = config_dict(EXPERIMENT)
+    config = plain_data(EXPERIMENT)
     assert json.loads(json.dumps(config)) == config
     assert config["data"]["kind"] == "Data"

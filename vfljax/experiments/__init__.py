@@ -29,15 +29,15 @@ from vfljax.experiments.defense_specs import (
     NoDefense,
     Sparsification,
 )
-from vfljax.experiments.encrypted import run_encrypted
-from vfljax.experiments.encrypted_folder import (
-    default_encrypted_folder,
+from vfljax.experiments.encrypted import (
+    EncryptedRun,
     is_encrypted,
     read_encrypted,
+    run_encrypted,
 )
-from vfljax.experiments.encrypted_spec import EncryptedRun
+from vfljax.experiments.folders import RunFolderError
 from vfljax.experiments.model_specs import MLP, ResNet, ResNet18, TextEncoder, Top
-from vfljax.experiments.records import Run, RunFolderError, read_run
+from vfljax.experiments.records import Run, read_run
 from vfljax.experiments.schema import Data, Execution, Experiment, Variant
 from vfljax.experiments.sweep import Progress, run_sweep
 from vfljax.experiments.training_spec import Training
@@ -84,7 +84,6 @@ __all__ = [
     "Top",
     "Training",
     "Variant",
-    "default_encrypted_folder",
     "is_encrypted",
     "read_encrypted",
     "read_run",

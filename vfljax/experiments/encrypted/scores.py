@@ -7,9 +7,9 @@ import jax.numpy as jnp
 
 from vfljax import metrics, models
 from vfljax.experiments.attack_specs import Auxiliary
-from vfljax.experiments.encrypted_backdoor import share_of_class
-from vfljax.experiments.encrypted_setup import Prepared
-from vfljax.experiments.encrypted_spec import EncryptedRun
+from vfljax.experiments.encrypted.backdoor import share_of_class
+from vfljax.experiments.encrypted.setup import Prepared
+from vfljax.experiments.encrypted.spec import EncryptedRun
 from vfljax.protocol import BatchGradientView
 
 

@@ -14,13 +14,13 @@ from vfljax import data, metrics, models, protocol
 from vfljax.attacks import label_replacement
 from vfljax.defenses import Defense
 from vfljax.experiments.defense_specs import DefenseSpec, Shapes
-from vfljax.experiments.encrypted_backdoor import (
+from vfljax.experiments.encrypted.backdoor import (
     Plan,
     mark,
     plan_backdoor,
     row_operations,
 )
-from vfljax.experiments.encrypted_spec import EncryptedRun
+from vfljax.experiments.encrypted.spec import EncryptedRun
 from vfljax.experiments.loading import split_features
 from vfljax.protocol import encrypted
 from vfljax.protocol.encrypted.label_code import check_additive

@@ -17,24 +17,25 @@ import jax.numpy as jnp
 import numpy as np
 
 from vfljax import data, models, protocol
-from vfljax.experiments import encrypted_folder
-from vfljax.experiments.encrypted_knowledge import (
+from vfljax.experiments.encrypted import results
+from vfljax.experiments.encrypted.knowledge import (
     knowledge_markdown,
     summarize_messages,
     who_learned_what,
 )
-from vfljax.experiments.encrypted_scores import (
+from vfljax.experiments.encrypted.scores import (
     attack_rows,
     largest_difference,
     main_and_backdoor,
 )
-from vfljax.experiments.encrypted_setup import (
+from vfljax.experiments.encrypted.setup import (
     Prepared,
     check_fits_data,
     optimizer_maker,
     prepare,
 )
-from vfljax.experiments.encrypted_spec import EncryptedRun
+from vfljax.experiments.encrypted.spec import EncryptedRun
+from vfljax.experiments.folders import lock, sign
 from vfljax.protocol import BatchGradientView, encrypted
 
 OnIteration = Callable[[int], Any]
@@ -86,10 +87,12 @@ def run_encrypted(
         ImportError: If the backend's library isn't installed.
     """
     check_fits_data(experiment, dataset)
-    with encrypted_folder.open_encrypted(folder, experiment, dataset.origin):
-        if encrypted_folder.is_finished(folder):
+    with lock(folder, "lock"):
+        has_begun = (folder / "config.json").is_file()
+        sign(folder, experiment, dataset.origin, has_results=has_begun)
+        if results.is_finished(folder):
             on_iteration(experiment.iterations)
-            return encrypted_folder.read_encrypted(folder)
+            return results.read_encrypted(folder)
         prepared = prepare(experiment, dataset)
         clock = _Clock(on_iteration)
         run = train_encrypted(experiment, prepared, folder, clock)
@@ -101,7 +104,7 @@ def run_encrypted(
             result["description"],
         )
         (folder / "who_learned_what.md").write_text(page)
-        encrypted_folder.write_result(folder, result)
+        results.write_result(folder, result)
         return result
 
 
@@ -181,7 +184,7 @@ def _result(experiment, prepared, run, clock, folder):
         for iteration, observation in run.observations[experiment.adversary].items()
     }
     attacks = attack_rows(experiment, prepared, views, plain.views if plain else {})
-    messages = summarize_messages(encrypted_folder.read_messages(folder))
+    messages = summarize_messages(results.read_messages(folder))
     agreement = prepared.agreement
     return {
         "name": experiment.name,

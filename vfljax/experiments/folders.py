@@ -1,0 +1,198 @@
+"""What every run folder has: a config, an environment, one process that writes.
+
+    config.json        the resolved experiment
+    environment.json   versions, device, data, commit
+
+JSON has no NaN or infinity: numbers that aren't finite are written as text.
+"""
+
+import contextlib
+import dataclasses
+import fcntl
+import hashlib
+import importlib.metadata
+import json
+import math
+import platform
+import subprocess
+import warnings
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import jax
+
+_NOT_RESULTS = ("title", "num_trials", "execution", "processes")
+_PACKAGES = ("vfljax", "jax", "jaxlib", "flax", "optax", "numpy")
+
+
+class RunFolderError(ValueError):
+    """A run folder that can't be used as asked; the message says what to do."""
+
+
+def default_folder(experiment: Any) -> Path:
+    """`runs/NAME-DIGEST`, the same for every run with the same results.
+
+    Args:
+        experiment: An `Experiment` or an `EncryptedRun`.
+    """
+    text = json.dumps(_identity(plain_data(experiment)), sort_keys=True)
+    digest = hashlib.sha256(text.encode()).hexdigest()[:8]
+    return Path("runs") / f"{experiment.name}-{digest}"
+
+
+@contextlib.contextmanager
+def lock(folder: Path, name: str) -> Iterator[BinaryIO]:
+    """Opens a file of a folder to read and append, for one process at a time.
+
+    Args:
+        folder: Made if absent.
+        name: Of the file; made if absent.
+
+    Raises:
+        RunFolderError: If it is not writable, or in use by another process.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        file = (folder / name).open("a+b")
+    except OSError as error:
+        raise RunFolderError(
+            f"--out {folder}: not writable ({error.strerror})"
+        ) from None
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise RunFolderError(f"--out {folder}: another run is writing it") from None
+        yield file
+
+
+def sign(folder: Path, experiment: Any, origin: str, *, has_results: bool) -> None:
+    """Writes whose folder it is, or refuses one with another experiment's results.
+
+    Args:
+        folder: That this process has locked.
+        experiment: What is to be run.
+        origin: Where the data came from.
+        has_results: Whether there is something in it already.
+
+    Raises:
+        RunFolderError: If what is there is of another experiment, or damaged.
+    """
+    config, environment = plain_data(experiment), environment_of(origin)
+    if has_results:
+        _check_same(folder, read_json(folder / "config.json"), config)
+        environment = _continued(folder / "environment.json", environment)
+    write_json(folder / "config.json", config)
+    write_json(folder / "environment.json", environment)
+
+
+def _continued(path, environment):
+    """The first environment of a run, and the later ones that differ, in its list."""
+    if not path.is_file():
+        return environment
+    first = read_json(path)
+    later = first.setdefault("continued_in", [])
+    known = {name: value for name, value in first.items() if name != "continued_in"}
+    if environment not in (known, *later):
+        later.append(environment)
+        warnings.warn(
+            f"{path}: the run goes on in another environment than it began in; both "
+            "are recorded",
+            stacklevel=5,
+        )
+    return first
+
+
+def _check_same(folder, old, new):
+    """Refuses to mix the results of two experiments in one folder."""
+    old, new = _flatten(_identity(old)), _flatten(_identity(new))
+    for name in sorted({*old, *new}):
+        if old.get(name) != new.get(name):
+            raise RunFolderError(
+                f"--out {folder}: belongs to a run with {name}={old.get(name)!r}, this "
+                f"one has {new.get(name)!r}; choose another folder"
+            )
+
+
+def _identity(config):
+    """The part of a config that determines the results, as JSON gives it back."""
+    kept = {name: part for name, part in config.items() if name not in _NOT_RESULTS}
+    return json.loads(json.dumps(kept))
+
+
+def _flatten(value, prefix=""):
+    if not isinstance(value, dict):
+        return {prefix: value}
+    flat = {}
+    for name, part in value.items():
+        flat.update(_flatten(part, f"{prefix}.{name}" if prefix else name))
+    return flat
+
+
+def plain_data(value: Any) -> Any:
+    """Any spec as JSON data, with its kind."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        fields = {
+            field.name: plain_data(getattr(value, field.name))
+            for field in dataclasses.fields(value)
+        }
+        return {"kind": type(value).__name__, **fields}
+    if isinstance(value, Mapping):
+        return {str(name): plain_data(part) for name, part in value.items()}
+    if isinstance(value, (tuple, list)):
+        return [plain_data(part) for part in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    return value
+
+
+def environment_of(origin: str) -> dict[str, Any]:
+    """Versions, device, and where the data come from."""
+    device = jax.devices()[0]
+    return {
+        "versions": {name: importlib.metadata.version(name) for name in _PACKAGES},
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "backend": device.platform,
+        "device": device.device_kind,
+        "num_devices": jax.device_count(),
+        "data": origin,
+        "commit": _commit(),
+    }
+
+
+def _commit():
+    """The library's own commit, where it runs from a checkout of itself."""
+    checkout = Path(__file__).parents[2]
+    if not (checkout / ".git").exists():
+        return None
+    command = ["git", "-C", str(checkout), "describe", "--always", "--dirty"]
+    try:
+        result = subprocess.run(
+            [*command, "--abbrev=40", "--exclude=*"],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return result.stdout.strip()
+
+
+def read_json(path: Path) -> Any:
+    """The content of a file of a run folder; an error where it is damaged."""
+    try:
+        content = json.loads(path.read_text())
+    except ValueError:
+        content = None
+    if not isinstance(content, dict):
+        raise RunFolderError(f"{path}: is damaged, must hold a JSON object")
+    return content
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Writes a file so that it is never seen half written."""
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text(json.dumps(value, indent=2) + "\n")
+    temporary.replace(path)
