@@ -4,8 +4,8 @@ Each party has half of a document and a BERT-style encoder. What the publication
 for this set (.63 passive, .64 active) does not measure model completion: its released
 attack fine-tunes a *fresh* pre-trained BERT, and its augmented inputs hold the whole
 document, the other party's half included. Ours completes the trained encoder, mixing
-embeddings, as token numbers can't be mixed. Encoders start from random weights here; a
-user's own BERT weights go in by `models.load_bert`. Needs the user's own files, except
+embeddings, as token numbers can't be mixed. Encoders start from random weights, or from
+your own file of BERT-base's: `--model.weights FILE`. Needs the user's own files, except
 for the small scale, which has two topics.
 """
 

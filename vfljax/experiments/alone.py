@@ -12,7 +12,7 @@ from jaxtyping import Array, Float, Int, Key
 
 from vfljax import losses, metrics, models
 from vfljax.experiments.training_spec import Training
-from vfljax.models import Forward, PartyModel
+from vfljax.models import Forward, Params, PartyModel
 
 
 def alone_accuracy(
@@ -25,6 +25,7 @@ def alone_accuracy(
     test_features: Float[Array, "tests ..."],
     test_labels: Int[Array, " tests"],
     num_classes: int,
+    pretrained: Params = (),
 ) -> Float[Array, ""]:
     """Test accuracy of one party's bottom model with a head, trained on all labels.
 
@@ -38,11 +39,14 @@ def alone_accuracy(
         test_features: The party's, of test samples.
         test_labels: To measure by.
         num_classes: C.
+        pretrained: What the bottom model starts with instead of random weights.
     """
     network = models.completed(bottom, num_classes=num_classes)
     optimizer = training.make()
     key_weights, key_training = jax.random.split(key)
     params = network.init(key_weights, features[:1])
+    if pretrained:
+        params = models.put_in(params, {"bottom": pretrained})
     start = (
         params,
         models.init_statistics(network, features[:1]),

@@ -18,6 +18,7 @@ from vfljax.experiments.trial import (
     Seen,
     Setting,
     auxiliary_of,
+    initial_state,
     look,
     main_task,
     make_defense,
@@ -90,7 +91,7 @@ def make_backdoor(
         parties = _adversaries(experiment, spec, num_parties)
         defense = make_defense(experiment, cell, setting, arrays, spec.extra_rows)
         honest = make_protocol(experiment, cell, num_parties, defense)
-        state = honest.init(key_weights, [party[:1] for party in arrays.features])
+        state = initial_state(honest, key_weights, arrays)
         cheats, inferred_accuracy = {}, jnp.array(jnp.nan)
         if spec.num_poisoned:
             planted = plant(

@@ -17,6 +17,7 @@ class Arrays(NamedTuple):
     """The data set on the device; features have one entry per party.
 
     `triggers` has, by the label of a backdoor, a mask and values for each party;
+    `pretrained` is what every bottom model starts with instead of random weights;
     `prepared` is what the defense trained beforehand, stacked; see `_Spec.prepare`.
     """
 
@@ -26,6 +27,7 @@ class Arrays(NamedTuple):
     test_features: tuple[Float[Array, "test_samples ..."], ...]
     test_labels: Int[Array, " test_samples"]
     triggers: Any = ()
+    pretrained: Any = ()
     prepared: Any = ()
 
 
@@ -183,11 +185,20 @@ def load_arrays(
         for label, attack in experiment.attacks.items()
         if isinstance(attack, BackdoorSpec)
     }
+    features = split(dataset.train_features)
     return Arrays(
-        features=split(dataset.train_features),
+        features=features,
         labels=jnp.asarray(dataset.train_labels),
         table=jax.tree.map(jnp.asarray, table),
         test_features=split(dataset.test_features),
         test_labels=jnp.asarray(dataset.test_labels),
         triggers=triggers,
+        pretrained=_pretrained(experiment, features, num_classes),
     )
+
+
+def _pretrained(experiment, features, num_classes):
+    """Of the first party's network; all are of one kind."""
+    network = experiment.model.make(experiment.model.embed or num_classes)
+    shapes = jax.eval_shape(network.init, jax.random.key(0), features[0][:1])
+    return experiment.model.pretrained(shapes)

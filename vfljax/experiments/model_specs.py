@@ -2,6 +2,7 @@
 
 import abc
 import dataclasses
+from pathlib import Path
 from typing import ClassVar
 
 from vfljax import models
@@ -27,6 +28,14 @@ class _Network(abc.ABC):
     @abc.abstractmethod
     def make(self, embed: int) -> models.PartyModel:
         """Returns one party's network."""
+
+    def pretrained(self, params: models.Params) -> models.Params:
+        """The part of a network's parameters that does not start at random.
+
+        Args:
+            params: The network's, or their shapes.
+        """
+        return {}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -107,6 +116,23 @@ class TextEncoder(_Network):
     """Tokens of one party."""
     dropout: float = 0.1
     """Share of units dropped in training, in [0, 1)."""
+    weights: str | None = None
+    """A safetensors file with the weights of a BERT model, from which every party's
+    encoder starts; None: random ones."""
+
+    def __post_init__(self):
+        """Checks that the file is there."""
+        require(
+            self.weights is None or Path(self.weights).is_file(),
+            "model.weights",
+            self.weights,
+            "a file",
+        )
+        super().__post_init__()
+
+    def pretrained(self, params: models.Params) -> models.Params:
+        """The encoder's embeddings and blocks, if they are in a file."""
+        return models.read_bert(self.weights, params) if self.weights else {}
 
     def make(self, embed: int) -> models.PartyModel:
         """Returns one party's network."""

@@ -24,6 +24,7 @@ from vfljax.experiments.defense_specs import Public, Shapes
 from vfljax.experiments.loading import Arrays
 from vfljax.experiments.schema import AnyAttack, Experiment
 from vfljax.experiments.training_spec import AdversaryOptimizer
+from vfljax.protocol import ProtocolState, VerticalProtocol
 
 
 class Cell(NamedTuple):
@@ -131,6 +132,17 @@ class Outcome(NamedTuple):
     test_ranks: Any = ()
 
 
+def initial_state(
+    run: VerticalProtocol, key: Key[Array, ""], arrays: Arrays
+) -> ProtocolState:
+    """The state before training, with what is pretrained put in."""
+    state = run.init(key, [party[:1] for party in arrays.features])
+    if not arrays.pretrained:
+        return state
+    start = (models.put_in(params, arrays.pretrained) for params in state.params)
+    return state._replace(params=tuple(start))
+
+
 def make_victim(
     experiment: Experiment,
     cell: Cell,
@@ -162,7 +174,7 @@ def make_victim(
             classes = jnp.arange(num_total)  # in order: the model is trained on labels
         else:
             classes = data.draw_classes(key_classes, num_total, cell.num_classes)
-        state = run.init(key_weights, [party[:1] for party in arrays.features])
+        state = initial_state(run, key_weights, arrays)
         if training.steps:
             batches = protocol.epoch_batches(
                 key_order, num_samples, training.batch_size, training.steps
@@ -204,6 +216,7 @@ def make_victim(
                 arrays.test_features[adversary],
                 arrays.test_labels,
                 cell.num_classes,
+                arrays.pretrained,
             )
         return Victim(
             seen=tuple(views[step] for step in view_steps),

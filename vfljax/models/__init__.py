@@ -11,7 +11,7 @@ from vfljax.models.base import (
     init_statistics,
     run,
 )
-from vfljax.models.bert_weights import load_bert
+from vfljax.models.bert_weights import load_bert, put_in, read_bert
 from vfljax.models.completion import completed, completion_head
 from vfljax.models.encoder import text_encoder
 from vfljax.models.grad_cam import grad_cam
@@ -37,6 +37,8 @@ __all__ = [
     "is_dropping",
     "load_bert",
     "mlp",
+    "put_in",
+    "read_bert",
     "resnet",
     "resnet18",
     "resnet_parts",

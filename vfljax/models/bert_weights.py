@@ -45,15 +45,34 @@ def load_bert(path: str | os.PathLike[str], params: Params) -> Params:
         ValueError: If a tensor is missing or has another shape; names the tensor.
         ImportError: If safetensors is not installed.
     """
-    tensors, loaded = _read(path), {}
+    return put_in(params, read_bert(path, params))
+
+
+def read_bert(path: str | os.PathLike[str], params: Params) -> Params:
+    """Returns the part of a text encoder's parameters that a file has; see `load_bert`.
+
+    Args:
+        path: As for `load_bert`.
+        params: As for `load_bert`; their shapes are enough.
+
+    Raises:
+        ValueError: As `load_bert`.
+        ImportError: As `load_bert`.
+    """
+    tensors, found = _read(path), {}
     places: dict[str, Any] = traverse_util.flatten_dict(params, sep="/")
     for place, value in places.items():
         name = _tensor_name(place)
         if name is not None:
-            found = _take(tensors, name, place, value.shape, path)
-            value = jnp.asarray(found, value.dtype)
-        loaded[place] = value
-    return traverse_util.unflatten_dict(loaded, sep="/")
+            tensor = _take(tensors, name, place, value.shape, path)
+            found[place] = jnp.asarray(tensor, value.dtype)
+    return traverse_util.unflatten_dict(found, sep="/")
+
+
+def put_in(params: Params, part: Params) -> Params:
+    """Returns parameters with some of them, as from `read_bert`, replaced."""
+    whole = traverse_util.flatten_dict(params)
+    return traverse_util.unflatten_dict(whole | traverse_util.flatten_dict(part))
 
 
 def _read(path):
