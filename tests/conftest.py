@@ -1,6 +1,9 @@
 """Strict JAX settings, and fixtures that several test files share."""
 
+import atexit
 import os
+import shutil
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -26,10 +29,33 @@ def _share_of_the_cores() -> None:
         os.sched_setaffinity(0, cores[int(worker) % len(cores) :: num_workers])
 
 
+def _share_programs() -> None:
+    """All test processes, and those that they start, compile a program only once."""
+    if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+        folder = tempfile.mkdtemp(prefix="vfljax-programs-")
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+        os.environ["JAX_COMPILATION_CACHE_DIR"] = folder
+    jax.config.update(
+        "jax_compilation_cache_dir", os.environ["JAX_COMPILATION_CACHE_DIR"]
+    )
+    seconds = os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", float(seconds))
+
+
 _share_of_the_cores()  # before JAX counts them
+_share_programs()
 jax.config.update("jax_num_cpu_devices", 2)  # so that sharding is tested everywhere
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_debug_key_reuse", True)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with slow tests go first, so that no process is left with one at the end.
+
+    Whole files are given to a process (`--dist loadfile`): tests of one share programs.
+    """
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
 
 
 @pytest.fixture(scope="session")

@@ -54,7 +54,7 @@ def test_one_known_label_per_class_names_what_was_learned(options, trained):
     inference = attacks.model_completion(
         jax.random.key(1), view, known, **OPTIONS, **options
     )
-    assert accuracy(inference, labels) > 0.8
+    assert accuracy(inference, labels) > 0.7
     assert inference.finite
     np.testing.assert_array_equal(inference.info.ranks[-1, :, 0], inference.labels)
     assert inference.info.ranks.shape == (6, SAMPLES, CLASSES)

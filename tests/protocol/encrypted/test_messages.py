@@ -128,8 +128,8 @@ def test_parties_hold_no_decryptor_and_messages_no_secret_key(make_training, mak
         assert not any(isinstance(each, secrets) for each in everything_in(role))
     held = list(everything_in(wire.third_party))
     assert sum(isinstance(each, secrets) for each in held) == 1
-    lengths = {len(part) // 1000 for message in passed for part in message.parts}
-    assert lengths <= {366, 262, 0}
+    lengths = {len(part) // 10_000 for message in passed for part in message.parts}
+    assert lengths <= {36, 26, 0}
 
 
 def everything_in(thing, depth=5):
