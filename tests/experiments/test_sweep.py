@@ -202,6 +202,17 @@ def test_one_program_per_cell_and_shared_attacks(dataset, tmp_path, monkeypatch)
     assert len(set(made)) == len(made)
 
 
+def test_how_many_trials_fit_is_known_before_any_runs(dataset, monkeypatch):
+    small = experiment()
+    programs = sweep._Programs(small)
+    arrays = load_arrays(small, dataset, 10)
+    monkeypatch.setattr(jax.stages.Compiled, "__call__", None)
+    cell = Cell(10, 16, "none")
+    sizes = [sweep._fitting(programs, cell, arrays, limit) for limit in (1, 10**15)]
+    assert sizes == [jax.device_count(), 1024]
+    assert len(programs._compiled) == 1 + len(small.attacks)
+
+
 def test_fresh_classes_per_trial(dataset):
     """Untrained, 3 of 10 classes: labels are renumbered, classes differ by trial."""
     setting = Experiment(

@@ -201,8 +201,11 @@ class _Programs:
         )
 
     def _program(self, name, make: Callable[[], Callable[..., Any]], arguments):
-        """Maps over the first axis of all arguments but the last; compiles once."""
-        shapes = jax.tree.map(jnp.shape, arguments[:2])
+        """Maps over the first axis of all arguments but the last; compiles once.
+
+        Arguments may be shapes alone, such as another program's `out_info`.
+        """
+        shapes = jax.tree.map(lambda leaf: leaf.shape, arguments[:2])
         key = (*name, str(shapes))
         if key not in self._compiled:
             one = make()
@@ -334,7 +337,10 @@ def _chunk_size(experiment, programs, cell, arrays, num_units):
 
 
 def _fitting(programs, cell, arrays, limit):
-    """How many trials of the hungriest program fit an accelerator's memory."""
+    """How many trials of the hungriest program fit an accelerator's memory.
+
+    Programs are compiled for it, and not run.
+    """
     num_devices, experiment = programs.mesh.size, programs.experiment
     strength = experiment.defenses[cell.defense].strengths[0]
     units = [Unit(cell, strength, 0)] * num_devices
@@ -350,7 +356,7 @@ def _fitting(programs, cell, arrays, limit):
         if optimizer not in victims:
             compiled = programs.victim(cell, optimizer, victim_keys, settings, arrays)
             needed.append(compiled.memory_analysis())
-            victims[optimizer] = compiled(victim_keys, settings, arrays)
+            victims[optimizer] = compiled.out_info
         if not isinstance(spec, RepeatedObservation):
             victim = victims[optimizer]
             is_last = isinstance(spec, CompletionSpec)
