@@ -286,7 +286,8 @@ def _notes(summaries: Sequence[Summary]) -> list[str]:
         )
     if any(summary.num_published for summary in summaries):
         notes.append("published %: the same attack read out as published.")
-    if any(summary.num_matched for summary in summaries):
+    is_judged_by_names = any(summary.num_matched for summary in summaries)
+    if is_judged_by_names and not is_all_completion(summaries):
         notes.append(
             "up to names %: labels recovered under the best one-to-one renaming of the "
             "classes; information: mutual information of inferred and true labels over "
