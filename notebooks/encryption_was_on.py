@@ -163,6 +163,9 @@ if "VFLJAX_FIGURE_DIR" in os.environ:
     figure.savefig(folder / "encryption_was_on.png", dpi=150)
 
 # %% [markdown]
-# Encryption did what it promises: no one saw anyone's logits, and the third party saw
-# masked numbers alone. What leaked is what the protocol is for. Defenses have to act on
-# the gradient itself; `configs/README.md` shows which do, and what they cost.
+# Encryption did what it promises, and no more: the passive party saw no logits but its
+# own, and the third party saw masked numbers. The active party did read the passive
+# party's logits, which the exact loss needs, as the description above says; and this
+# scheme has no circuit privacy, so what is decrypted carries noise that depends on the
+# activations. But what leaked the labels is what the protocol is for, the gradient.
+# Defenses have to act on that; `configs/README.md` shows which do, and what they cost.

@@ -14,6 +14,7 @@ from vfljax.experiments import (
     Data,
     DPLaplace,
     EncryptedRun,
+    GradientInversion,
     LinearRecovery,
     RunFolderError,
     Sparsification,
@@ -83,6 +84,27 @@ def test_attack_on_ciphertexts_is_the_simulated_one(folder):
         assert row["encrypted_accuracy"] == row["simulated_accuracy"] == 1.0
         assert row["same_labels"] == 1.0
         assert row["chance_accuracy"] < 0.2
+
+
+def test_rates_are_the_simulated_ones_where_not_all_labels_are_found(digits, tmp_path):
+    """64 samples for 33 columns, one pair replaced: its target does not count."""
+    experiment = dataclasses.replace(
+        POISONED,
+        iterations=3,
+        attack_iterations=(0, 2),
+        attacks={
+            "linear": LinearRecovery(),
+            "inversion": GradientInversion(steps=200),
+        },
+    )
+    rows = run_encrypted(experiment, digits, tmp_path)["attacks"]
+    assert len(rows) == 4
+    for row in rows:
+        assert row["encrypted_accuracy"] == row["simulated_accuracy"]
+        assert row["same_labels"] == 1.0
+        assert 2 * row["chance_accuracy"] < row["encrypted_accuracy"] < 1
+        hits = 63 * row["encrypted_accuracy"]
+        assert np.isclose(hits, round(hits), atol=1e-4)
 
 
 def test_weights_are_those_of_the_plain_training(folder):

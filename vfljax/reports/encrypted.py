@@ -18,7 +18,8 @@ from vfljax.reports.layout import NOTHING
 _NOTE = (
     "encrypted %: labels inferred from what the passive party decrypted; simulated %: "
     "by the same attack from the plain training's gradient; same %: samples for which "
-    "both give the same label; chance %: always naming the most frequent class."
+    "both give the same label; chance %: always naming the most frequent class. "
+    "Samples that the adversary left out of its gradient don't count."
 )
 
 

@@ -4,6 +4,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from vfljax import metrics, models
 from vfljax.experiments.attack_specs import Auxiliary
@@ -20,6 +21,9 @@ def attack_rows(
     simulated: dict[int, BatchGradientView],
 ) -> list[dict[str, Any]]:
     """Accuracies of each attack on both views; the attack can't tell which it has.
+
+    Rows that the adversary left out of its gradient don't count: it says nothing of
+    them.
 
     Args:
         experiment: With the attacks.
@@ -41,17 +45,19 @@ def attack_rows(
         keeps_zero_sum=keeps_zero_sum,
         drops_entries=drops_entries,
     )
+    counted = np.ones(experiment.batch_size, bool)
+    counted[list(prepared.operations.skip)] = False
     rows = []
     for label, spec in experiment.attacks.items():
         attack = jax.jit(
             lambda key, view, spec=spec: spec.run(key, view, auxiliary).labels
         )
         for iteration in experiment.attack_iterations:
-            truth = jnp.asarray(prepared.labels[prepared.batches[iteration]])
+            truth = jnp.asarray(prepared.labels[prepared.batches[iteration]][counted])
 
             def answer(view, attack=attack, iteration=iteration):
                 key = jax.random.fold_in(prepared.key_attacks, iteration)
-                return attack(key, view)  # with the same key on both views
+                return attack(key, view)[counted]  # with the same key on both views
 
             found = answer(decrypted[iteration])
             row = {
