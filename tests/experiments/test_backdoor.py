@@ -3,6 +3,7 @@
 import dataclasses
 from typing import Any
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -20,9 +21,11 @@ from vfljax.experiments import (
     Sparsification,
     Top,
     Training,
+    backdoor,
     read_run,
     run_sweep,
     sweep,
+    trial,
 )
 from vfljax.experiments.backdoor import Backdoored, make_backdoor
 from vfljax.experiments.loading import check_fits, load_arrays
@@ -52,6 +55,9 @@ def make_setting():
             "clean": LabelReplacement(**{**SMALL, "num_poisoned": 0}),
             "idle": LabelReplacement(**SMALL, amplification=0.0),
             "strong": LabelReplacement(**SMALL, amplification=10.0),
+            "hidden": LabelReplacement(
+                **SMALL, amplification=10.0, num_targets=1, is_stealthy=True
+            ),
             "flip": LabelFlip(**SMALL, of="linear", amplification=1.0),
         },
         num_trials=2,
@@ -102,10 +108,46 @@ def mean(finished, attack, field):
     return np.mean([row[field] for row in rows_of(finished, attack)])
 
 
-@pytest.mark.parametrize("attack", ["strong", "flip"])
+@pytest.mark.parametrize("attack", ["strong", "hidden", "flip"])
 def test_the_trigger_leads_to_the_target_class(attack, finished):
     assert mean(finished, attack, "attack_accuracy") >= 0.4
     assert mean(finished, attack, "chance_accuracy") <= 0.05
+
+
+def test_stealth_and_a_single_target_change_the_training(finished):
+    """Random numbers really go out in place of the poisoned sample's embedding."""
+    hidden, strong = (rows_of(finished, attack)[0] for attack in ("hidden", "strong"))
+    assert hidden["knowledge"] == "1 sample of the target class"
+    assert hidden["main_accuracy"] != strong["main_accuracy"]
+
+
+def test_three_of_four_parties_plant_a_backdoor_together(setting, digits):
+    """One dark pixel each; with nobody's trigger set, nothing happens."""
+    pixels = data.Trigger([(0, 7), (7, 0), (7, 7)], [(1.0,)] * 3)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(data, "TRIGGERS", {**data.TRIGGERS, "corners": pixels})
+        spec = LabelReplacement(
+            **{**SMALL, "trigger": "corners"}, adversaries="all", amplification=10.0
+        )
+        together = replace(
+            setting,
+            data=Data(split="quadrants", num_parties=4, adversary=3, label_party=0),
+            attacks={"b": spec},
+        )
+        check_fits(together, digits, 10)
+        arrays = load_arrays(together, digits, 10)
+    setting_of_none = Setting(jnp.zeros(2), jnp.zeros(2, int))
+    one = make_backdoor(together, Cell(10, 32, "none"), "b")
+    planted = jax.jit(jax.vmap(one, in_axes=(0, 0, None)))(
+        jax.random.split(jax.random.key(0), 2),
+        (setting_of_none, jnp.full(2, 10.0)),
+        arrays,
+    )
+    is_other = planted.truth != planted.target[:, None]
+    led = (planted.labels == planted.target[:, None]) & is_other
+    led_without = (planted.labels_without == planted.target[:, None]) & is_other
+    assert led.sum() >= 0.4 * is_other.sum()
+    assert led_without.sum() <= 0.1 * is_other.sum()
 
 
 def test_the_main_task_hardly_suffers_from_replacement(finished):
@@ -153,14 +195,28 @@ def test_samples_of_the_target_class_count_as_published_alone(setting):
 
 
 def test_one_program_for_all_amplifications(finished):
-    """Clean, replacement, flip."""
+    """Clean, replacement, the hidden one, flip."""
     specs = [name[1] for name in finished[1] if isinstance(name[1], LabelReplacement)]
-    assert len(specs) == 2
+    assert len(specs) == 3
     flips = [name[1] for name in finished[1] if isinstance(name[1], LabelFlip)]
     assert len(flips) == 1
 
 
-def test_nothing_poisoned_is_the_clean_training_bit_for_bit(setting, digits):
+def test_nothing_poisoned_is_the_clean_training_bit_for_bit(
+    setting, digits, monkeypatch
+):
+    """Every weight of every party after 2,500 steps."""
+
+    def weights(run, state, arrays, was_trained):
+        return {
+            "main_accuracy": state.params,
+            "main_top5": (),
+            "main_f1": (),
+            "trained": True,
+        }
+
+    for module in (backdoor, trial):
+        monkeypatch.setattr(module, "main_task", weights)
     arrays = load_arrays(setting, digits, 10)
     cell = Cell(10, 32, "none")
     nothing = Setting(jnp.zeros(()), jnp.zeros((), int))
@@ -168,7 +224,7 @@ def test_nothing_poisoned_is_the_clean_training_bit_for_bit(setting, digits):
         jax.random.key(4), (nothing, jnp.array(10.0)), arrays
     )
     clean = jax.jit(make_victim(setting, cell))(jax.random.key(4), nothing, arrays)
-    assert backdoored.main_accuracy == clean.main_accuracy
+    chex.assert_trees_all_equal(backdoored.main_accuracy, clean.main_accuracy)
 
 
 def test_a_defense_with_a_memory_of_rows_has_room_for_the_pair(setting, digits):
