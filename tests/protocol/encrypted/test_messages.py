@@ -175,9 +175,9 @@ def test_second_request_in_an_iteration_is_refused(asked):
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        ({"sender": "active"}, "masked_gradient of active: one answer"),
-        ({"sender": "passive_0", "kind": "masked_logits"}, "never agreed"),
-        ({"sender": "passive_7"}, "never agreed"),
+        ({"sender": "active"}, "takes masked_gradient from passive_0 only"),
+        ({"kind": "masked_logits"}, "takes masked_logits from active only"),
+        ({"sender": "passive_7"}, "takes masked_gradient from passive_0 only"),
         ({"iteration": 0}, "iteration=0: third_party is at iteration 1"),
         ({"receiver": "active"}, "receiver='active': must be 'third_party'"),
         ({"kind": "embeddings"}, "third_party understands setup, batch"),

@@ -25,7 +25,7 @@ from vfljax.protocol.encrypted.logit_code import (
     num_logit_polynomials,
 )
 from vfljax.protocol.encrypted.masks import random_residues, read_residues
-from vfljax.protocol.encrypted.messages import Message, from_bytes, to_bytes
+from vfljax.protocol.encrypted.messages import NETWORK, Message, from_bytes, to_bytes
 from vfljax.protocol.encrypted.roles import check_expected
 from vfljax.protocol.encrypted.row_operations import RowOperations
 
@@ -62,6 +62,7 @@ class ActiveParty:
         self._defense_state = self._defense.init()
         self._layer = LinearLayer(inputs.params, inputs.make_optimizer)
         self._losses: list[float] = []
+        self._has_key = False
         self._iteration = -1
         self._rows = np.zeros(0, np.int64)
         self._embeddings: dict[str, tuple[Content, ...]] = {}
@@ -76,7 +77,14 @@ class ActiveParty:
             "decrypted_logits": self._answer,
             "decrypted_gradient": self._update_taylor,
         }
-        check_expected(message, self.name, self._iteration, tuple(handlers))
+        senders = {
+            "public_key": (THIRD_PARTY,),
+            "batch": (NETWORK,),
+            "embeddings": self._agreement.passive_names,
+            "decrypted_logits": (THIRD_PARTY,),
+            "decrypted_gradient": (THIRD_PARTY,),
+        }
+        check_expected(message, self.name, self._iteration, senders)
         return handlers[message.kind](message)
 
     def state(self) -> bytes:
@@ -98,6 +106,11 @@ class ActiveParty:
         self._iteration = self.completed = completed
 
     def _take_key(self, message):
+        if self._has_key:
+            raise EncryptionError(
+                f"public_key: {self.name} has one, and takes no other in its place"
+            )
+        self._has_key = True
         self._public = self._agreement.make_backend().public_side(message.parts[0])
         self._product = GradientProduct(self._agreement, self.name, self._public)
         return []

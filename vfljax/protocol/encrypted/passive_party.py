@@ -3,7 +3,7 @@
 import numpy as np
 
 from vfljax import encryption
-from vfljax.encryption import Content
+from vfljax.encryption import Content, EncryptionError
 from vfljax.protocol.encrypted import arrays
 from vfljax.protocol.encrypted.agreement import ACTIVE, THIRD_PARTY, Agreement
 from vfljax.protocol.encrypted.gradient_product import (
@@ -13,7 +13,7 @@ from vfljax.protocol.encrypted.gradient_product import (
 from vfljax.protocol.encrypted.inputs import PassiveInputs
 from vfljax.protocol.encrypted.linear_layer import LinearLayer, params_arrays
 from vfljax.protocol.encrypted.logit_code import encoded_logits, logit_polynomials
-from vfljax.protocol.encrypted.messages import Message, from_bytes, to_bytes
+from vfljax.protocol.encrypted.messages import NETWORK, Message, from_bytes, to_bytes
 from vfljax.protocol.encrypted.observation import is_observed, observation_arrays
 from vfljax.protocol.encrypted.roles import check_expected
 from vfljax.protocol.encrypted.row_operations import (
@@ -40,6 +40,7 @@ class PassiveParty:
         self._activations = fixed_point_activations(agreement, inputs.activations)
         self._layer = LinearLayer(inputs.params, inputs.make_optimizer)
         self._observed: dict[str, np.ndarray] = {}
+        self._has_key = False
         self._iteration = -1
         self._rows = np.zeros(0, np.int64)
 
@@ -52,7 +53,13 @@ class PassiveParty:
             "logit_gradients": self._ask,
             "decrypted_gradient": self._update,
         }
-        check_expected(message, self.name, self._iteration, tuple(handlers))
+        senders = {
+            "public_key": (THIRD_PARTY,),
+            "batch": (NETWORK,),
+            "logit_gradients": (ACTIVE,),
+            "decrypted_gradient": (THIRD_PARTY,),
+        }
+        check_expected(message, self.name, self._iteration, senders)
         return handlers[message.kind](message)
 
     def state(self) -> bytes:
@@ -67,6 +74,11 @@ class PassiveParty:
         self._iteration = self.completed = completed
 
     def _take_key(self, message):
+        if self._has_key:
+            raise EncryptionError(
+                f"public_key: {self.name} has one, and takes no other in its place"
+            )
+        self._has_key = True
         self._public = self._agreement.make_backend().public_side(message.parts[0])
         self._product = GradientProduct(self._agreement, self.name, self._public)
         return []

@@ -68,6 +68,7 @@ def run_in_processes(
         RoleFailed: If a role's process ends, or raises an error such as those of
             `run_here`. Nothing goes on after that; with a folder the run can be
             resumed.
+        EncryptionError: If a role speaks for another role.
         ValueError: As in `run_here`, or for a maker that can't be sent.
     """
     check_inputs(agreement, passive, active, batches)
@@ -140,7 +141,7 @@ class _Processes:
         self._waiting[role].append(content)
         self._give_next(role)
 
-    def receive(self) -> list[Content]:
+    def receive(self) -> tuple[str, list[Content]]:
         """Waits for an answer of any role."""
         ready = wait(list(self._connections))[0]
         role = self._connections[ready]  # pyright: ignore[reportArgumentType]
@@ -153,12 +154,13 @@ class _Processes:
             raise RoleFailed(role, self.iteration, bytes(parts[0]).decode())
         self._busy.discard(role)
         self._give_next(role)
-        return parts
+        return role, parts
 
     def state(self, role: str) -> Content:
         """What `Role.state` gives; called when nothing else is under way."""
         self.send(role, GIVE_STATE)
-        return self.receive()[0]
+        _, (state,) = self.receive()
+        return state
 
     def stop(self) -> None:
         """Ends all processes: they end themselves when their connection is closed."""

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
-from vfljax.encryption import Content
+from vfljax.encryption import Content, EncryptionError
 from vfljax.models import Params
 from vfljax.protocol.encrypted import arrays, checkpoints
 from vfljax.protocol.encrypted.active_party import ActiveParty
@@ -77,8 +77,8 @@ class Network(Protocol):
         """Gives a role a message."""
         ...
 
-    def receive(self) -> Sequence[Content]:
-        """Waits for the answer to one `send`, whichever comes first."""
+    def receive(self) -> tuple[str, Sequence[Content]]:
+        """Waits for the answer to one `send`: the first role to have one, and it."""
         ...
 
     def state(self, role: str) -> Content:
@@ -114,7 +114,7 @@ def run_here(
     Raises:
         ValueError: For inputs that don't fit the agreement, a number too large for its
             fixed point, or a folder that doesn't fit `resume`.
-        EncryptionError: If a role refuses a message.
+        EncryptionError: If a role refuses a message, or speaks for another role.
         ImportError: If the backend's library isn't installed.
     """
     check_inputs(agreement, passive, active, batches)
@@ -174,7 +174,11 @@ def drive(
     folder: Path | None,
     on_message: OnMessage | None,
 ) -> EncryptedRun:
-    """Runs the setup and all iterations from the first, and collects what came out."""
+    """Runs the setup and all iterations from the first, and collects what came out.
+
+    Raises:
+        EncryptionError: For a message whose sender isn't the role that it came from.
+    """
     records: list[MessageRecord] = []
     with contextlib.ExitStack() as stack:
         log = None
@@ -222,8 +226,14 @@ def _route(network, messages, passed):
     awaited = len(messages)
     while awaited:
         awaited -= 1
-        for content in network.receive():
+        role, contents = network.receive()
+        for content in contents:
             message = from_bytes(content)
+            if message.sender != role:
+                raise EncryptionError(
+                    f"sender={message.sender!r}: a {message.kind} that came from "
+                    f"{role}, must be {role!r}"
+                )
             passed(message)
             network.send(message.receiver, content)
             awaited += 1
@@ -244,9 +254,9 @@ class _Here:
     def send(self, role: str, content: Content) -> None:
         self._waiting.append((role, content))
 
-    def receive(self) -> Sequence[Content]:
+    def receive(self) -> tuple[str, Sequence[Content]]:
         role, content = self._waiting.popleft()
-        return deliver(self._roles[role], content, self._folder)
+        return role, deliver(self._roles[role], content, self._folder)
 
     def state(self, role: str) -> Content:
         return self._roles[role].state()
