@@ -23,6 +23,7 @@ from vfljax.experiments import (
 from vfljax.experiments.encrypted import scores, setup
 from vfljax.experiments.encrypted.run import train_encrypted, train_plain
 from vfljax.protocol import BatchGradientView, encrypted
+from vfljax.reports.encrypted import draw_messages
 
 SMALL = EncryptedRun(
     name="small",
@@ -141,6 +142,37 @@ def test_who_learned_what_names_every_role(folder):
     assert "logits" in learned["active", "masked plain"]
     assert "random" in learned["third_party", "encrypted, masked"]
     assert "noise depends" in learned["third_party", "encrypted, masked"]
+
+
+def test_who_learned_what_has_a_row_for_every_kind_in_the_log(folder):
+    """The network's messages too; the third party isn't told which samples."""
+    lines = (folder / "messages.jsonl").read_text().splitlines()
+    logged = {
+        (line["receiver"], line["sender"], line["kind"])
+        for line in map(json.loads, lines)
+    }
+    assert ("third_party", "network", "setup") in logged
+    rows = read_encrypted(folder)["who_learned_what"]
+    assert len(rows) == len(logged) + 1  # and the network's own
+    told = {
+        row["role"]: (row["saw"], row["learned"])
+        for row in rows
+        if row["saw"].endswith("(from network)")
+    }
+    numbers = "numbers of the samples in each batch (from network)"
+    for party in ("passive_0", "active"):
+        assert told[party] == (numbers, "which samples are in a batch")
+    saw, learned = told["third_party"]
+    assert saw == "start of each iteration (from network)"
+    assert learned == "how many iterations there are"
+
+
+def test_figure_is_about_messages_between_roles(folder):
+    """One bar for each of the six messages of an iteration."""
+    (axes,) = draw_messages(read_encrypted(folder)).axes
+    names = [label.get_text() for label in axes.get_yticklabels()]
+    assert len(names) == 6
+    assert not any("network" in name or "public key" in name for name in names)
 
 
 def test_bytes_are_those_of_the_log(folder):

@@ -1,6 +1,7 @@
 """What passes between roles: sizes, forms, masks, and what the third party refuses."""
 
 import hashlib
+import json
 
 import numpy as np
 import pytest
@@ -43,10 +44,14 @@ def test_bytes_of_an_iteration(make_training, layout, gradient_ciphertexts):
     training = make_training(
         128, (32, 4), 10, 1, layout=layout, preset="default", num_samples=128
     )
-    run = encrypted.run_here(*training)
+    between_roles = [
+        record
+        for record in encrypted.run_here(*training).messages
+        if record.sender != messages.NETWORK
+    ]
     found = [
         (record.sender, record.receiver, record.form, record.num_ciphertexts)
-        for record in run.messages
+        for record in between_roles
     ]
     masked = "encrypted, masked"
     assert found == [
@@ -59,7 +64,7 @@ def test_bytes_of_an_iteration(make_training, layout, gradient_ciphertexts):
         ("passive_0", "third_party", masked, 1),
         ("third_party", "passive_0", "masked plain", 0),
     ]
-    sizes = [record.num_bytes for record in run.messages]
+    sizes = [record.num_bytes for record in between_roles]
     one = 262_275
     expected = [366e3, 366e3, one, one, 10_240, gradient_ciphertexts * one, one, 2640]
     np.testing.assert_allclose(sizes, expected, rtol=0.01)
@@ -73,9 +78,34 @@ def test_several_passive_parties_and_their_messages(make_training):
     )
     kinds = [record.kind for record in run.messages if record.iteration == 0]
     assert sorted(kinds) == sorted(
-        ["masked_logits", "decrypted_logits"]
+        4 * ["batch"]
+        + ["masked_logits", "decrypted_logits"]
         + 2 * ["embeddings", "logit_gradients", "masked_gradient", "decrypted_gradient"]
     )
+
+
+def test_messages_of_the_network_are_logged(make_training, tmp_path):
+    """The third party learns that an iteration begins, and not with which samples."""
+    training = make_training(num_iterations=2, backend="plain_int")
+    run = encrypted.run_here(*training, folder=tmp_path)
+    lines = (tmp_path / "messages.jsonl").read_text().splitlines()
+    logged = [encrypted.MessageRecord(**json.loads(line)) for line in lines]
+    assert logged == list(run.messages)
+    own = [record for record in logged if record.sender == messages.NETWORK]
+    found = [
+        (record.iteration, record.receiver, record.kind, record.num_bytes)
+        for record in own
+    ]
+    assert found == [
+        (-1, "third_party", "setup", 0),
+        *((0, party, "batch", 6 * 8) for party in ("passive_0", "active")),
+        (0, "third_party", "batch", 0),
+        *((1, party, "batch", 6 * 8) for party in ("passive_0", "active")),
+        (1, "third_party", "batch", 0),
+    ]
+    rows = training.batches[1].astype("<i8").tobytes()
+    assert own[-2].sha256 == hashlib.sha256(rows).hexdigest()
+    assert {record.form for record in own} == {"public"}
 
 
 def test_masked_values_are_uniform(make_training, make_wire):

@@ -53,7 +53,7 @@ def test_three_iterations_on_real_ciphertexts(make_training):
     run = encrypted.run_in_processes(*training)
     assert_same(run, encrypted.run_here(*training))
     assert set(run.observations[0]) == {0, 1, 2}
-    assert len(run.messages) == 2 + 3 * 6
+    assert len(run.messages) == (1 + 2) + 3 * (3 + 6)
     assert not wait_for_end()
 
 

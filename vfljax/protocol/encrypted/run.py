@@ -1,7 +1,8 @@
 """Drives an encrypted training: one iteration after the other, one router for all.
 
-The network sees bytes only. It tells everybody which samples are in the batch, passes
-messages on as they come, and an iteration is over when nobody has anything to say.
+The network sees bytes only. It tells the parties which samples are in the batch, and
+the third party that there is one, passes messages on as they come, and logs them all,
+its own too. An iteration is over when nobody has anything to say.
 """
 
 import collections
@@ -50,7 +51,7 @@ class EncryptedRun(NamedTuple):
         losses: Mean cross-entropy before each step, in nats, from iteration 0 on; NaN
             in taylor mode, in which nobody can compute it.
         observations: Of each passive party, by iteration.
-        messages: Of this call, as they passed.
+        messages: Of this call, as they passed, those of the network among them.
         description: Mode, layout, library, sizes, security and threat model.
         first_iteration: The first one of this call.
     """
@@ -195,12 +196,13 @@ def drive(
             if on_message is not None:
                 on_message(record)
 
-        roles = (*agreement.party_names, THIRD_PARTY)
         _route(network, [_told(SETUP_ITERATION, THIRD_PARTY, "setup")], passed)
         for iteration in range(first_iteration, len(batches)):
             network.iteration = iteration
             rows = batches[iteration].tobytes()
-            begin = [_told(iteration, role, "batch", rows) for role in roles]
+            parties = agreement.party_names
+            begin = [_told(iteration, party, "batch", rows) for party in parties]
+            begin.append(_told(iteration, THIRD_PARTY, "batch"))
             _route(network, begin, passed)
             if folder is not None:
                 checkpoints.save_progress(folder, iteration)
@@ -222,6 +224,7 @@ def drive(
 def _route(network, messages, passed):
     """Sends messages and those that follow from them, until none is left."""
     for message in messages:
+        passed(message)
         network.send(message.receiver, to_bytes(message))
     awaited = len(messages)
     while awaited:
