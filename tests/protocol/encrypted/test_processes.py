@@ -14,6 +14,7 @@ import optax
 import pytest
 
 from vfljax.protocol import encrypted
+from vfljax.protocol.encrypted import processes
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs Unix sockets")
 
@@ -79,6 +80,40 @@ def test_killed_role_is_named_and_the_run_resumed(make_training, tmp_path):
     run = encrypted.run_in_processes(*training, folder=tmp_path, resume=True)
     assert run.first_iteration == 2
     assert_same(run, encrypted.run_here(*training))
+
+
+def ask(network, role, content):
+    network.send(role, content)
+    return network.receive()
+
+
+@pytest.mark.parametrize("num_bytes", [1, 10**7], ids=["waiting", "sending"])
+def test_stopped_role_is_named(num_bytes):
+    """It neither answers nor reads on; a message of 10 MB is more than a pipe holds."""
+    network = processes._Processes(answer_seconds=0.3)
+    try:
+        network.start("active")
+        os.kill(role_processes()["active"], signal.SIGSTOP)
+        with pytest.raises(
+            encrypted.RoleFailed,
+            match=r"active failed at the start: no answer within 0\.3 seconds",
+        ) as caught:
+            ask(network, "active", bytes(num_bytes))
+        assert caught.value.role == "active"
+    finally:
+        network.stop()
+    assert not wait_for_end()
+
+
+def test_time_for_an_answer_is_a_parameter(make_training, monkeypatch):
+    """No interpreter starts within a millisecond."""
+    monkeypatch.setattr(processes, "_SECONDS_TO_END", 0.1)
+    training = make_training(backend="plain_int")
+    with pytest.raises(encrypted.RoleFailed, match=r"no answer within 0\.001 s"):
+        encrypted.run_in_processes(*training, answer_seconds=0.001)
+    assert not wait_for_end()
+    with pytest.raises(ValueError, match=r"answer_seconds=0: must be in \(0, 1e\+06\]"):
+        encrypted.run_in_processes(*training, answer_seconds=0)
 
 
 @pytest.mark.slow
