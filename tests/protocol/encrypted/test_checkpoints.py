@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from vfljax import defenses
+from vfljax.encryption import EncryptionError
 from vfljax.protocol import encrypted
 
 
@@ -67,6 +68,25 @@ def test_folder_has_states_progress_and_log(make_training, tmp_path):
     again = encrypted.run_here(*training, folder=tmp_path, resume=True)
     assert again.first_iteration == 4  # nothing left but the result
     jax.tree.map(np.testing.assert_array_equal, again.params, run.params)
+
+
+@pytest.mark.parametrize(
+    ("role", "ignores"),
+    [
+        (encrypted.PassiveParty, "_ask"),
+        (encrypted.PassiveParty, "_update"),
+        (encrypted.ActiveParty, "_collect"),
+    ],
+)
+def test_iteration_with_a_step_left_out_is_not_booked(
+    make_training, tmp_path, monkeypatch, role, ignores
+):
+    """A message that is ignored silences everybody, and is no completed iteration."""
+    monkeypatch.setattr(role, ignores, lambda *_: [])
+    reason = r"passive_0: has completed iteration -1 .*, must have completed 0"
+    with pytest.raises(EncryptionError, match=reason):
+        encrypted.run_here(*make_training(backend="plain_int"), folder=tmp_path)
+    assert not (tmp_path / "progress.json").exists()
 
 
 def test_folders_that_do_not_fit_are_refused(make_training, tmp_path):

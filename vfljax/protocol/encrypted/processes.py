@@ -25,7 +25,11 @@ from vfljax.encryption import Content
 from vfljax.protocol.encrypted.agreement import THIRD_PARTY, Agreement
 from vfljax.protocol.encrypted.inputs import ActiveInputs, PassiveInputs, check_inputs
 from vfljax.protocol.encrypted.messages import split
-from vfljax.protocol.encrypted.role_process import GIVE_STATE, Start
+from vfljax.protocol.encrypted.role_process import (
+    GIVE_COMPLETED,
+    GIVE_STATE,
+    Start,
+)
 from vfljax.protocol.encrypted.run import EncryptedRun, OnMessage, drive, prepare_folder
 
 _ENVIRONMENT = {
@@ -83,7 +87,8 @@ def run_in_processes(
         RoleFailed: If a role's process ends, doesn't answer in time, or raises an error
             such as those of `run_here`. Nothing goes on after that; with a folder the
             run can be resumed.
-        EncryptionError: If a role speaks for another role.
+        EncryptionError: If a role speaks for another role, or hasn't taken its step
+            when nobody has anything to say.
         ValueError: As in `run_here`, for a maker that can't be sent, or for
             `answer_seconds`.
     """
@@ -180,9 +185,11 @@ class _Processes:
 
     def state(self, role: str) -> Content:
         """What `Role.state` gives; called when nothing else is under way."""
-        self.send(role, GIVE_STATE)
-        _, (state,) = self.receive()
-        return state
+        return self._asked(role, GIVE_STATE)
+
+    def completed(self, role: str) -> int:
+        """What `Role.completed` is; called when nothing else is under way."""
+        return int(bytes(self._asked(role, GIVE_COMPLETED)))
 
     def stop(self) -> None:
         """Ends all processes: they end themselves when their connection is closed."""
@@ -194,6 +201,11 @@ class _Processes:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+
+    def _asked(self, role, request):
+        self.send(role, request)
+        _, (answer,) = self.receive()
+        return answer
 
     def _first_ready(self):
         """The role that has something to say; one that was asked must have in time."""

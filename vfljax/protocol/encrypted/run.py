@@ -2,7 +2,8 @@
 
 The network sees bytes only. It tells the parties which samples are in the batch, and
 the third party that there is one, passes messages on as they come, and logs them all,
-its own too. An iteration is over when nobody has anything to say.
+its own too. An iteration is over when nobody has anything to say, and then every role
+must have taken its step.
 """
 
 import collections
@@ -82,6 +83,10 @@ class Network(Protocol):
         """Waits for the answer to one `send`: the first role to have one, and it."""
         ...
 
+    def completed(self, role: str) -> int:
+        """What `Role.completed` is."""
+        ...
+
     def state(self, role: str) -> Content:
         """What `Role.state` gives."""
         ...
@@ -115,7 +120,8 @@ def run_here(
     Raises:
         ValueError: For inputs that don't fit the agreement, a number too large for its
             fixed point, or a folder that doesn't fit `resume`.
-        EncryptionError: If a role refuses a message, or speaks for another role.
+        EncryptionError: If a role refuses a message, speaks for another role, or hasn't
+            taken its step when nobody has anything to say.
         ImportError: If the backend's library isn't installed.
     """
     check_inputs(agreement, passive, active, batches)
@@ -178,7 +184,8 @@ def drive(
     """Runs the setup and all iterations from the first, and collects what came out.
 
     Raises:
-        EncryptionError: For a message whose sender isn't the role that it came from.
+        EncryptionError: For a message whose sender isn't the role that it came from,
+            or an iteration that ends before every role has completed it.
     """
     records: list[MessageRecord] = []
     with contextlib.ExitStack() as stack:
@@ -204,6 +211,7 @@ def drive(
             begin = [_told(iteration, party, "batch", rows) for party in parties]
             begin.append(_told(iteration, THIRD_PARTY, "batch"))
             _route(network, begin, passed)
+            _check_completed(network, (*parties, THIRD_PARTY))
             if folder is not None:
                 checkpoints.save_progress(folder, iteration)
     states = [
@@ -242,6 +250,17 @@ def _route(network, messages, passed):
             awaited += 1
 
 
+def _check_completed(network, roles):
+    """A role that ignored a message, or waits for one, hasn't taken its step."""
+    for role in roles:
+        completed = network.completed(role)
+        if completed != network.iteration:
+            raise EncryptionError(
+                f"{role}: has completed iteration {completed} when nobody has anything "
+                f"to say, must have completed {network.iteration}"
+            )
+
+
 def _told(iteration, role, kind, *parts):
     return Message(iteration, NETWORK, role, kind, "public", parts)
 
@@ -260,6 +279,9 @@ class _Here:
     def receive(self) -> tuple[str, Sequence[Content]]:
         role, content = self._waiting.popleft()
         return role, deliver(self._roles[role], content, self._folder)
+
+    def completed(self, role: str) -> int:
+        return self._roles[role].completed
 
     def state(self, role: str) -> Content:
         return self._roles[role].state()
