@@ -28,6 +28,7 @@ from vfljax.protocol.encrypted.masks import random_residues, read_residues
 from vfljax.protocol.encrypted.messages import NETWORK, Message, from_bytes, to_bytes
 from vfljax.protocol.encrypted.roles import check_expected
 from vfljax.protocol.encrypted.row_operations import RowOperations
+from vfljax.protocol.encrypted.same_inputs import check_same_inputs, input_hashes
 
 
 class ActiveParty:
@@ -63,6 +64,7 @@ class ActiveParty:
         self._layer = LinearLayer(inputs.params, inputs.make_optimizer)
         self._losses: list[float] = []
         self._has_key = False
+        self._input_hashes = input_hashes(inputs)
         self._iteration = -1
         self._rows = np.zeros(0, np.int64)
         self._embeddings: dict[str, tuple[Content, ...]] = {}
@@ -88,15 +90,21 @@ class ActiveParty:
         return handlers[message.kind](message)
 
     def state(self) -> bytes:
-        """Parameters, optimizer and defense state, losses."""
+        """Parameters, optimizer and defense state, losses, hashes of its inputs."""
         leaves = jax.tree.leaves(self._defense_state)
         kept = {f"defense_{i}": np.asarray(leaf) for i, leaf in enumerate(leaves)}
         kept["losses"] = np.asarray(self._losses)
+        kept |= self._input_hashes
         return arrays.to_bytes(self._layer.arrays() | kept)
 
     def restore(self, content: bytes, completed: int) -> None:
-        """Goes on after iteration `completed`."""
+        """Goes on after iteration `completed`.
+
+        Raises:
+            ValueError: If its inputs aren't those that it began with.
+        """
         kept = arrays.from_bytes(content)
+        check_same_inputs(self.name, self._input_hashes, kept)
         self._layer.restore(kept)
         self._losses = kept["losses"].tolist()
         leaves, tree = jax.tree.flatten(self._defense_state)

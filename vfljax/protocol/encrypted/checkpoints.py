@@ -1,7 +1,8 @@
 """A run's folder: each role's state, the message log, and how far the run has come.
 
 `agreement.json`, `progress.json` and `messages.jsonl` belong to the network; each
-party writes its own state into a folder of its own. The secret key is in none of them.
+party writes its own state into a folder of its own, hashes of its inputs included. The
+secret key is in none of them.
 After a resume the log has some messages of the interrupted iteration twice: they did
 pass twice.
 """

@@ -20,6 +20,7 @@ from vfljax.protocol.encrypted.row_operations import (
     RowOperations,
     replaced_embeddings,
 )
+from vfljax.protocol.encrypted.same_inputs import check_same_inputs, input_hashes
 
 
 class PassiveParty:
@@ -41,6 +42,7 @@ class PassiveParty:
         self._layer = LinearLayer(inputs.params, inputs.make_optimizer)
         self._observed: dict[str, np.ndarray] = {}
         self._has_key = False
+        self._input_hashes = input_hashes(inputs)
         self._iteration = -1
         self._rows = np.zeros(0, np.int64)
 
@@ -63,12 +65,18 @@ class PassiveParty:
         return handlers[message.kind](message)
 
     def state(self) -> bytes:
-        """Parameters, optimizer state and observations."""
-        return arrays.to_bytes(self._layer.arrays() | self._observed)
+        """Parameters, optimizer state, observations, hashes of its inputs."""
+        kept = self._observed | self._input_hashes
+        return arrays.to_bytes(self._layer.arrays() | kept)
 
     def restore(self, content: bytes, completed: int) -> None:
-        """Goes on after iteration `completed`."""
+        """Goes on after iteration `completed`.
+
+        Raises:
+            ValueError: If its inputs aren't those that it began with.
+        """
         kept = arrays.from_bytes(content)
+        check_same_inputs(self.name, self._input_hashes, kept)
         self._layer.restore(kept)
         self._observed = {name: kept[name] for name in filter(is_observed, kept)}
         self._iteration = self.completed = completed

@@ -34,7 +34,11 @@ class Role(Protocol):
         ...
 
     def restore(self, content: bytes, completed: int) -> None:
-        """Goes on after iteration `completed` from what `state` gave then."""
+        """Goes on after iteration `completed` from what `state` gave then.
+
+        Raises:
+            ValueError: If a party's inputs aren't those that it began with.
+        """
         ...
 
 

@@ -115,11 +115,13 @@ def run_here(
         batches: Sample numbers of each iteration (iterations, B), public.
         on_message: Called with the record of each message as it passes.
         folder: For states after each iteration and `messages.jsonl`; `None` for none.
-        resume: Whether to go on in `folder` after its last completed iteration.
+        resume: Whether to go on in `folder` after its last completed iteration, with
+            the same inputs.
 
     Raises:
         ValueError: For inputs that don't fit the agreement, a number too large for its
-            fixed point, or a folder that doesn't fit `resume`.
+            fixed point, a folder that doesn't fit `resume`, or other inputs than those
+            that the run was begun with; makers can't be compared.
         EncryptionError: If a role refuses a message, speaks for another role, or hasn't
             taken its step when nobody has anything to say.
         ImportError: If the backend's library isn't installed.
