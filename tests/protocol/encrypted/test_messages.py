@@ -1,16 +1,24 @@
 """What passes between roles: sizes, forms, masks, and what the third party refuses."""
 
+import functools
 import hashlib
 import json
 
 import numpy as np
+import optax
 import pytest
 from scipy import stats
 
 from vfljax import encryption
 from vfljax.encryption import EncryptionError
 from vfljax.protocol import encrypted
-from vfljax.protocol.encrypted import messages
+from vfljax.protocol.encrypted import (
+    active_party,
+    arrays,
+    gradient_product,
+    messages,
+    observation,
+)
 
 
 def of_kind(passed, kind, receiver=None):
@@ -125,22 +133,40 @@ def test_masked_values_are_uniform(make_training, make_wire):
     assert stats.chisquare(counts).pvalue > 1e-3
 
 
-def test_same_gradient_twice_looks_different(make_training, make_wire):
-    """Two wires with the same numbers: fresh masks, fresh encryptions."""
-    first, second = (make_wire(make_training()).run(0) for _ in range(2))
+def test_same_batch_twice_looks_different(make_training, make_wire, monkeypatch):
+    """One key and one gradient, as the rate is 0; fresh encryptions, fresh masks."""
+    training = make_training()
+    at_rest = functools.partial(optax.sgd, 0.0)
+    passive = [training.passive[0]._replace(make_optimizer=at_rest)]
+    active = training.active._replace(make_optimizer=at_rest)
+    training.batches[1] = training.batches[0]
+    masks = {name: note_masks(monkeypatch, name) for name in ("active", "passive_0")}
+    wire = make_wire(training._replace(passive=passive, active=active))
+    first, second = wire.run(0), wire.run(1)
+    kept = arrays.from_bytes(wire.passive[0].state())
+    observed = observation.read_observations(wire.agreement, kept)
+    np.testing.assert_array_equal(observed[0].integers, observed[1].integers)
     kinds = ["embeddings", "masked_logits", "decrypted_logits", "logit_gradients"]
     for kind in [*kinds, "masked_gradient", "decrypted_gradient"]:
-        assert of_kind(first, kind).parts != of_kind(second, kind).parts, kind
+        before, after = (of_kind(passed, kind).parts for passed in (first, second))
+        for one, other in zip(before, after, strict=True):
+            assert one != other, kind
+    for drawn in masks.values():
+        assert len(drawn) == 2
+        assert (drawn[0] == drawn[1]).mean() < 0.01
 
 
-def test_gradients_encrypted_twice_differ_under_one_key(make_training, make_wire):
-    wire = make_wire(make_training(batch_size=2))
-    wire.batches[1] = wire.batches[0]
-    rows = [of_kind(wire.run(i), "embeddings").parts for i in range(2)]
-    assert rows[0] != rows[1]
-    zero = np.zeros(1, np.uint64)
-    public = wire.active._public
-    assert len({public.to_bytes(public.encrypt(zero)) for _ in range(3)}) == 3
+def note_masks(monkeypatch, party):
+    """A list to which every mask is added that the party draws from now on."""
+    module = active_party if party == "active" else gradient_product
+    drawn, draw = [], module.random_residues
+
+    def noted(agreement):
+        drawn.append(draw(agreement))
+        return drawn[-1]
+
+    monkeypatch.setattr(module, "random_residues", noted)
+    return drawn
 
 
 def test_parties_hold_no_decryptor_and_messages_no_secret_key(make_training, make_wire):

@@ -60,24 +60,35 @@ def test_three_iterations_on_real_ciphertexts(make_training):
 
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc")
-def test_killed_role_is_named_and_the_run_resumed(make_training, tmp_path):
-    training = make_training(num_iterations=4, widths=(3, 4, 2), backend="plain_int")
+@pytest.mark.parametrize(
+    ("role", "kind", "backend", "resume"),
+    [
+        ("passive_0", "masked_logits", "plain_int", encrypted.run_in_processes),
+        ("active", "embeddings", "plain_int", encrypted.run_here),
+        ("third_party", "masked_gradient", "bfv", encrypted.run_here),
+    ],
+    ids=["passive_0", "active", "third_party"],
+)
+def test_killed_role_is_named_and_the_run_resumed(
+    make_training, tmp_path, role, kind, backend, resume
+):
+    """Whichever it is; a third party that goes on has new keys."""
+    training = make_training(num_iterations=4, backend=backend)
     times = []
 
-    def kill_a_party(record):
-        if (record.iteration, record.kind) == (2, "masked_logits"):
-            os.kill(role_processes()["passive_1"], signal.SIGKILL)
+    def kill(record):
+        if (record.iteration, record.kind) == (2, kind):
+            os.kill(role_processes()[role], signal.SIGKILL)
             times.append(time.monotonic())
 
     with pytest.raises(encrypted.RoleFailed) as caught:
-        encrypted.run_in_processes(*training, folder=tmp_path, on_message=kill_a_party)
+        encrypted.run_in_processes(*training, folder=tmp_path, on_message=kill)
     assert time.monotonic() - times[0] < 10
-    assert (caught.value.role, caught.value.iteration) == ("passive_1", 2)
-    assert "passive_1 failed in iteration 2: its process was ended by SIGKILL" in str(
-        caught.value
-    )
+    assert (caught.value.role, caught.value.iteration) == (role, 2)
+    reason = f"{role} failed in iteration 2: its process was ended by SIGKILL"
+    assert reason in str(caught.value)
     assert not wait_for_end()
-    run = encrypted.run_in_processes(*training, folder=tmp_path, resume=True)
+    run = resume(*training, folder=tmp_path, resume=True)
     assert run.first_iteration == 2
     assert_same(run, encrypted.run_here(*training))
 

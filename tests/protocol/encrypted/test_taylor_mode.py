@@ -141,13 +141,15 @@ def test_label_encoding(make_training):
         functools.partial(defenses.gradient_compression, 0.5),
         functools.partial(defenses.discrete_sgd, 6),
         functools.partial(defenses.isotropic, 1.0),
+        functools.partial(defenses.max_norm, 1.0),
+        functools.partial(defenses.ppdl, 0.5),
+        functools.partial(defenses.marvell, 1.0),
     ],
     ids=lambda make: make.func.__name__,
 )
 def test_defenses_that_need_the_gradient_are_refused(make_training, make_defense):
-    training = make_training(
-        mode="taylor", backend="plain_int", make_defense=make_defense
-    )
+    settings = {"mode": "taylor", "backend": "plain_int", "num_classes": 2}
+    training = make_training(make_defense=make_defense, **settings)
     with pytest.raises(ValueError, match=r"make_defense: .*allowed are defenses that"):
         encrypted.ActiveParty(training.agreement, training.active)
 
