@@ -159,6 +159,7 @@ if "VFLJAX_FIGURE_DIR" in os.environ:
     figure.savefig(folder / "encryption_was_on.png", dpi=150)
 
 # %% [markdown]
-# Encryption did what it promises: no one saw anyone's logits, and the third party saw
-# masked numbers alone. What leaked is what the protocol is for. Defenses have to act on
-# the gradient itself; `configs/README.md` shows which do, and what they cost.
+# Encryption did what it promises: the passive party saw nobody's logits, and the third
+# party masked numbers alone. The active party did see the sum of all logits, of which
+# exact mode makes no secret. What leaked is what the protocol is for. Defenses have to
+# act on the gradient itself; `configs/README.md` shows which do, and what they cost.

@@ -1,7 +1,8 @@
 """Every role in a process of its own; this one is the network and passes bytes on.
 
 A role's process is a fresh interpreter that gets its own party's inputs and nothing
-else, on the CPU and with one thread. It ends when this process closes its connection.
+else, on the CPU and with one thread. It ends when this process closes its connection,
+and is ended if it doesn't answer in time.
 """
 
 import collections

@@ -24,7 +24,10 @@ _ANSWERS = {
 
 
 class ThirdParty:
-    """Knows B, C and the numbers of columns; keeps the secret key, in memory only.
+    """Knows what is agreed, such as B, C and the numbers of columns, and no sample.
+
+    It is told that an iteration begins, not with which samples. The secret key is in
+    memory only.
 
     Args:
         agreement: The public settings.
