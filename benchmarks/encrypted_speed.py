@@ -8,7 +8,8 @@ Both layouts of the encrypted gradient:
   compact       as many samples per ciphertext as fit
 
 The time of a message is that of computing it, of writing and reading its ciphertexts,
-and of passing it on; "enc U" is message 4, "Q" message 5, "decrypt" message 6. Peak
+and of passing it on; "enc U" is message 4, "Q" message 5, "decrypt" message 6. Bytes
+are those between roles, without the network's list of the batch's samples. Peak
 memory is that of the process so far: sizes are run from small to large.
 
 Prints a table and appends JSON Lines to --out. `python benchmarks/encrypted_speed.py
@@ -39,6 +40,7 @@ from tqdm import tqdm
 from vfljax import encryption
 from vfljax.protocol import encrypted
 from vfljax.protocol.encrypted.agreement import LayoutName
+from vfljax.protocol.encrypted.messages import NETWORK
 
 _BENCHMARK = "encrypted_speed"
 _OWN_WIDTH = 32  # of the active party
@@ -113,6 +115,8 @@ def measure(
     records, cpu, wall = [], [time.process_time()], [time.perf_counter()]
 
     def note(record):
+        if record.sender == NETWORK:
+            return
         records.append(record)
         cpu.append(time.process_time())
         wall.append(time.perf_counter())

@@ -122,17 +122,13 @@ figure, (axes, grid) = plt.subplots(
     1, 2, figsize=(11, 4.6), layout="constrained", width_ratios=(1.1, 1)
 )
 axes.set_title("what crossed between the parties, one iteration")
-names = [
-    f"{r.sender} → {r.receiver}\n{r.kind}".replace("_", " ") for r in log if r.num_bytes
-]
+crossed = [record for record in log if record.sender != "network"]
+names = [f"{r.sender} → {r.receiver}\n{r.kind}".replace("_", " ") for r in crossed]
 colors = [
     next((c for form, c in forms.items() if record.form.startswith(form)), "0.6")
-    for record in log
-    if record.num_bytes
+    for record in crossed
 ]
-axes.barh(
-    range(len(names)), [r.num_bytes for r in log if r.num_bytes], color=colors, log=True
-)
+axes.barh(range(len(names)), [r.num_bytes for r in crossed], color=colors, log=True)
 axes.set_yticks(range(len(names)), names, fontsize=7)
 axes.invert_yaxis()
 axes.set_xlabel("bytes")

@@ -8,7 +8,7 @@ import jax
 import numpy as np
 import pytest
 
-from vfljax import cli, data
+from vfljax import attacks, cli, data
 from vfljax.experiments import (
     CAE,
     Data,
@@ -24,6 +24,7 @@ from vfljax.experiments import (
 from vfljax.experiments.encrypted import scores, setup
 from vfljax.experiments.encrypted.run import train_encrypted, train_plain
 from vfljax.protocol import BatchGradientView, encrypted
+from vfljax.reports.encrypted import draw_messages
 
 SMALL = EncryptedRun(
     name="small",
@@ -116,18 +117,24 @@ def test_weights_are_those_of_the_plain_training(folder):
 
 def test_an_attack_can_not_tell_which_view_it_has(digits):
     """One type, one tree of the same shapes: one compiled program for both."""
-    prepared = setup.prepare(SMALL, digits)
-    run = train_encrypted(SMALL, prepared)
+    experiment = dataclasses.replace(SMALL, backend="bfv")
+    prepared = setup.prepare(experiment, digits)
+    run = train_encrypted(experiment, prepared)
     decrypted = run.observations[0][3].view
-    simulated = train_plain(SMALL, prepared).views[3]
+    simulated = train_plain(experiment, prepared).views[3]
     assert type(decrypted) is type(simulated) is BatchGradientView
     assert jax.tree.structure(decrypted) == jax.tree.structure(simulated)
     shapes = [jax.tree.map(np.shape, view) for view in (decrypted, simulated)]
     assert shapes[0] == shapes[1]
     chex.assert_trees_all_close(decrypted, simulated, atol=1e-4)
-    attack = chex.assert_max_traces(lambda view: view.features.sum(), n=1)
-    compiled = jax.jit(attack)
-    assert np.isclose(compiled(decrypted), compiled(simulated), rtol=1e-3)
+
+    def recover(view):
+        return attacks.linear_recovery(view, solver="exact")
+
+    attack = jax.jit(chex.assert_max_traces(recover, n=1))
+    truth = prepared.labels[prepared.batches[3]]
+    np.testing.assert_array_equal(attack(decrypted).labels, truth)
+    np.testing.assert_array_equal(attack(simulated).labels, truth)
 
 
 def test_the_attacker_may_be_any_passive_party_and_noise_is_the_same(digits):
@@ -163,6 +170,37 @@ def test_who_learned_what_names_every_role(folder):
     assert "logits" in learned["active", "masked plain"]
     assert "random" in learned["third_party", "encrypted, masked"]
     assert "noise depends" in learned["third_party", "encrypted, masked"]
+
+
+def test_who_learned_what_has_a_row_for_every_kind_in_the_log(folder):
+    """The network's messages too; the third party isn't told which samples."""
+    lines = (folder / "messages.jsonl").read_text().splitlines()
+    logged = {
+        (line["receiver"], line["sender"], line["kind"])
+        for line in map(json.loads, lines)
+    }
+    assert ("third_party", "network", "setup") in logged
+    rows = read_encrypted(folder)["who_learned_what"]
+    assert len(rows) == len(logged) + 1  # and the network's own
+    told = {
+        row["role"]: (row["saw"], row["learned"])
+        for row in rows
+        if row["saw"].endswith("(from network)")
+    }
+    numbers = "numbers of the samples in each batch (from network)"
+    for party in ("passive_0", "active"):
+        assert told[party] == (numbers, "which samples are in a batch")
+    saw, learned = told["third_party"]
+    assert saw == "start of each iteration (from network)"
+    assert learned == "how many iterations there are"
+
+
+def test_figure_is_about_messages_between_roles(folder):
+    """One bar for each of the six messages of an iteration."""
+    (axes,) = draw_messages(read_encrypted(folder)).axes
+    names = [label.get_text() for label in axes.get_yticklabels()]
+    assert len(names) == 6
+    assert not any("network" in name or "public key" in name for name in names)
 
 
 def test_bytes_are_those_of_the_log(folder):

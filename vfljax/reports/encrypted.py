@@ -171,7 +171,12 @@ def _cost_cells(result):
 
 
 def _iteration_messages(result):
-    return [row for row in result["messages"] if row["kind"] != "public_key"]
+    """Between roles: neither the key nor what the network says itself."""
+    return [
+        row
+        for row in result["messages"]
+        if row["kind"] != "public_key" and row["sender"] != "network"
+    ]
 
 
 def _kind(row):

@@ -116,8 +116,10 @@ class Wire:
 
     def begin(self, iteration: int, role: str) -> list[bytes]:
         """Tells a role that an iteration begins, and returns what it says."""
-        rows = self.batches[iteration].astype("<i8").tobytes()
-        return self.roles[role].receive(self.told(iteration, role, "batch", rows))
+        rows = [self.batches[iteration].astype("<i8").tobytes()]
+        if role == self.third_party.name:
+            rows = []
+        return self.roles[role].receive(self.told(iteration, role, "batch", *rows))
 
     def run(self, iteration: int) -> list[messages.Message]:
         """One iteration; returns its messages."""

@@ -2,13 +2,16 @@
 
 import functools
 import json
+from pathlib import Path
 
 import jax
 import numpy as np
 import pytest
 
 from vfljax import defenses
+from vfljax.encryption import EncryptionError
 from vfljax.protocol import encrypted
+from vfljax.protocol.encrypted import same_inputs
 
 
 class Interrupted(Exception):  # noqa: N818
@@ -67,6 +70,70 @@ def test_folder_has_states_progress_and_log(make_training, tmp_path):
     again = encrypted.run_here(*training, folder=tmp_path, resume=True)
     assert again.first_iteration == 4  # nothing left but the result
     jax.tree.map(np.testing.assert_array_equal, again.params, run.params)
+
+
+@pytest.mark.parametrize(
+    ("role", "ignores"),
+    [
+        (encrypted.PassiveParty, "_ask"),
+        (encrypted.PassiveParty, "_update"),
+        (encrypted.ActiveParty, "_collect"),
+    ],
+)
+def test_iteration_with_a_step_left_out_is_not_booked(
+    make_training, tmp_path, monkeypatch, role, ignores
+):
+    """A message that is ignored silences everybody, and is no completed iteration."""
+    monkeypatch.setattr(role, ignores, lambda *_: [])
+    reason = r"passive_0: has completed iteration -1 .*, must have completed 0"
+    with pytest.raises(EncryptionError, match=reason):
+        encrypted.run_here(*make_training(backend="plain_int"), folder=tmp_path)
+    assert not (tmp_path / "progress.json").exists()
+
+
+def with_other_inputs(training, name):
+    """The training with one input of one party changed, and that party."""
+    passive, active = training.passive[0], training.active
+    changed = {
+        "activations": {"activations": passive.activations + 1},
+        "operations": {"operations": {1: encrypted.RowOperations(skip=(0,))}},
+        "observe": {"observe": (1,)},
+        "labels": {"labels": (active.labels + 1) % 3},
+        "params": {"params": jax.tree.map(np.negative, active.params)},
+        "key": {"key": jax.random.key(8)},
+    }[name]
+    if name in ("labels", "params", "key"):
+        return training._replace(active=active._replace(**changed)), "active"
+    return training._replace(passive=[passive._replace(**changed)]), "passive_0"
+
+
+@pytest.mark.parametrize(
+    "name", ["activations", "operations", "observe", "labels", "params", "key"]
+)
+def test_runs_are_not_resumed_with_other_inputs(make_training, tmp_path, name):
+    training = make_training(backend="plain_int")
+    with pytest.raises(Interrupted):
+        encrypted.run_here(*training, folder=tmp_path, on_message=stop_at(1, "batch"))
+    other, party = with_other_inputs(training, name)
+    with pytest.raises(ValueError, match=f"{party}: {name}: not what it began"):
+        encrypted.run_here(*other, folder=tmp_path, resume=True)
+    encrypted.run_here(*training, folder=tmp_path, resume=True)
+
+
+def test_hashes_of_inputs_are_for_the_party_alone(make_training, tmp_path):
+    """Not in the network's files, nor in another party's."""
+    training = make_training(backend="plain_int")
+    encrypted.run_here(*training, folder=tmp_path)
+    hashes = {
+        "active": same_inputs.input_hashes(training.active),
+        "passive_0": same_inputs.input_hashes(training.passive[0]),
+    }
+    for path in filter(Path.is_file, tmp_path.rglob("*")):
+        content = path.read_bytes().replace(b"\0", b"")  # four bytes per character
+        for party, digests in hashes.items():
+            is_own = path.parent.name == party
+            for name, digest in digests.items():
+                assert (str(digest).encode() in content) == is_own, (path, name)
 
 
 def test_folders_that_do_not_fit_are_refused(make_training, tmp_path):

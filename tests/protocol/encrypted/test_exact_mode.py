@@ -78,6 +78,27 @@ def test_integers_are_those_without_encryption(
             assert observation.integers.any()
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_drawn_sizes(make_training, seed):
+    """Integers as without encryption, and as close to float64 as rounding allows."""
+    random = np.random.default_rng(seed)
+    batch_size, width, num_classes = random.integers([1, 1, 2], [130, 50, 12]).tolist()
+    layout = ("row", "compact")[seed % 2]
+    make = functools.partial(
+        make_training,
+        *(batch_size, (width, 3), num_classes, 1),
+        num_samples=batch_size,
+        layout=layout,
+        seed=seed,
+    )
+    (found,), (expected,) = (
+        encrypted.run_here(*make(backend=backend)).observations
+        for backend in ("bfv", "plain_int")
+    )
+    np.testing.assert_array_equal(found[0].integers, expected[0].integers)
+    assert_close_to_float64(make(), found[0])
+
+
 def test_layouts_give_the_same_integers(make_training):
     row, compact = (
         encrypted.run_here(*make_training(layout=layout, backend="plain_int"))
@@ -100,9 +121,12 @@ def test_gradient_of_a_usual_batch_is_within_2e_6(make_training):
 
 
 def test_rounding_error_stays_below_its_bound(make_training):
-    """2^-21 · mean|A| + 2^-15 · mean|B·U|, and 3e-7 for float32 softmax."""
     training = make_training(backend="plain_int", num_iterations=1)
-    observation = encrypted.run_here(*training).observations[0][0]
+    assert_close_to_float64(training, encrypted.run_here(*training).observations[0][0])
+
+
+def assert_close_to_float64(training, observation):
+    """2^-21 · mean|A| + 2^-15 · mean|B·U|, and 3e-7 for float32 softmax."""
     gradient = observation.integers / training.agreement.gradient_scale
     rows = training.batches[0]
     activations = np.abs(training.passive[0].activations[rows]).mean(axis=0).max()
@@ -110,8 +134,45 @@ def test_rounding_error_stays_below_its_bound(make_training):
     assert np.abs(gradient - float64_gradient(training)).max() < bound + 3e-7
 
 
+def test_messages_come_back_from_the_decrypted_integers(make_training):
+    """2^-21 = 4.8e-7, half a unit of U's 20 bits, and 3e-7 for float32 softmax.
+
+    Although A, of as many samples as columns, has a condition number above 10^4: the
+    integers are exact, and they belong to the activations as rounded.
+    """
+    training = make_training(24, (24, 5), 10, 1, num_samples=24)
+    left, values, right = np.linalg.svd(training.passive[0].activations.astype(float))
+    values[-1] = values[0] / 2e4
+    exact = left @ np.diag(values) @ right
+    run = encrypted.run_here(*with_activations(training, exact))
+    observation = run.observations[0][0]
+    integers = observation.integers[:-1]
+    rounded = np.rint(exact * 2.0**14) / 2.0**14
+    message = 24 * float64_message(with_activations(training, rounded))
+    rows = training.batches[0]
+    features = np.asarray(observation.view.features, float)
+    np.testing.assert_array_equal(features, rounded[rows])
+    assert np.linalg.cond(features) > 1e4
+    found = np.linalg.solve(features.T, integers / 2.0 ** (14 + 20))
+    assert np.abs(found - message).max() < _ROUNDING_OF_GRADIENTS + 3e-7
+    found = np.linalg.solve(exact[rows].T, integers / 2.0 ** (14 + 20))
+    assert np.abs(found - message).max() > 1e-3  # before rounding
+
+
+def with_activations(training, activations):
+    passive = training.passive[0]._replace(activations=activations)
+    return training._replace(passive=[passive])
+
+
 def float64_gradient(training):
     """(softmax(H) - Y)ᵀ [A, 1] / B of the first batch in NumPy."""
+    message = float64_message(training)
+    own = training.passive[0].activations[training.batches[0]].astype(float)
+    return np.concatenate([own, np.ones((len(own), 1))], axis=1).T @ message
+
+
+def float64_message(training):
+    """(softmax(H) - Y) / B of the first batch in NumPy."""
     rows = training.batches[0]
     logits = 0
     for inputs in (*training.passive, training.active):
@@ -121,9 +182,7 @@ def float64_gradient(training):
         logits = logits + layer["output"]["bias"][None]
     softmax = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     labels = np.eye(training.agreement.num_classes)[training.active.labels[rows]]
-    message = (softmax - labels) / len(rows)
-    own = training.passive[0].activations[rows].astype(float)
-    return np.concatenate([own, np.ones((len(rows), 1))], axis=1).T @ message
+    return (softmax - labels) / len(rows)
 
 
 @pytest.mark.parametrize("covers_label_party", [False, True])

@@ -1,15 +1,24 @@
 """What passes between roles: sizes, forms, masks, and what the third party refuses."""
 
+import functools
 import hashlib
+import json
 
 import numpy as np
+import optax
 import pytest
 from scipy import stats
 
 from vfljax import encryption
 from vfljax.encryption import EncryptionError
 from vfljax.protocol import encrypted
-from vfljax.protocol.encrypted import messages
+from vfljax.protocol.encrypted import (
+    active_party,
+    arrays,
+    gradient_product,
+    messages,
+    observation,
+)
 
 
 def of_kind(passed, kind, receiver=None):
@@ -43,10 +52,14 @@ def test_bytes_of_an_iteration(make_training, layout, gradient_ciphertexts):
     training = make_training(
         128, (32, 4), 10, 1, layout=layout, preset="default", num_samples=128
     )
-    run = encrypted.run_here(*training)
+    between_roles = [
+        record
+        for record in encrypted.run_here(*training).messages
+        if record.sender != messages.NETWORK
+    ]
     found = [
         (record.sender, record.receiver, record.form, record.num_ciphertexts)
-        for record in run.messages
+        for record in between_roles
     ]
     masked = "encrypted, masked"
     assert found == [
@@ -59,7 +72,7 @@ def test_bytes_of_an_iteration(make_training, layout, gradient_ciphertexts):
         ("passive_0", "third_party", masked, 1),
         ("third_party", "passive_0", "masked plain", 0),
     ]
-    sizes = [record.num_bytes for record in run.messages]
+    sizes = [record.num_bytes for record in between_roles]
     one = 262_275
     expected = [366e3, 366e3, one, one, 10_240, gradient_ciphertexts * one, one, 2640]
     np.testing.assert_allclose(sizes, expected, rtol=0.01)
@@ -73,9 +86,34 @@ def test_several_passive_parties_and_their_messages(make_training):
     )
     kinds = [record.kind for record in run.messages if record.iteration == 0]
     assert sorted(kinds) == sorted(
-        ["masked_logits", "decrypted_logits"]
+        4 * ["batch"]
+        + ["masked_logits", "decrypted_logits"]
         + 2 * ["embeddings", "logit_gradients", "masked_gradient", "decrypted_gradient"]
     )
+
+
+def test_messages_of_the_network_are_logged(make_training, tmp_path):
+    """The third party learns that an iteration begins, and not with which samples."""
+    training = make_training(num_iterations=2, backend="plain_int")
+    run = encrypted.run_here(*training, folder=tmp_path)
+    lines = (tmp_path / "messages.jsonl").read_text().splitlines()
+    logged = [encrypted.MessageRecord(**json.loads(line)) for line in lines]
+    assert logged == list(run.messages)
+    own = [record for record in logged if record.sender == messages.NETWORK]
+    found = [
+        (record.iteration, record.receiver, record.kind, record.num_bytes)
+        for record in own
+    ]
+    assert found == [
+        (-1, "third_party", "setup", 0),
+        *((0, party, "batch", 6 * 8) for party in ("passive_0", "active")),
+        (0, "third_party", "batch", 0),
+        *((1, party, "batch", 6 * 8) for party in ("passive_0", "active")),
+        (1, "third_party", "batch", 0),
+    ]
+    rows = training.batches[1].astype("<i8").tobytes()
+    assert own[-2].sha256 == hashlib.sha256(rows).hexdigest()
+    assert {record.form for record in own} == {"public"}
 
 
 def test_masked_values_are_uniform(make_training, make_wire):
@@ -95,22 +133,40 @@ def test_masked_values_are_uniform(make_training, make_wire):
     assert stats.chisquare(counts).pvalue > 1e-3
 
 
-def test_same_gradient_twice_looks_different(make_training, make_wire):
-    """Two wires with the same numbers: fresh masks, fresh encryptions."""
-    first, second = (make_wire(make_training()).run(0) for _ in range(2))
+def test_same_batch_twice_looks_different(make_training, make_wire, monkeypatch):
+    """One key and one gradient, as the rate is 0; fresh encryptions, fresh masks."""
+    training = make_training()
+    at_rest = functools.partial(optax.sgd, 0.0)
+    passive = [training.passive[0]._replace(make_optimizer=at_rest)]
+    active = training.active._replace(make_optimizer=at_rest)
+    training.batches[1] = training.batches[0]
+    masks = {name: note_masks(monkeypatch, name) for name in ("active", "passive_0")}
+    wire = make_wire(training._replace(passive=passive, active=active))
+    first, second = wire.run(0), wire.run(1)
+    kept = arrays.from_bytes(wire.passive[0].state())
+    observed = observation.read_observations(wire.agreement, kept)
+    np.testing.assert_array_equal(observed[0].integers, observed[1].integers)
     kinds = ["embeddings", "masked_logits", "decrypted_logits", "logit_gradients"]
     for kind in [*kinds, "masked_gradient", "decrypted_gradient"]:
-        assert of_kind(first, kind).parts != of_kind(second, kind).parts, kind
+        before, after = (of_kind(passed, kind).parts for passed in (first, second))
+        for one, other in zip(before, after, strict=True):
+            assert one != other, kind
+    for drawn in masks.values():
+        assert len(drawn) == 2
+        assert (drawn[0] == drawn[1]).mean() < 0.01
 
 
-def test_gradients_encrypted_twice_differ_under_one_key(make_training, make_wire):
-    wire = make_wire(make_training(batch_size=2))
-    wire.batches[1] = wire.batches[0]
-    rows = [of_kind(wire.run(i), "embeddings").parts for i in range(2)]
-    assert rows[0] != rows[1]
-    zero = np.zeros(1, np.uint64)
-    public = wire.active._public
-    assert len({public.to_bytes(public.encrypt(zero)) for _ in range(3)}) == 3
+def note_masks(monkeypatch, party):
+    """A list to which every mask is added that the party draws from now on."""
+    module = active_party if party == "active" else gradient_product
+    drawn, draw = [], module.random_residues
+
+    def noted(agreement):
+        drawn.append(draw(agreement))
+        return drawn[-1]
+
+    monkeypatch.setattr(module, "random_residues", noted)
+    return drawn
 
 
 def test_parties_hold_no_decryptor_and_messages_no_secret_key(make_training, make_wire):
@@ -175,9 +231,9 @@ def test_second_request_in_an_iteration_is_refused(asked):
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        ({"sender": "active"}, "masked_gradient of active: one answer"),
-        ({"sender": "passive_0", "kind": "masked_logits"}, "never agreed"),
-        ({"sender": "passive_7"}, "never agreed"),
+        ({"sender": "active"}, "takes masked_gradient from passive_0 only"),
+        ({"kind": "masked_logits"}, "takes masked_logits from active only"),
+        ({"sender": "passive_7"}, "takes masked_gradient from passive_0 only"),
         ({"iteration": 0}, "iteration=0: third_party is at iteration 1"),
         ({"receiver": "active"}, "receiver='active': must be 'third_party'"),
         ({"kind": "embeddings"}, "third_party understands setup, batch"),

@@ -14,6 +14,7 @@ import optax
 import pytest
 
 from vfljax.protocol import encrypted
+from vfljax.protocol.encrypted import processes
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs Unix sockets")
 
@@ -53,32 +54,77 @@ def test_three_iterations_on_real_ciphertexts(make_training):
     run = encrypted.run_in_processes(*training)
     assert_same(run, encrypted.run_here(*training))
     assert set(run.observations[0]) == {0, 1, 2}
-    assert len(run.messages) == 2 + 3 * 6
+    assert len(run.messages) == (1 + 2) + 3 * (3 + 6)
     assert not wait_for_end()
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc")
-def test_killed_role_is_named_and_the_run_resumed(make_training, tmp_path):
-    training = make_training(num_iterations=4, widths=(3, 4, 2), backend="plain_int")
+@pytest.mark.parametrize(
+    ("role", "kind", "backend", "resume"),
+    [
+        ("passive_0", "masked_logits", "plain_int", encrypted.run_in_processes),
+        ("active", "embeddings", "plain_int", encrypted.run_here),
+        ("third_party", "masked_gradient", "bfv", encrypted.run_here),
+    ],
+    ids=["passive_0", "active", "third_party"],
+)
+def test_killed_role_is_named_and_the_run_resumed(
+    make_training, tmp_path, role, kind, backend, resume
+):
+    """Whichever it is; a third party that goes on has new keys."""
+    training = make_training(num_iterations=4, backend=backend)
     times = []
 
-    def kill_a_party(record):
-        if (record.iteration, record.kind) == (2, "masked_logits"):
-            os.kill(role_processes()["passive_1"], signal.SIGKILL)
+    def kill(record):
+        if (record.iteration, record.kind) == (2, kind):
+            os.kill(role_processes()[role], signal.SIGKILL)
             times.append(time.monotonic())
 
     with pytest.raises(encrypted.RoleFailed) as caught:
-        encrypted.run_in_processes(*training, folder=tmp_path, on_message=kill_a_party)
+        encrypted.run_in_processes(*training, folder=tmp_path, on_message=kill)
     assert time.monotonic() - times[0] < 10
-    assert (caught.value.role, caught.value.iteration) == ("passive_1", 2)
-    assert "passive_1 failed in iteration 2: its process was ended by SIGKILL" in str(
-        caught.value
-    )
+    assert (caught.value.role, caught.value.iteration) == (role, 2)
+    reason = f"{role} failed in iteration 2: its process was ended by SIGKILL"
+    assert reason in str(caught.value)
     assert not wait_for_end()
-    run = encrypted.run_in_processes(*training, folder=tmp_path, resume=True)
+    run = resume(*training, folder=tmp_path, resume=True)
     assert run.first_iteration == 2
     assert_same(run, encrypted.run_here(*training))
+
+
+def ask(network, role, content):
+    network.send(role, content)
+    return network.receive()
+
+
+@pytest.mark.parametrize("num_bytes", [1, 10**7], ids=["waiting", "sending"])
+def test_stopped_role_is_named(num_bytes):
+    """It neither answers nor reads on; a message of 10 MB is more than a pipe holds."""
+    network = processes._Processes(answer_seconds=0.3)
+    try:
+        network.start("active")
+        os.kill(role_processes()["active"], signal.SIGSTOP)
+        with pytest.raises(
+            encrypted.RoleFailed,
+            match=r"active failed at the start: no answer within 0\.3 seconds",
+        ) as caught:
+            ask(network, "active", bytes(num_bytes))
+        assert caught.value.role == "active"
+    finally:
+        network.stop()
+    assert not wait_for_end()
+
+
+def test_time_for_an_answer_is_a_parameter(make_training, monkeypatch):
+    """No interpreter starts within a millisecond."""
+    monkeypatch.setattr(processes, "_SECONDS_TO_END", 0.1)
+    training = make_training(backend="plain_int")
+    with pytest.raises(encrypted.RoleFailed, match=r"no answer within 0\.001 s"):
+        encrypted.run_in_processes(*training, answer_seconds=0.001)
+    assert not wait_for_end()
+    with pytest.raises(ValueError, match=r"answer_seconds=0: must be in \(0, 1e\+06\]"):
+        encrypted.run_in_processes(*training, answer_seconds=0)
 
 
 @pytest.mark.slow

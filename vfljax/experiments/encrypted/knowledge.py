@@ -8,6 +8,9 @@ from vfljax.protocol.encrypted.messages import NETWORK
 
 _NOISE = "; the ciphertext's noise depends on the activations (no flooding)"
 _WHAT = {
+    "setup": "start of the training",
+    "start": "start of each iteration",
+    "batch": "numbers of the samples in each batch",
     "public_key": "public key",
     "embeddings": "logits of the passive party for each sample",
     "masked_logits": "summed logits under a fresh uniform mask",
@@ -15,6 +18,12 @@ _WHAT = {
     "logit_gradients": "gradient of the loss for each sample",
     "masked_gradient": "the party's batch gradient under a fresh uniform mask",
     "decrypted_gradient": "its masked batch gradient, decrypted",
+}
+_PUBLIC = {
+    "setup": "that keys are wanted",
+    "start": "how many iterations there are",
+    "batch": "which samples are in a batch",
+    "public_key": "how to encrypt",
 }
 
 
@@ -51,7 +60,7 @@ def who_learned_what(
     Args:
         agreement: The public settings.
         description: Of the run, as `protocol.encrypted.describe`.
-        messages: Rows of `summarize_messages`.
+        messages: Rows of `summarize_messages`, those of the network among them.
         attacks: Rows with `attack`, `iteration` and `encrypted_accuracy`.
         adversary: The role whose view was attacked.
 
@@ -61,8 +70,8 @@ def who_learned_what(
     has_noise = agreement.backend == "bfv" and agreement.preset != "flood"
 
     def learned(role, kind):
-        if kind == "public_key":
-            return "how to encrypt"
+        if kind in _PUBLIC:
+            return _PUBLIC[kind]
         if role == THIRD_PARTY:
             numbers = "uniformly random numbers, and the sizes agreed on"
             return numbers + (_NOISE if has_noise and kind == "masked_gradient" else "")
@@ -80,9 +89,9 @@ def who_learned_what(
     rows = [
         {
             "role": row["receiver"],
-            "saw": f"{_WHAT[row['kind']]} (from {row['sender']})",
+            "saw": f"{_WHAT[_topic(row)]} (from {row['sender']})",
             "form": row["form"],
-            "learned": learned(row["receiver"], row["kind"]),
+            "learned": learned(row["receiver"], _topic(row)),
         }
         for row in sorted(messages, key=lambda row: order.index(row["receiver"]))
     ]
@@ -113,6 +122,12 @@ def knowledge_markdown(
         for name, value in description.items()
     ]
     return "\n".join(lines) + "\n"
+
+
+def _topic(row):
+    """The kind of message; a batch without numbers only says that it is time."""
+    is_empty = row["kind"] == "batch" and row["num_bytes"] == 0
+    return "start" if is_empty else row["kind"]
 
 
 def _rates(attacks):

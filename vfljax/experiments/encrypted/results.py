@@ -1,6 +1,6 @@
 """What an encrypted run leaves in its folder, beside whose it is.
 
-    messages.jsonl       every message, as the protocol logs it
+    messages.jsonl       every message, the network's too, as the protocol logs it
     encrypted.json       what came out, once all iterations are done
     who_learned_what.md  the same in words
 

@@ -83,7 +83,8 @@ def run_encrypted(
     Raises:
         ValueError: If the experiment doesn't fit the data or the folder.
         RoleFailed: If a role's process fails.
-        EncryptionError: If a role refuses a message, in one process.
+        EncryptionError: If a role refuses a message, in one process, speaks for another
+            role, or leaves its step out.
         ImportError: If the backend's library isn't installed.
     """
     check_fits_data(experiment, dataset)

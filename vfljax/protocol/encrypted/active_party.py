@@ -25,9 +25,10 @@ from vfljax.protocol.encrypted.logit_code import (
     num_logit_polynomials,
 )
 from vfljax.protocol.encrypted.masks import random_residues, read_residues
-from vfljax.protocol.encrypted.messages import Message, from_bytes, to_bytes
+from vfljax.protocol.encrypted.messages import NETWORK, Message, from_bytes, to_bytes
 from vfljax.protocol.encrypted.roles import check_expected
 from vfljax.protocol.encrypted.row_operations import RowOperations
+from vfljax.protocol.encrypted.same_inputs import check_same_inputs, input_hashes
 
 
 class ActiveParty:
@@ -62,6 +63,8 @@ class ActiveParty:
         self._defense_state = self._defense.init()
         self._layer = LinearLayer(inputs.params, inputs.make_optimizer)
         self._losses: list[float] = []
+        self._has_key = False
+        self._input_hashes = input_hashes(inputs)
         self._iteration = -1
         self._rows = np.zeros(0, np.int64)
         self._embeddings: dict[str, tuple[Content, ...]] = {}
@@ -76,19 +79,32 @@ class ActiveParty:
             "decrypted_logits": self._answer,
             "decrypted_gradient": self._update_taylor,
         }
-        check_expected(message, self.name, self._iteration, tuple(handlers))
+        senders = {
+            "public_key": (THIRD_PARTY,),
+            "batch": (NETWORK,),
+            "embeddings": self._agreement.passive_names,
+            "decrypted_logits": (THIRD_PARTY,),
+            "decrypted_gradient": (THIRD_PARTY,),
+        }
+        check_expected(message, self.name, self._iteration, senders)
         return handlers[message.kind](message)
 
     def state(self) -> bytes:
-        """Parameters, optimizer and defense state, losses."""
+        """Parameters, optimizer and defense state, losses, hashes of its inputs."""
         leaves = jax.tree.leaves(self._defense_state)
         kept = {f"defense_{i}": np.asarray(leaf) for i, leaf in enumerate(leaves)}
         kept["losses"] = np.asarray(self._losses)
+        kept |= self._input_hashes
         return arrays.to_bytes(self._layer.arrays() | kept)
 
     def restore(self, content: bytes, completed: int) -> None:
-        """Goes on after iteration `completed`."""
+        """Goes on after iteration `completed`.
+
+        Raises:
+            ValueError: If its inputs aren't those that it began with.
+        """
         kept = arrays.from_bytes(content)
+        check_same_inputs(self.name, self._input_hashes, kept)
         self._layer.restore(kept)
         self._losses = kept["losses"].tolist()
         leaves, tree = jax.tree.flatten(self._defense_state)
@@ -98,6 +114,11 @@ class ActiveParty:
         self._iteration = self.completed = completed
 
     def _take_key(self, message):
+        if self._has_key:
+            raise EncryptionError(
+                f"public_key: {self.name} has one, and takes no other in its place"
+            )
+        self._has_key = True
         self._public = self._agreement.make_backend().public_side(message.parts[0])
         self._product = GradientProduct(self._agreement, self.name, self._public)
         return []

@@ -11,7 +11,7 @@ from vfljax.encryption import Content
 Form = Literal["public", "encrypted", "encrypted, masked", "masked plain"]
 
 NETWORK = "network"
-"""Sender of the two messages that start things; it sees bytes and has no secrets."""
+"""Sender of `setup` and `batch`, which start things; it has no secrets."""
 SETUP_ITERATION = -1
 """Iteration number of what is sent before the first."""
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from vfljax import encryption
-from vfljax.encryption import Content
+from vfljax.encryption import Content, EncryptionError
 from vfljax.protocol.encrypted import arrays
 from vfljax.protocol.encrypted.agreement import ACTIVE, THIRD_PARTY, Agreement
 from vfljax.protocol.encrypted.gradient_product import (
@@ -13,13 +13,14 @@ from vfljax.protocol.encrypted.gradient_product import (
 from vfljax.protocol.encrypted.inputs import PassiveInputs
 from vfljax.protocol.encrypted.linear_layer import LinearLayer, params_arrays
 from vfljax.protocol.encrypted.logit_code import encoded_logits, logit_polynomials
-from vfljax.protocol.encrypted.messages import Message, from_bytes, to_bytes
+from vfljax.protocol.encrypted.messages import NETWORK, Message, from_bytes, to_bytes
 from vfljax.protocol.encrypted.observation import is_observed, observation_arrays
 from vfljax.protocol.encrypted.roles import check_expected
 from vfljax.protocol.encrypted.row_operations import (
     RowOperations,
     replaced_embeddings,
 )
+from vfljax.protocol.encrypted.same_inputs import check_same_inputs, input_hashes
 
 
 class PassiveParty:
@@ -40,6 +41,8 @@ class PassiveParty:
         self._activations = fixed_point_activations(agreement, inputs.activations)
         self._layer = LinearLayer(inputs.params, inputs.make_optimizer)
         self._observed: dict[str, np.ndarray] = {}
+        self._has_key = False
+        self._input_hashes = input_hashes(inputs)
         self._iteration = -1
         self._rows = np.zeros(0, np.int64)
 
@@ -52,21 +55,38 @@ class PassiveParty:
             "logit_gradients": self._ask,
             "decrypted_gradient": self._update,
         }
-        check_expected(message, self.name, self._iteration, tuple(handlers))
+        senders = {
+            "public_key": (THIRD_PARTY,),
+            "batch": (NETWORK,),
+            "logit_gradients": (ACTIVE,),
+            "decrypted_gradient": (THIRD_PARTY,),
+        }
+        check_expected(message, self.name, self._iteration, senders)
         return handlers[message.kind](message)
 
     def state(self) -> bytes:
-        """Parameters, optimizer state and observations."""
-        return arrays.to_bytes(self._layer.arrays() | self._observed)
+        """Parameters, optimizer state, observations, hashes of its inputs."""
+        kept = self._observed | self._input_hashes
+        return arrays.to_bytes(self._layer.arrays() | kept)
 
     def restore(self, content: bytes, completed: int) -> None:
-        """Goes on after iteration `completed`."""
+        """Goes on after iteration `completed`.
+
+        Raises:
+            ValueError: If its inputs aren't those that it began with.
+        """
         kept = arrays.from_bytes(content)
+        check_same_inputs(self.name, self._input_hashes, kept)
         self._layer.restore(kept)
         self._observed = {name: kept[name] for name in filter(is_observed, kept)}
         self._iteration = self.completed = completed
 
     def _take_key(self, message):
+        if self._has_key:
+            raise EncryptionError(
+                f"public_key: {self.name} has one, and takes no other in its place"
+            )
+        self._has_key = True
         self._public = self._agreement.make_backend().public_side(message.parts[0])
         self._product = GradientProduct(self._agreement, self.name, self._public)
         return []

@@ -1,7 +1,8 @@
 """Every role in a process of its own; this one is the network and passes bytes on.
 
 A role's process is a fresh interpreter that gets its own party's inputs and nothing
-else, on the CPU and with one thread. It ends when this process closes its connection.
+else, on the CPU and with one thread. It ends when this process closes its connection,
+and is ended if it doesn't answer in time.
 """
 
 import collections
@@ -9,8 +10,10 @@ import os
 import pickle
 import signal
 import socket
+import struct
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
@@ -18,11 +21,16 @@ from typing import Any
 
 import numpy as np
 
+from vfljax.defenses.base import check_number
 from vfljax.encryption import Content
 from vfljax.protocol.encrypted.agreement import THIRD_PARTY, Agreement
 from vfljax.protocol.encrypted.inputs import ActiveInputs, PassiveInputs, check_inputs
 from vfljax.protocol.encrypted.messages import split
-from vfljax.protocol.encrypted.role_process import GIVE_STATE, Start
+from vfljax.protocol.encrypted.role_process import (
+    GIVE_COMPLETED,
+    GIVE_STATE,
+    Start,
+)
 from vfljax.protocol.encrypted.run import EncryptedRun, OnMessage, drive, prepare_folder
 
 _ENVIRONMENT = {
@@ -35,7 +43,7 @@ _SECONDS_TO_END = 5.0
 
 
 class RoleFailed(RuntimeError):  # noqa: N818
-    """A role's process ended or refused to go on; all others have been stopped.
+    """A role's process ended, hangs or refused to go on; all have been stopped.
 
     Attributes:
         role: Its name.
@@ -58,18 +66,34 @@ def run_in_processes(
     on_message: OnMessage | None = None,
     folder: Path | None = None,
     resume: bool = False,
+    answer_seconds: int | float = 600.0,
 ) -> EncryptedRun:
     """Trains with every role in a process of its own; else as `run_here`.
 
     Makers of optimizers and defenses are sent by name: functions of modules that a
     fresh interpreter can import, or `functools.partial` of such.
 
+    Args:
+        agreement: As in `run_here`, like all but the last.
+        passive: What the passive parties bring, in order.
+        active: What the active party brings.
+        batches: Sample numbers of each iteration (iterations, B), public.
+        on_message: Called with the record of each message as it passes.
+        folder: For states after each iteration and `messages.jsonl`; `None` for none.
+        resume: Whether to go on in `folder` after its last completed iteration.
+        answer_seconds: How long a role may take for an answer, and for its start, in
+            (0, 1e6]. It is there for a process that was stopped or hangs.
+
     Raises:
-        RoleFailed: If a role's process ends, or raises an error such as those of
-            `run_here`. Nothing goes on after that; with a folder the run can be
-            resumed.
-        ValueError: As in `run_here`, or for a maker that can't be sent.
+        RoleFailed: If a role's process ends, doesn't answer in time, or raises an error
+            such as those of `run_here`. Nothing goes on after that; with a folder the
+            run can be resumed.
+        EncryptionError: If a role speaks for another role, or hasn't taken its step
+            when nobody has anything to say.
+        ValueError: As in `run_here`, for a maker that can't be sent, or for
+            `answer_seconds`.
     """
+    check_number("answer_seconds", answer_seconds, low=0, high=1e6, low_excluded=True)
     check_inputs(agreement, passive, active, batches)
     agreement.make_backend()  # an absent library is an error here, not in a process
     batches = np.asarray(batches, "<i8")
@@ -80,7 +104,7 @@ def run_in_processes(
     ]
     contents = {start.name: _pickled(start) for start in starts}
     completed = prepare_folder(agreement, batches, folder, resume)
-    network = _Processes()
+    network = _Processes(answer_seconds)
     try:
         for name in contents:
             network.start(name)
@@ -108,13 +132,14 @@ def _pickled(start: Start) -> bytes:
 class _Processes:
     """The roles' processes; each has at most one message at a time."""
 
-    def __init__(self):
+    def __init__(self, answer_seconds: int | float):
         self.iteration = -1
+        self._answer_seconds = answer_seconds
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._connections: dict[Connection, str] = {}
         self._by_name: dict[str, Connection] = {}
         self._waiting: dict[str, collections.deque[Content]] = {}
-        self._busy: set[str] = set()
+        self._busy_since: dict[str, float] = {}
 
     def start(self, name: str) -> None:
         """Starts a fresh interpreter: nothing of the caller's script is run again."""
@@ -130,6 +155,9 @@ class _Processes:
                 env={**os.environ, **_ENVIRONMENT, "PYTHONPATH": paths},
                 stdin=subprocess.DEVNULL,
             )
+        limit = struct.pack("ll", *divmod(int(1e6 * self._answer_seconds), 10**6))
+        for direction in (socket.SO_SNDTIMEO, socket.SO_RCVTIMEO):
+            ours.setsockopt(socket.SOL_SOCKET, direction, limit)  # within a message
         connection = Connection(ours.detach())
         self._connections[connection] = name
         self._by_name[name] = connection
@@ -140,25 +168,29 @@ class _Processes:
         self._waiting[role].append(content)
         self._give_next(role)
 
-    def receive(self) -> list[Content]:
+    def receive(self) -> tuple[str, list[Content]]:
         """Waits for an answer of any role."""
-        ready = wait(list(self._connections))[0]
-        role = self._connections[ready]  # pyright: ignore[reportArgumentType]
+        role = self._first_ready()
         try:
             answer = self._by_name[role].recv_bytes()
+        except BlockingIOError:
+            raise self._too_late(role) from None
         except (EOFError, OSError):
             raise RoleFailed(role, self.iteration, self._how_it_ended(role)) from None
         is_error, *parts = split(answer)
         if is_error:
             raise RoleFailed(role, self.iteration, bytes(parts[0]).decode())
-        self._busy.discard(role)
+        del self._busy_since[role]
         self._give_next(role)
-        return parts
+        return role, parts
 
     def state(self, role: str) -> Content:
         """What `Role.state` gives; called when nothing else is under way."""
-        self.send(role, GIVE_STATE)
-        return self.receive()[0]
+        return self._asked(role, GIVE_STATE)
+
+    def completed(self, role: str) -> int:
+        """What `Role.completed` is; called when nothing else is under way."""
+        return int(bytes(self._asked(role, GIVE_COMPLETED)))
 
     def stop(self) -> None:
         """Ends all processes: they end themselves when their connection is closed."""
@@ -171,13 +203,35 @@ class _Processes:
                 process.kill()
                 process.wait()
 
+    def _asked(self, role, request):
+        self.send(role, request)
+        _, (answer,) = self.receive()
+        return answer
+
+    def _first_ready(self):
+        """The role that has something to say; one that was asked must have in time."""
+        role = min(self._busy_since, key=self._busy_since.__getitem__)
+        left = self._busy_since[role] + self._answer_seconds - time.monotonic()
+        ready = wait(list(self._connections), max(left, 0))
+        if not ready:
+            raise self._too_late(role)
+        return self._connections[ready[0]]  # pyright: ignore[reportArgumentType]
+
+    def _too_late(self, role):
+        """The error of a role that hangs; it wouldn't end by itself."""
+        self._processes[role].kill()
+        reason = f"no answer within {self._answer_seconds:g} seconds"
+        return RoleFailed(role, self.iteration, reason)
+
     def _give_next(self, role):
-        if role in self._busy or not self._waiting[role]:
+        if role in self._busy_since or not self._waiting[role]:
             return
         content = self._waiting[role].popleft()
-        self._busy.add(role)
+        self._busy_since[role] = time.monotonic()
         try:
             self._by_name[role].send_bytes(content)
+        except BlockingIOError:
+            raise self._too_late(role) from None
         except OSError:
             raise RoleFailed(role, self.iteration, self._how_it_ended(role)) from None
 

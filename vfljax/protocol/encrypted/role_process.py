@@ -19,6 +19,8 @@ from vfljax.protocol.encrypted.third_party import ThirdParty
 
 GIVE_STATE = b""
 """Asks for the role's state, at the end of a run."""
+GIVE_COMPLETED = b"completed"
+"""Asks for the role's last completed iteration, after each; no message looks so."""
 
 _OK, _ERROR = b"", b"error"
 
@@ -79,6 +81,8 @@ class _Server:
             return []
         if request == GIVE_STATE:
             return [self._role.state()]
+        if request == GIVE_COMPLETED:
+            return [str(self._role.completed).encode()]
         return deliver(self._role, request, self._folder)
 
 

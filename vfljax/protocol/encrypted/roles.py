@@ -1,5 +1,6 @@
 """What all roles have in common: they are told things as bytes, and answer in bytes."""
 
+from collections.abc import Collection, Mapping
 from typing import Protocol, runtime_checkable
 
 from vfljax.encryption import Content, EncryptionError
@@ -22,8 +23,9 @@ class Role(Protocol):
         """Takes a message and returns the messages that follow from it.
 
         Raises:
-            EncryptionError: For a message that isn't for this role, not expected now,
-                or not as agreed.
+            EncryptionError: For a message that isn't for this role, of another sender
+                than the one whose kind of message it is, not expected now, or not as
+                agreed.
         """
         ...
 
@@ -32,19 +34,44 @@ class Role(Protocol):
         ...
 
     def restore(self, content: bytes, completed: int) -> None:
-        """Goes on after iteration `completed` from what `state` gave then."""
+        """Goes on after iteration `completed` from what `state` gave then.
+
+        Raises:
+            ValueError: If a party's inputs aren't those that it began with.
+        """
         ...
 
 
 def check_expected(
-    message: Message, receiver: str, iteration: int, kinds: tuple[str, ...]
+    message: Message,
+    receiver: str,
+    iteration: int,
+    senders: Mapping[str, Collection[str]],
 ) -> None:
-    """Raises an `EncryptionError` for a message that isn't expected now."""
+    """Refuses a message that isn't for this role, or not expected now.
+
+    Who a message is from is what it says. That no role speaks for another is checked
+    where messages are passed on, see `drive`.
+
+    Args:
+        message: What was sent.
+        receiver: The role that got it.
+        iteration: The one that this role is at.
+        senders: By kind of message that the role understands, who may send it.
+
+    Raises:
+        EncryptionError: For another receiver, kind, sender or iteration.
+    """
     if message.receiver != receiver:
         raise EncryptionError(f"receiver={message.receiver!r}: must be {receiver!r}")
-    if message.kind not in kinds:
+    if message.kind not in senders:
         raise EncryptionError(
-            f"kind={message.kind!r}: {receiver} understands {', '.join(kinds)}"
+            f"kind={message.kind!r}: {receiver} understands {', '.join(senders)}"
+        )
+    if message.sender not in senders[message.kind]:
+        raise EncryptionError(
+            f"sender={message.sender!r}: {receiver} takes {message.kind} from "
+            f"{', '.join(senders[message.kind])} only"
         )
     if message.kind == "public_key":
         iteration = SETUP_ITERATION

@@ -1,7 +1,9 @@
 """Drives an encrypted training: one iteration after the other, one router for all.
 
-The network sees bytes only. It tells everybody which samples are in the batch, passes
-messages on as they come, and an iteration is over when nobody has anything to say.
+The network sees bytes only. It tells the parties which samples are in the batch, and
+the third party that there is one, passes messages on as they come, and logs them all,
+its own too. An iteration is over when nobody has anything to say, and then every role
+must have taken its step.
 """
 
 import collections
@@ -13,7 +15,7 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
-from vfljax.encryption import Content
+from vfljax.encryption import Content, EncryptionError
 from vfljax.models import Params
 from vfljax.protocol.encrypted import arrays, checkpoints
 from vfljax.protocol.encrypted.active_party import ActiveParty
@@ -50,7 +52,7 @@ class EncryptedRun(NamedTuple):
         losses: Mean cross-entropy before each step, in nats, from iteration 0 on; NaN
             in taylor mode, in which nobody can compute it.
         observations: Of each passive party, by iteration.
-        messages: Of this call, as they passed.
+        messages: Of this call, as they passed, those of the network among them.
         description: Mode, layout, library, sizes, security and threat model.
         first_iteration: The first one of this call.
     """
@@ -77,8 +79,12 @@ class Network(Protocol):
         """Gives a role a message."""
         ...
 
-    def receive(self) -> Sequence[Content]:
-        """Waits for the answer to one `send`, whichever comes first."""
+    def receive(self) -> tuple[str, Sequence[Content]]:
+        """Waits for the answer to one `send`: the first role to have one, and it."""
+        ...
+
+    def completed(self, role: str) -> int:
+        """What `Role.completed` is."""
         ...
 
     def state(self, role: str) -> Content:
@@ -109,12 +115,15 @@ def run_here(
         batches: Sample numbers of each iteration (iterations, B), public.
         on_message: Called with the record of each message as it passes.
         folder: For states after each iteration and `messages.jsonl`; `None` for none.
-        resume: Whether to go on in `folder` after its last completed iteration.
+        resume: Whether to go on in `folder` after its last completed iteration, with
+            the same inputs.
 
     Raises:
         ValueError: For inputs that don't fit the agreement, a number too large for its
-            fixed point, or a folder that doesn't fit `resume`.
-        EncryptionError: If a role refuses a message.
+            fixed point, a folder that doesn't fit `resume`, or other inputs than those
+            that the run was begun with; makers can't be compared.
+        EncryptionError: If a role refuses a message, speaks for another role, or hasn't
+            taken its step when nobody has anything to say.
         ImportError: If the backend's library isn't installed.
     """
     check_inputs(agreement, passive, active, batches)
@@ -174,7 +183,12 @@ def drive(
     folder: Path | None,
     on_message: OnMessage | None,
 ) -> EncryptedRun:
-    """Runs the setup and all iterations from the first, and collects what came out."""
+    """Runs the setup and all iterations from the first, and collects what came out.
+
+    Raises:
+        EncryptionError: For a message whose sender isn't the role that it came from,
+            or an iteration that ends before every role has completed it.
+    """
     records: list[MessageRecord] = []
     with contextlib.ExitStack() as stack:
         log = None
@@ -191,13 +205,15 @@ def drive(
             if on_message is not None:
                 on_message(record)
 
-        roles = (*agreement.party_names, THIRD_PARTY)
         _route(network, [_told(SETUP_ITERATION, THIRD_PARTY, "setup")], passed)
         for iteration in range(first_iteration, len(batches)):
             network.iteration = iteration
             rows = batches[iteration].tobytes()
-            begin = [_told(iteration, role, "batch", rows) for role in roles]
+            parties = agreement.party_names
+            begin = [_told(iteration, party, "batch", rows) for party in parties]
+            begin.append(_told(iteration, THIRD_PARTY, "batch"))
             _route(network, begin, passed)
+            _check_completed(network, (*parties, THIRD_PARTY))
             if folder is not None:
                 checkpoints.save_progress(folder, iteration)
     states = [
@@ -218,15 +234,33 @@ def drive(
 def _route(network, messages, passed):
     """Sends messages and those that follow from them, until none is left."""
     for message in messages:
+        passed(message)
         network.send(message.receiver, to_bytes(message))
     awaited = len(messages)
     while awaited:
         awaited -= 1
-        for content in network.receive():
+        role, contents = network.receive()
+        for content in contents:
             message = from_bytes(content)
+            if message.sender != role:
+                raise EncryptionError(
+                    f"sender={message.sender!r}: a {message.kind} that came from "
+                    f"{role}, must be {role!r}"
+                )
             passed(message)
             network.send(message.receiver, content)
             awaited += 1
+
+
+def _check_completed(network, roles):
+    """A role that ignored a message, or waits for one, hasn't taken its step."""
+    for role in roles:
+        completed = network.completed(role)
+        if completed != network.iteration:
+            raise EncryptionError(
+                f"{role}: has completed iteration {completed} when nobody has anything "
+                f"to say, must have completed {network.iteration}"
+            )
 
 
 def _told(iteration, role, kind, *parts):
@@ -244,9 +278,12 @@ class _Here:
     def send(self, role: str, content: Content) -> None:
         self._waiting.append((role, content))
 
-    def receive(self) -> Sequence[Content]:
+    def receive(self) -> tuple[str, Sequence[Content]]:
         role, content = self._waiting.popleft()
-        return deliver(self._roles[role], content, self._folder)
+        return role, deliver(self._roles[role], content, self._folder)
+
+    def completed(self, role: str) -> int:
+        return self._roles[role].completed
 
     def state(self, role: str) -> Content:
         return self._roles[role].state()

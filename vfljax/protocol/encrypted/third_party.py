@@ -9,6 +9,7 @@ from vfljax import encryption
 from vfljax.encryption import Content, EncryptionError
 from vfljax.protocol.encrypted.agreement import ACTIVE, THIRD_PARTY, Agreement
 from vfljax.protocol.encrypted.messages import (
+    NETWORK,
     SETUP_ITERATION,
     Message,
     from_bytes,
@@ -23,7 +24,10 @@ _ANSWERS = {
 
 
 class ThirdParty:
-    """Knows B, C and the numbers of columns; keeps the secret key, in memory only.
+    """Knows what is agreed, such as B, C and the numbers of columns, and no sample.
+
+    It is told that an iteration begins, not with which samples. The secret key is in
+    memory only.
 
     Args:
         agreement: The public settings.
@@ -35,14 +39,20 @@ class ThirdParty:
         self.completed = -1
         self._agreement = agreement
         self._secret = agreement.make_backend().keygen()
+        self._senders = {
+            "setup": (NETWORK,),
+            "batch": (NETWORK,),
+            "masked_gradient": agreement.asking_parties,
+        }
+        if agreement.mode == "exact":
+            self._senders["masked_logits"] = (ACTIVE,)
         self._iteration = -1
         self._unanswered: set[tuple[str, str]] = set()
 
     def receive(self, content: Content) -> list[bytes]:
         """Sends out the public key, begins an iteration, or decrypts once."""
         message = from_bytes(content)
-        kinds = ("setup", "batch", *_ANSWERS)
-        check_expected(message, self.name, self._iteration, kinds)
+        check_expected(message, self.name, self._iteration, self._senders)
         if message.kind == "setup":
             return [
                 self._sent(SETUP_ITERATION, party, "public_key", "public", [key])
@@ -68,10 +78,11 @@ class ThirdParty:
                 "begun already"
             )
         self._iteration = iteration
-        parties = self._agreement.asking_parties
-        self._unanswered = {(party, "masked_gradient") for party in parties}
-        if self._agreement.mode == "exact":
-            self._unanswered.add((ACTIVE, "masked_logits"))
+        self._unanswered = {
+            (sender, kind)
+            for kind in _ANSWERS
+            for sender in self._senders.get(kind, ())
+        }
         return []
 
     def _answer(self, message: Message) -> bytes:
@@ -79,7 +90,7 @@ class ThirdParty:
         if request not in self._unanswered:
             raise EncryptionError(
                 f"{message.kind} of {message.sender}: one answer per iteration to each "
-                "agreed request, and this one was answered or never agreed"
+                "agreed request, and this one was answered"
             )
         sizes = self._released(message)
         if len(message.parts) != len(sizes):
