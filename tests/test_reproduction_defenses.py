@@ -3,6 +3,8 @@
 Halves of 14x28 pixels, 392-32-10 networks, through the experiments' own path.
 """
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -15,6 +17,7 @@ from vfljax.experiments import (
     DirectInference,
     DPLaplace,
     Experiment,
+    GradientInversion,
     KnownEncoder,
     LinearRecovery,
     MessageSmoothing,
@@ -66,45 +69,48 @@ def mean(mnist, tmp_path):
 
 
 def test_confused_labels_cost_little_and_look_perfect(mean):
-    """Published without defense: main .9596. CAE at λ2 = 1, four autoencoders.
+    """Published without defense: main .9596. CAE at λ2 = 1, eight autoencoders.
 
-    Over eight they cost 1.4 points, from 0.9 to 1.9; a mean of four differs by .2.
+    They cost 1.4 points, from 1.1 to 2.0; fewer would not tell that from 1.5.
     """
     mean_of = mean(
         training=Training(steps=870, batch_size=2048, learning_rate=0.001),
         batch_sizes=(512,),
         defenses={
             "none": NoDefense(),
-            "cae": CAE(strengths=(1.0,), seeds=(0, 1, 2, 3)),
+            "cae": CAE(strengths=(1.0,), seeds=tuple(range(8))),
         },
         attacks={"direct": DirectInference()},
-        num_trials=4,
+        num_trials=8,
     )
     undefended = mean_of("main_accuracy", defense="none")
     assert undefended == pytest.approx(0.9596, abs=0.02)
-    assert undefended - mean_of("main_accuracy", defense="cae") <= 0.02
+    assert undefended - mean_of("main_accuracy", defense="cae") <= 0.015
     assert mean_of("attack_accuracy", defense="none") == 1.0
     assert mean_of("attack_accuracy", defense="cae") <= 0.1
     assert mean_of("published_accuracy", defense="cae") <= 0.1
 
 
-@pytest.mark.parametrize(
-    ("batch_size", "weights", "least"), [(512, (0.0, 1.0), 0.95), (2048, (1.0,), 0.85)]
-)
-def test_one_named_sample_brings_the_labels_back(batch_size, weights, least, mean):
+@pytest.mark.parametrize(("batch_size", "least"), [(512, 0.95), (2048, 0.85)])
+def test_one_named_sample_brings_the_labels_back(batch_size, least, mean):
+    """Of every defense and weight; no attack that ignores the defense beats chance."""
+    weights = (0.0, 0.5, 1.0)
     mean_of = mean(
         batch_sizes=(batch_size,),
         defenses={"cae": CAE(strengths=weights), "dcae": DCAE(strengths=weights)},
         attacks={
             "direct": DirectInference(),
-            "clustered": ClusterMatching(solver="cg"),
+            "linear": LinearRecovery(solver="cg", iterations=300),
+            "inversion": GradientInversion(steps=200),
+            "clustered": ClusterMatching(solver="cg", iterations=300),
         },
-        num_trials=2,
+        num_trials=1,
     )
-    for defense in ("cae", "dcae"):
-        assert mean_of("attack_accuracy", defense=defense, attack="direct") <= 0.1
-        found = mean_of("attack_accuracy", defense=defense, attack="clustered")
-        assert found >= least
+    for defense, weight in itertools.product(("cae", "dcae"), weights):
+        chosen = {"defense": defense, "defense_strength": weight}
+        for attack in ("direct", "linear", "inversion"):
+            assert mean_of("attack_accuracy", attack=attack, **chosen) <= 0.1
+        assert mean_of("attack_accuracy", attack="clustered", **chosen) >= least
 
 
 def test_confused_labels_along_training(mean):

@@ -149,6 +149,13 @@ def chance_accuracy(class_counts: Int[Array, " classes"]) -> Float[Array, ""]:
     What an adversary reaches who knows how frequent the classes are among all samples
     and sees nothing of the batch.
 
+    It bounds an attack that clusters and is given some samples per class to name the
+    clusters by, too (`attacks.cluster_matching`; the given samples are not counted). If
+    the messages say nothing, a cluster is a random part of the other samples whatever
+    its name is. Named c, it is right in a share q_c, the frequency of class c, and with
+    shares s_c of the samples in the clusters Σ s_c·q_c <= max_c q_c are right. That is
+    1/C where classes are equally frequent, so no simulation is needed.
+
     Args:
         class_counts: How many samples of the training set each class in play has.
     """

@@ -91,6 +91,29 @@ def test_all_rows_equal():
     np.testing.assert_allclose(inference.info.inertia, 0.0, atol=1e-12)
 
 
+@pytest.mark.parametrize("counts", [(10, 10, 10, 10), (28, 4, 4, 4)])
+def test_shuffled_messages_give_no_more_than_the_largest_class(counts):
+    """`metrics.chance_accuracy` is the chance level with named samples, too.
+
+    Clear clusters of the classes' sizes, but other samples', a hundred times.
+    """
+    truth = np.repeat(np.arange(4), counts)
+    known = np.full(40, -1)
+    known[np.cumsum((0, *counts[:3]))] = range(4)
+    counted = known < 0
+    rng = np.random.default_rng(0)
+    rows = 5 * np.eye(4)[[rng.permutation(truth) for _ in range(100)]]
+    rows = jnp.asarray(rows + 0.3 * rng.normal(size=rows.shape), jnp.float32)
+    keys = jax.random.split(jax.random.key(0), 100)
+    clustered = jax.jit(jax.vmap(attacks.cluster_rows, in_axes=(0, 0, None)))
+    labels = np.asarray(clustered(keys, rows, jnp.asarray(known)).labels)
+    found = np.mean(labels[:, counted] == truth[counted])
+    largest = np.mean(truth[counted] == 0)
+    assert found <= largest + 0.02  # the standard error of a hundred is .01
+    if len(set(counts)) == 1:
+        assert found == pytest.approx(largest, abs=0.04)
+
+
 @pytest.mark.parametrize("broken", [jnp.nan, jnp.inf])
 def test_rows_with_nan_are_left_out(broken):
     """Row 1 has no part in its center, which is row 0, and no answer though known."""

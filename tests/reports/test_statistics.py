@@ -98,6 +98,60 @@ def test_one_trial_is_never_below_chance_for_certain():
     assert not summarize([make_row(attack_accuracy=0.0)])[0].below_chance
 
 
+@pytest.mark.parametrize(
+    ("rates", "matched", "is_below"),
+    [
+        ((0.00, 0.06), (0.6, 0.7), True),  # whatever the intervals
+        ((0.00, 0.06), (0.5, 0.6), False),
+        ((0.06,), (0.7,), True),
+        ((0.06,), (0.6,), False),
+        ((0.11,), (0.7,), False),  # blind guessing gets 0.1
+    ],
+)
+def test_the_mean_is_below_chance_where_classes_are_found(rates, matched, is_below):
+    """Halfway from the matched level .2 to 1 is .6."""
+    rows = [
+        make_row(
+            trial=trial,
+            attack_accuracy=rate,
+            matched_accuracy=renamed,
+            matched_chance=0.2,
+        )
+        for trial, (rate, renamed) in enumerate(zip(rates, matched, strict=True))
+    ]
+    assert summarize(rows)[0].below_chance is is_below
+
+
+@pytest.mark.parametrize(
+    ("changes", "is_below"),
+    [
+        ({}, True),  # .6 is more than halfway from .125 to 1
+        ({"attack_accuracy": 0.55}, False),
+        ({"is_adaptive": False}, False),  # says that this attack is a weak one
+        ({"defense_strength": 0.1}, False),  # another model
+        ({"view": "sample_gradient"}, False),  # another threat model
+    ],
+)
+def test_the_mean_is_below_chance_where_who_knows_the_defense_finds_labels(
+    changes, is_below
+):
+    defended = {"defense": "cae", "strength_name": "weight", "defense_strength": 1.0}
+    adaptive = make_row(
+        **defended
+        | {"attack": "clustered", "is_adaptive": True, "attack_accuracy": 0.6}
+        | changes
+    )
+    naive, clustered = summarize([make_row(**defended, attack_accuracy=0.05), adaptive])
+    assert (naive.below_chance, naive.leaks_nonetheless) == (is_below, is_below)
+    assert not clustered.below_chance
+
+
+def test_failed_trials_are_not_below_chance_whoever_finds_labels():
+    failed = make_row(attack_accuracy=0.0, status="non_finite")
+    adaptive = make_row(attack="clustered", is_adaptive=True, attack_accuracy=0.9)
+    assert not summarize([failed, adaptive])[0].below_chance
+
+
 def test_a_trial_twice_is_refused():
     with pytest.raises(ValueError, match="trial twice"):
         summarize([make_row(trial=3), make_row(trial=3)])
@@ -176,6 +230,7 @@ def test_matched_and_information_are_means_with_their_chance_levels():
         ((0.0, 0.0), (0.2, 0.9), False, False),  # the interval reaches below chance
         ((0.0,), (0.61,), True, True),  # one trial, more than halfway from 0.2 to 1
         ((0.0,), (0.59,), False, False),
+        ((0.0, 0.0), (0.4, 0.9), True, True),  # on the mean; the interval is anything
     ],
 )
 def test_hiding_names_only(attack, matched, finds_classes, hides_names_only):

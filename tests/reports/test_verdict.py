@@ -88,7 +88,7 @@ def test_the_markdown_table_names_attacks_and_knowledge(rows):
     first = cells(layout)
     assert first["view"] == "batch_gradient"
     assert first["main task %"] == "90.0"
-    assert first["naive attack %"] == "6.0 §"
+    assert first["naive attack %"] == "6.0 † §"
     assert first["adaptive attack %"] == "80.0"
     assert first["which knows"] == "1 named sample per class"
     assert first["up to names % (chance)"] == "90.0 (25.0)"
@@ -110,7 +110,7 @@ def test_the_terminal_table_has_one_line_per_model_and_letters_for_attacks(rows)
     plaintext = lines.index("view: plaintext")
     assert " ".join(lines[:encrypted]).rstrip().endswith("chance %: 12.5")
     squeezed = [squeeze(line) for line in lines]
-    assert "90.0  6.0 § a  80.0 b  90.0 (25.0)" in squeezed[encrypted:plaintext]
+    assert "90.0  6.0 † § a  80.0 b  90.0 (25.0)" in squeezed[encrypted:plaintext]
     assert "90.0  75.0 c  ≈ chance" in squeezed[plaintext:]
     assert "a  gradient_inversion (published)" in lines
     assert "b  cluster_matching, knows 1 named sample per class" in lines

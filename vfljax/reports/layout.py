@@ -169,9 +169,10 @@ def _markdown_row(cells: Iterable[str]) -> str:
 _FOOTNOTES = {
     BELOW_CHANCE: (
         f"{BELOW_CHANCE} below chance, even below blind uniform guessing (1 / "
-        "classes): the attacker knows more than nothing — read it as leakage, not "
-        "protection. (Only where one class is rarer than the others can a blind "
-        "guess do as badly.)"
+        "classes): read it as leakage, not protection. With its whole interval, so "
+        "the attacker knows more than nothing; or with its mean, where the labels are "
+        "found up to names or by an attacker who knows the defense. (Only where one "
+        "class is rarer than the others can a blind guess do as badly.)"
     ),
     NAMES_ONLY: (
         f"{NAMES_ONLY} the labels leak up to the names of the classes: under the best "

@@ -34,6 +34,18 @@ SETTINGS = (
     "adversary_optimizer",
     "amplification",
 )
+POINT = (
+    "view",
+    "dataset",
+    "num_parties",
+    "variant",
+    "protocol",
+    "train_step",
+    "batch_size",
+    "num_classes",
+    "defense_label",
+)
+"""One attacked model under one threat model: a defense of one strength, one view."""
 BENIGN = "benign"
 TRAINED_MODEL = "trained_model"
 MESSAGE_ROWS = "message_rows"
@@ -85,10 +97,13 @@ class Summary(NamedTuple):
         attack_mean: mean attack accuracy over all trials.
         attack_low: lower end of its interval, None for one trial.
         attack_high: upper end of its interval, None for one trial.
-        below_chance: no trial failed and the whole interval lies below
-            1 / num_classes, what guessing blindly and uniformly gets. (`chance` is
-            never lower than that, so an attack without any knowledge may well be
-            below `chance`; but not, on balanced classes, below this.)
+        below_chance: no trial failed and the attack is below 1 / num_classes, what
+            guessing blindly and uniformly gets: with its whole interval, or with its
+            mean if `labels_are_found`. (`chance` is never lower than that, so an attack
+            without any knowledge may well be below `chance`; but not, on balanced
+            classes, below this.)
+        labels_are_found: `finds_classes`, or an attack that knows the defense finds
+            labels of the same model under the same threat model, as clearly.
         num_published: trials that have a published readout.
         published_mean: mean accuracy of the published readout over them, or None.
         published_low: lower end of its interval, None for fewer than two.
@@ -100,7 +115,7 @@ class Summary(NamedTuple):
         matched_high: upper end of its interval, None for fewer than two.
         matched_chance: what blind guesses get after such a renaming, or None.
         finds_classes: the matched accuracy is clearly above its chance level: by 0.05,
-            and its whole interval; a single trial must be more than halfway to 1.
+            and its whole interval; or its mean is more than halfway from there to 1.
         hides_names_only: `finds_classes`, and identity shows less than half of it: the
             labels leak up to the names of the classes, whatever `attack_mean` says.
         information_mean: mean normalized mutual information, or None.
@@ -143,6 +158,7 @@ class Summary(NamedTuple):
     attack_low: float | None
     attack_high: float | None
     below_chance: bool
+    labels_are_found: bool
     num_published: int
     published_mean: float | None
     published_low: float | None
@@ -215,10 +231,12 @@ def summarize(rows: Sequence[Row]) -> list[Summary]:
         if missing:
             raise ValueError(f"rows[{index}] lacks {missing}; required: {_REQUIRED}")
         groups.setdefault(setting_of(row), []).append(row)
-    return [
-        _summarize_setting(dict(zip(SETTINGS, setting, strict=True)), group)
-        for setting, group in groups.items()
-    ]
+    return _beside_each_other(
+        [
+            _summarize_setting(dict(zip(SETTINGS, setting, strict=True)), group)
+            for setting, group in groups.items()
+        ]
+    )
 
 
 def setting_of(row: Row) -> tuple[Any, ...]:
@@ -257,7 +275,10 @@ def _summarize_setting(setting: dict[str, Any], group: list[Row]) -> Summary:
         attack_mean=attack.mean,
         attack_low=attack.low,
         attack_high=attack.high,
-        below_chance=is_below_chance(attack, setting["num_classes"], num_failed),
+        below_chance=is_below_chance(
+            attack, setting["num_classes"], num_failed, finds_classes
+        ),
+        labels_are_found=finds_classes,
         num_published=published.number,
         published_mean=published.mean,
         published_low=published.low,
@@ -286,21 +307,58 @@ def _summarize_setting(setting: dict[str, Any], group: list[Row]) -> Summary:
     )
 
 
-def is_below_chance(attack: Interval, num_classes: int, num_failed: int) -> bool:
-    """Whether no trial failed and the interval is below blind uniform guessing."""
-    return num_failed == 0 and attack.high is not None and attack.high < 1 / num_classes
+def _beside_each_other(summaries: list[Summary]) -> list[Summary]:
+    """What attacks that know a defense say of the others on the same model."""
+    found = {
+        _point_of(summary)
+        for summary in summaries
+        if summary.is_adaptive
+        and _is_clearly_above(summary.rate("attack_accuracy"), summary.chance)
+    }
+    return [
+        summary._replace(
+            labels_are_found=True,
+            below_chance=is_below_chance(
+                Interval(summary.attack_mean, summary.attack_low, summary.attack_high),
+                summary.num_classes,
+                summary.num_failed,
+                labels_are_found=True,
+            ),
+        )
+        if _point_of(summary) in found
+        else summary
+        for summary in summaries
+    ]
+
+
+def _point_of(summary: Summary) -> tuple[Any, ...]:
+    return tuple(getattr(summary, name) for name in POINT)
+
+
+def is_below_chance(
+    attack: Interval, num_classes: int, num_failed: int, labels_are_found: bool
+) -> bool:
+    """Whether no trial failed and the attack is below blind uniform guessing.
+
+    Its whole interval must be, or its mean where something else shows that the labels
+    are not protected: an interval over two trials is too wide to say so.
+    """
+    end = attack.mean if labels_are_found else attack.high
+    return num_failed == 0 and end is not None and end < 1 / num_classes
 
 
 def _is_clearly_above(rate: Rate, chance: float | None) -> bool:
     """Whether a rate is above its chance level beyond doubt and by a relevant margin.
 
-    A single trial, which has no interval, must be more than halfway from chance to 1.
+    With its whole interval, which one trial does not have and of two is wide; or its
+    mean is more than halfway from chance to 1.
     """
     if rate.mean is None or chance is None:
         return False
-    if rate.low is None:
-        return rate.mean > (1 + chance) / 2
-    return rate.low > chance and rate.mean >= chance + _CLEAR_MARGIN
+    if rate.mean > (1 + chance) / 2:
+        return True
+    is_above = rate.low is not None and rate.low > chance
+    return is_above and rate.mean >= chance + _CLEAR_MARGIN
 
 
 def _account(group: list[Row]) -> dict[str, Any]:

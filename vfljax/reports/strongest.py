@@ -5,20 +5,8 @@ from typing import NamedTuple
 
 from vfljax.reports.drawing import distinct, matching
 from vfljax.reports.intervals import Interval
-from vfljax.reports.statistics import BENIGN, Summary, is_below_chance
+from vfljax.reports.statistics import BENIGN, POINT, Summary, is_below_chance
 
-POINT = (
-    "view",
-    "dataset",
-    "num_parties",
-    "variant",
-    "protocol",
-    "train_step",
-    "batch_size",
-    "num_classes",
-    "defense_label",
-)
-"""One attacked model under one threat model: a defense of one strength, one view."""
 _MODEL = tuple(name for name in POINT if name != "view")
 
 
@@ -124,7 +112,10 @@ def _readings(summary: Summary) -> list[Summary]:
                     attack_low=published.low,
                     attack_high=published.high,
                     below_chance=is_below_chance(
-                        published, summary.num_classes, summary.num_failed
+                        published,
+                        summary.num_classes,
+                        summary.num_failed,
+                        summary.labels_are_found,
                     ),
                 )
             )

@@ -8,8 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from vfljax.reports import drawing
-from vfljax.reports.statistics import Row, Summary, summarize
-from vfljax.reports.strongest import POINT, Verdict, judge, with_main
+from vfljax.reports.statistics import POINT, Row, Summary, summarize
+from vfljax.reports.strongest import Verdict, judge, with_main
 from vfljax.reports.trade_off_marks import (
     UNDEFENDED,
     draw_chance,

@@ -10,8 +10,7 @@ from matplotlib.lines import Line2D
 
 from vfljax.reports import drawing
 from vfljax.reports.labels import Label, place_labels
-from vfljax.reports.statistics import Summary
-from vfljax.reports.strongest import POINT
+from vfljax.reports.statistics import POINT, Summary
 
 UNDEFENDED = "none"
 
