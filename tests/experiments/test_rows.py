@@ -20,7 +20,9 @@ from vfljax.experiments import (
     LinearRecovery,
     Marvell,
     NoDefense,
+    NormScoring,
     RepeatedObservation,
+    Top,
     Training,
 )
 from vfljax.experiments.records import append_rows
@@ -73,8 +75,9 @@ def rows_of(experiment, made=None, *, strength=None, trained=True, num_samples=1
     return rows
 
 
-def experiment(attack=None, **changes):
-    attacks = {"first": DirectInference(), "attack": attack or DirectInference()}
+def experiment(attack=None, first=None, **changes):
+    attacks = {"first": first or DirectInference()}
+    attacks["attack"] = attack or DirectInference()
     return Experiment(name="x", attacks=attacks, **changes)
 
 
@@ -211,6 +214,17 @@ def test_only_defenses_with_a_guarantee_have_a_budget():
         assert row["allowed_accuracy"] == pytest.approx(expected.allowed_accuracy)
         assert row["label_epsilon_training"] is None
         assert "Over training nothing is guaranteed" in row["budget"]
+
+
+def test_no_budget_where_a_top_model_makes_the_messages():
+    """What one label changes there is no (one-hot − one-hot)/B, and not accounted."""
+    defenses = {"laplace": laplace(), "gaussian": DPGaussian()}
+    settings = {"defenses": defenses, "attack": NormScoring(), "first": NormScoring()}
+    rows = rows_of(experiment(**settings, top=Top()))
+    for label, row in rows.items():
+        assert row["protocol"] == "model_splitting"
+        assert not BUDGET & row.keys(), label
+        assert rows_of(experiment(**settings))[label].keys() >= BUDGET
 
 
 def covered(batch_size=32, spec=None, **changes):

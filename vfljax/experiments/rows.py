@@ -49,7 +49,9 @@ def make_rows(
     made = []
     for place, (strength, trial) in enumerate(settings):
         of_unit = Outcome(*(leaf[place] if len(leaf) else leaf for leaf in outcome))
-        budget = _budget(defense, strength, cell, releases)
+        budget = {}
+        if experiment.top is None:  # the account is one of messages S − Y
+            budget = _budget(defense, strength, cell, releases)
         made.append(
             {
                 **common,
