@@ -35,7 +35,9 @@ LABELS = np.array([0, 2, 0, 1, 2, 0, 0, -1])
 IS_KNOWN = np.array([True] + [False] * 7)
 
 
-def outcome(labels=LABELS, published=None, is_known=IS_KNOWN, finite=True):
+def outcome(
+    labels=LABELS, published=None, is_known=IS_KNOWN, finite=True, unprotected=False
+):
     """One trial's; scores are not needed any more when rows are made."""
     fields: dict[str, Any] = {
         "labels": labels,
@@ -47,6 +49,7 @@ def outcome(labels=LABELS, published=None, is_known=IS_KNOWN, finite=True):
         "finite": np.array(finite),
         "residual": np.array(np.nan),
         "bound_held": np.array(-1),
+        "is_unprotected": np.array(unprotected),
     }
     return Outcome(**{name: field[None] for name, field in fields.items()})
 
@@ -133,6 +136,11 @@ def test_status_says_why_there_is_no_good_result():
     assert (row["matched_accuracy"], row["mutual_information"]) == (0.0, 0.0)
     row = rows_of(experiment(), trained=False)["none"]
     assert row["status"] == "training_diverged"
+    row = rows_of(experiment(), outcome(unprotected=True))["none"]
+    assert (row["status"], row["attack_accuracy"]) == (
+        "sent_unprotected",
+        pytest.approx(1 / 7),
+    )
 
 
 def test_rows_say_what_the_attack_knows():

@@ -82,6 +82,7 @@ class Summary(NamedTuple):
         knowledge: what it knows beyond its view, or None; several if trials differ.
         num_trials: all trials, failed ones included.
         num_failed: trials whose status is not "ok".
+        failures: their statuses, each once, separated by blanks.
         attack_mean: mean attack accuracy over all trials.
         attack_low: lower end of its interval, None for one trial.
         attack_high: upper end of its interval, None for one trial.
@@ -139,6 +140,7 @@ class Summary(NamedTuple):
     knowledge: str | None
     num_trials: int
     num_failed: int
+    failures: str
     attack_mean: float
     attack_low: float | None
     attack_high: float | None
@@ -237,7 +239,8 @@ def _summarize_setting(setting: dict[str, Any], group: list[Row]) -> Summary:
             "once, and attacks or defenses that differ in another value under "
             "different labels"
         )
-    num_failed = sum(row["status"] != "ok" for row in group)
+    failed = [row["status"] for row in group if row["status"] != "ok"]
+    num_failed = len(failed)
     attack = mean_interval([row["attack_accuracy"] for row in group])
     chance = mean_interval([row["chance_accuracy"] for row in group]).mean
     published = rate_of(group, "published_accuracy")
@@ -254,6 +257,7 @@ def _summarize_setting(setting: dict[str, Any], group: list[Row]) -> Summary:
         knowledge=" or ".join(known) or None,
         num_trials=len(group),
         num_failed=num_failed,
+        failures=" ".join(sorted(set(failed))),
         attack_mean=attack.mean,
         attack_low=attack.low,
         attack_high=attack.high,
