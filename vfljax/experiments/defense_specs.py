@@ -25,12 +25,15 @@ class Shapes(NamedTuple):
     Attributes:
         num_samples: Of the training set.
         batch_size: Of the messages that are perturbed in training.
-        num_classes: C.
+        num_classes: C, or the width of the messages if they are no sums of logits.
+        sums_logits: Whether the protocol is that without a top model, whose messages
+            have rows that sum to zero.
     """
 
     num_samples: int
     batch_size: int
     num_classes: int
+    sums_logits: bool = True
 
 
 class Public(NamedTuple):
@@ -343,7 +346,7 @@ class Marvell(_Spec):
 
     def make(self, strength: Any, shapes: Shapes, trained: Any = ()) -> Defense:
         """Returns the defense at one, possibly traced, strength."""
-        return defenses.marvell(strength)
+        return defenses.marvell(strength, zero_sum=shapes.sums_logits)
 
     def public(self, strength: Any, batch_size: int, num_classes: int) -> Public:
         """Of an untrained model, whose class means are √2/B apart."""

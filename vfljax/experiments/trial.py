@@ -378,6 +378,7 @@ def make_defense(
         batch_size=extra_rows
         + (experiment.training.batch_size if trains else cell.batch_size),
         num_classes=experiment.embed(cell.num_classes),
+        sums_logits=experiment.top is None,
     )
     prepared = jax.tree.map(lambda leaf: leaf[setting.place], arrays.prepared)
     return experiment.defenses[cell.defense].make(setting.strength, shapes, prepared)
