@@ -1,8 +1,12 @@
 """Attacks as plain data: what a config holds, and how a trial runs it.
 
-Every spec says what it sees (`view`), whether it is adaptive, that is whether it uses
-more than the view and the task, and what that is (`knowledge`). `depends_on` names the
-facts about a defense that change its program; defenses alike in them share it.
+Every spec says what it sees (`view`), what it uses besides the view and the task
+(`knowledge`), and whether it is adaptive (`is_adaptive`): whether it knows the defense,
+that is whether it reads messages otherwise because one is there. To know labels is not
+to know the defense. `DirectionScoring` uses some as published, on undefended messages,
+and is naive; `ClusterMatching` supposes that a defense has changed what a message of a
+class looks like, uses no model of it, and is adaptive. `depends_on` names the facts
+about a defense that change its program; defenses alike in them share it.
 """
 
 import dataclasses
@@ -191,6 +195,7 @@ class _DecodesMessages:
     """Of conjugate gradients."""
     depends_on: ClassVar[tuple[str, ...]] = ("keeps_zero_sum",)
     is_adaptive: ClassVar[bool] = True
+    """What it recovers is no clean message to it: noisy, or that of encoded labels."""
 
     def __post_init__(self):
         """Checks the ranges."""
@@ -300,6 +305,7 @@ class DirectionScoring:
     view: ClassVar[ViewName] = "sample_gradient"
     depends_on: ClassVar[tuple[str, ...]] = ()
     is_adaptive: ClassVar[bool] = False
+    """Labels are all it knows: it takes messages for undefended ones."""
 
     def __post_init__(self):
         """Checks the ranges."""

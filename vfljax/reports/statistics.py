@@ -78,7 +78,7 @@ class Summary(NamedTuple):
             "all_malicious", in the one that all attacks are on.
         amplification: of a backdoor's messages, or None for other attacks.
         attack_family: the same for attacks that differ in `known_per_class` alone.
-        is_adaptive: the attack knows the defense, or more than its view.
+        is_adaptive: the attack knows the defense. To know labels alone is not that.
         knowledge: what it knows beyond its view, or None; several if trials differ.
         num_trials: all trials, failed ones included.
         num_failed: trials whose status is not "ok".
