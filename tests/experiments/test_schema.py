@@ -16,6 +16,7 @@ from vfljax.experiments import (
     DiscreteSGD,
     DPGaussian,
     DPLaplace,
+    EntryFiltering,
     Execution,
     Experiment,
     GradientCompression,
@@ -212,6 +213,7 @@ def test_what_attacks_know_beyond_their_view():
     adaptive = {
         NoiseAwareRecovery(): "strength of the defense",
         MessageSmoothing(): "noise scale",
+        EntryFiltering(): "in place of entries",
         KnownEncoder(): "label encoder",
         ClusterMatching(): "1 known label per class",
         ClusterMatching(named_per_class=2): "2 known labels per class",

@@ -30,6 +30,7 @@ class Auxiliary(NamedTuple):
         codebook: Soft label of each class; the identity without a label encoder.
         noise_std: Standard deviation of the perturbation in units of 1/B.
         keep_fraction: Share of the message's entries that was sent.
+        replaced_by: Absolute value of entries that were replaced, in units of dL/dH.
         earlier: For attacks that combine all observations up to this one: recovered
             messages −B·u and the adversary's own softmax(H^p) of each.
         keeps_zero_sum: Whether the defense keeps rows at zero sum.
@@ -40,6 +41,7 @@ class Auxiliary(NamedTuple):
     codebook: Float[Array, "classes classes"]
     noise_std: Float[Array, ""]
     keep_fraction: Float[Array, ""]
+    replaced_by: Float[Array, ""]
     earlier: tuple[tuple[Float[Array, "batch classes"], ...], ...]
     keeps_zero_sum: bool
     drops_entries: bool
@@ -58,6 +60,21 @@ class DirectInference:
     def run(self, key, view, auxiliary: Auxiliary) -> attacks.Inference:
         """Attacks one view."""
         return attacks.direct_inference(view)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class EntryFiltering:
+    """Read labels off the entries that a defense left as they were (plaintext)."""
+
+    view: ClassVar[ViewName] = "sample_gradient"
+    depends_on: ClassVar[tuple[str, ...]] = ()
+    is_adaptive: ClassVar[bool] = True
+    knowledge: ClassVar[str | None] = "what the defense puts in place of entries"
+    named_per_class: ClassVar[int] = 0
+
+    def run(self, key, view, auxiliary: Auxiliary) -> attacks.Inference:
+        """Attacks one view."""
+        return attacks.entry_filtering(view, auxiliary.replaced_by)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -362,6 +379,7 @@ class RepeatedObservation:
 
 AttackSpec = (
     DirectInference
+    | EntryFiltering
     | LinearRecovery
     | GradientInversion
     | OwnPrediction
@@ -376,6 +394,7 @@ AttackSpec = (
 
 RecoversMessages = (
     DirectInference
+    | EntryFiltering
     | LinearRecovery
     | GradientInversion
     | NoiseAwareRecovery

@@ -17,6 +17,7 @@ from vfljax.defenses import Defense
 from vfljax.experiments.checks import require, require_all, require_choice
 
 _DP_DELTA = 1e-5
+_PPDL_BOUND = 1e-3  # γ of the released code
 
 
 class Shapes(NamedTuple):
@@ -43,10 +44,13 @@ class Public(NamedTuple):
         noise_std: Of what is added to an entry of B·dL/dH; 0 where rows of zero sum
             stay so. May be traced.
         keep_fraction: Share of the entries that are sent. May be traced.
+        replaced_by: Absolute value of what is sent in place of entries, in units of
+            dL/dH; 0 where none are replaced but by zero.
     """
 
     noise_std: Any = 0.0
     keep_fraction: Any = 1.0
+    replaced_by: Any = 0.0
 
 
 class Releases(NamedTuple):
@@ -304,11 +308,11 @@ class PPDL(_Spec):
 
     def make(self, strength: Any, shapes: Shapes, trained: Any = ()) -> Defense:
         """Returns the defense at one, possibly traced, strength."""
-        return defenses.ppdl(strength, exhausted=self.exhausted)
+        return defenses.ppdl(strength, exhausted=self.exhausted, bound=_PPDL_BOUND)
 
     def public(self, strength: Any, batch_size: int, num_classes: int) -> Public:
-        """A replaced entry is off by about what entries are."""
-        return Public(noise_std=_message_std(num_classes))
+        """What is replaced is ±γ, which is seen, and off by about what entries are."""
+        return Public(noise_std=_message_std(num_classes), replaced_by=_PPDL_BOUND)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -344,6 +344,7 @@ def auxiliary_of(
         codebook=seen.codebook,
         noise_std=seen.public.noise_std,
         keep_fraction=seen.public.keep_fraction,
+        replaced_by=seen.public.replaced_by,
         earlier=earlier,
         keeps_zero_sum=keeps_zero_sum,
         drops_entries=drops_entries,
