@@ -77,7 +77,7 @@ def relabel(
         yield words(step)
 
 
-class _Spec:
+class BaseSpec:
     """What most defenses have in common."""
 
     strengths: Any
@@ -127,7 +127,7 @@ class _Spec:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class NoDefense(_Spec):
+class NoDefense(BaseSpec):
     """The message is sent as it is."""
 
     strengths: ClassVar[tuple[None, ...]] = (None,)
@@ -142,7 +142,7 @@ class NoDefense(_Spec):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class DPGaussian(_Spec):
+class DPGaussian(BaseSpec):
     """Clip each sample's message and add Gaussian noise (DP-G)."""
 
     strengths: tuple[float, ...] = (0.0001, 0.001, 0.01, 0.1)
@@ -248,7 +248,7 @@ class DPLaplace(DPGaussian):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Sparsification(_Spec):
+class Sparsification(BaseSpec):
     """Send only the largest entries of the message (gradient sparsification)."""
 
     strengths: tuple[float, ...] = (0.1, 0.05, 0.01, 0.001)
@@ -276,7 +276,7 @@ class Sparsification(_Spec):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class GradientCompression(_Spec):
+class GradientCompression(BaseSpec):
     """Send only the k largest entries of the message (gradient compression)."""
 
     strengths: tuple[float, ...] = (0.75, 0.5, 0.25, 0.1)
@@ -296,7 +296,7 @@ class GradientCompression(_Spec):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class PPDL(_Spec):
+class PPDL(BaseSpec):
     """Send a few entries, selected and noised by the sparse-vector technique (PPDL)."""
 
     strengths: tuple[float, ...] = (0.75, 0.5, 0.25, 0.1)
@@ -316,7 +316,7 @@ class PPDL(_Spec):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class DiscreteSGD(_Spec):
+class DiscreteSGD(BaseSpec):
     """Round the message to a few levels (DiscreteSGD)."""
 
     strengths: tuple[int, ...] = (24, 18, 12, 6)
@@ -340,7 +340,7 @@ class DiscreteSGD(_Spec):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Marvell(_Spec):
+class Marvell(BaseSpec):
     """Noise that makes two classes' messages as alike as its power can (MARVELL)."""
 
     strengths: tuple[float, ...] = (1.0, 2.0, 5.0, 10.0)
@@ -358,7 +358,7 @@ class Marvell(_Spec):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class MaxNorm(_Spec):
+class MaxNorm(BaseSpec):
     """Noise along each sample's message that makes all as long as the longest."""
 
     strengths: tuple[float, ...] = (1.0,)
@@ -371,7 +371,7 @@ class MaxNorm(_Spec):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Isotropic(_Spec):
+class Isotropic(BaseSpec):
     """Gaussian noise as long as the longest message, times a ratio."""
 
     strengths: tuple[float, ...] = (0.25, 0.5, 1.0, 2.0)
@@ -388,7 +388,7 @@ class Isotropic(_Spec):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class CAE(_Spec):
+class CAE(BaseSpec):
     """Train on confused labels (confusional autoencoder, CAE)."""
 
     strengths: tuple[float, ...] = (0.0, 0.1, 0.5, 1.0)
@@ -483,7 +483,7 @@ class DCAE(CAE):
         )
 
 
-DefenseSpec = (
+SingleDefense = (
     NoDefense
     | DPGaussian
     | DPLaplace
