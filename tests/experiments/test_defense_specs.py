@@ -16,6 +16,7 @@ from vfljax.experiments import (
     DPLaplace,
     Experiment,
     Marvell,
+    MaxNorm,
     NoDefense,
     Sparsification,
     Training,
@@ -43,6 +44,19 @@ def test_what_ppdl_puts_in_place_of_entries_is_public(exhausted):
     sent = send(spec, jnp.full((8, 5), 0.01), jnp.zeros(8, int))
     size = np.float32(spec.public(0.25, 8, 5).replaced_by)
     assert set(np.abs(np.asarray(sent)).ravel()) == {np.float32(0.0), size}
+
+
+@pytest.mark.parametrize("strength", [0.0, 0.5, 1.0])
+def test_the_noise_of_max_norm_is_public(strength):
+    """Rows as long as an untrained model's of four classes, and a longest one of √2."""
+    directions = jax.random.normal(jax.random.key(1), (4000, 4))
+    directions /= jnp.linalg.norm(directions, axis=1, keepdims=True)
+    lengths = jnp.full((4000, 1), 0.75**0.5).at[0].set(2**0.5)
+    message = lengths * directions / 4000
+    spec = MaxNorm(strengths=(strength,))
+    noise = 4000 * np.asarray(send(spec, message, jnp.zeros(4000, int)) - message)
+    expected = spec.public(strength, 4000, 4).noise_std
+    assert np.sqrt(np.mean(noise**2)) == pytest.approx(expected, rel=0.05)
 
 
 def test_a_chain_of_code_and_rounding_is_dcae():

@@ -369,6 +369,15 @@ class MaxNorm(BaseSpec):
         """Returns the defense at one, possibly traced, strength."""
         return defenses.max_norm(strength)
 
+    def public(self, strength: Any, batch_size: int, num_classes: int) -> Public:
+        """In the mean over entries: what rows are short of the longest one.
+
+        A row g_i gets noise of mean squared length max_j ‖g_j‖² − ‖g_i‖². In B·dL/dH
+        some row is nearly √2 long, and of an untrained model all are about 1 − 1/C.
+        """
+        variance = (2.0 - (1.0 - 1.0 / num_classes)) / num_classes
+        return Public(noise_std=strength * math.sqrt(variance))
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Isotropic(BaseSpec):
