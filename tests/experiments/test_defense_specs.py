@@ -21,7 +21,7 @@ from vfljax.experiments import (
     Sparsification,
     Training,
 )
-from vfljax.experiments.defense_specs import Public, Releases, Shapes
+from vfljax.experiments.base_spec import Public, Releases, Shapes
 
 SWAP = defenses.Autoencoder(codebook=jnp.eye(2)[::-1], decoder={})
 

@@ -9,14 +9,9 @@ import jax.numpy as jnp
 
 from vfljax import defenses, label_dp
 from vfljax.defenses import Defense
+from vfljax.experiments.base_spec import BaseSpec, Public, Releases, Shapes
 from vfljax.experiments.checks import require
-from vfljax.experiments.defense_specs import (
-    BaseSpec,
-    Public,
-    Releases,
-    Shapes,
-    SingleDefense,
-)
+from vfljax.experiments.defense_specs import SingleDefense
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ import numpy as np
 from vfljax import metrics
 from vfljax.experiments.backdoor import Backdoored
 from vfljax.experiments.backdoor_specs import BackdoorSpec
-from vfljax.experiments.defense_specs import Releases
+from vfljax.experiments.base_spec import Releases
 from vfljax.experiments.schema import Experiment
 from vfljax.experiments.trial import Cell, Outcome, Victim
 

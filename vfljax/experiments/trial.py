@@ -19,8 +19,8 @@ from vfljax.attacks import LabeledRows
 from vfljax.experiments.alone import alone_accuracy
 from vfljax.experiments.attack_specs import Auxiliary
 from vfljax.experiments.backdoor_specs import BackdoorSpec
+from vfljax.experiments.base_spec import Public, Shapes
 from vfljax.experiments.completion_specs import CompletionSpec
-from vfljax.experiments.defense_specs import Public, Shapes
 from vfljax.experiments.loading import Arrays
 from vfljax.experiments.schema import AnyAttack, Experiment
 from vfljax.experiments.training_spec import AdversaryOptimizer
