@@ -212,8 +212,11 @@ def test_only_defenses_with_a_guarantee_have_a_budget():
             batch_sizes=(32,),
         )
     )
-    for label in ("none", "isotropic", "marvell", "cae", "clipped"):
+    for label in ("none", "isotropic", "marvell", "cae"):
         assert not BUDGET & rows[label].keys(), label
+    row = rows["clipped"]
+    assert (row["label_epsilon"], row["allowed_accuracy"]) == (math.inf, 1.0)
+    assert row["budget"].startswith("No guarantee: the clip at 0.001 acts")
     expected = expected_budget(32)
     for label in ("laplace", "paper"):
         row = rows[label]
@@ -277,9 +280,12 @@ def test_views_of_the_same_samples_are_releases():
 def test_a_budget_needs_its_clip_in_every_message():
     """Clipped at .04, batches of 60 never are (√2/60 = .024); those of 30 are (.047)"""
     spec = laplace(clip_norm=0.04, covers_label_party=True)
-    assert "budget" not in covered(60, spec)
+    row = covered(60, spec)
+    assert (row["label_epsilon"], row["label_epsilon_training"]) == (math.inf, math.inf)
+    assert "No guarantee" in row["budget"]
+    assert "√2/B = 0.047" in row["budget"]
     spec = laplace(clip_norm=0.04)  # nothing is claimed for the training
-    assert "label_epsilon" in covered(60, spec)
+    assert covered(60, spec)["label_epsilon"] < math.inf
 
 
 def test_attacks_are_shared_by_defenses_of_equal_public_facts():

@@ -78,7 +78,7 @@ class DPGaussian(BaseSpec):
             releases = Releases(number=1, batch_size=batch_size)
         smallest = min(batch_size, releases.batch_size)
         if self.reading == "released" and self.clip_norm < math.sqrt(2) / smallest:
-            return None  # one label changes the scale of all rows
+            return _no_guarantee(self.clip_norm, smallest)
 
         def account(size):
             return label_dp.label_budget(
@@ -407,6 +407,24 @@ SingleDefense = (
     | CAE
     | DCAE
 )
+
+
+def _no_guarantee(clip_norm, batch_size):
+    """The account of noise on a batch that is divided by one number."""
+    words = (
+        f"No guarantee: the clip at {clip_norm:g} acts on rows as long as √2/B = "
+        f"{math.sqrt(2) / batch_size:.2g}, by one factor for the whole batch, so that "
+        "one label changes the scale of all rows."
+    )
+    nothing = label_dp.LabelBudget(
+        epsilon=math.inf,
+        delta=_DP_DELTA,
+        epsilon_training=math.inf,
+        allowed_accuracy=1.0,
+        bound_from_epsilon=1.0,
+        clip_acts=True,
+    )
+    return nothing, words
 
 
 def _message_std(num_classes):
