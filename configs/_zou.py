@@ -19,9 +19,11 @@ from vfljax.experiments import (
     DPLaplace,
     Experiment,
     GradientInversion,
+    Isotropic,
     KnownEncoder,
     LinearRecovery,
     Marvell,
+    MaxNorm,
     MessageSmoothing,
     NoDefense,
     NoiseAwareRecovery,
@@ -48,9 +50,17 @@ def multi_class_defenses(small: bool = False):
 
 
 def binary_defenses(small: bool = False):
-    """Figure 7, right: the same with MARVELL at powers that take effect."""
+    """Figure 7, right: the same with MARVELL at powers that take effect.
+
+    At full scale with its two companions too, max-norm and isotropic noise.
+    """
     powers = (1.0, 5.0) if small else (0.1, 1.0, 2.0, 5.0, 10.0)
-    return {**multi_class_defenses(small), "marvell": Marvell(strengths=powers)}
+    companions = {} if small else {"max_norm": MaxNorm(), "isotropic": Isotropic()}
+    return {
+        **multi_class_defenses(small),
+        "marvell": Marvell(strengths=powers),
+        **companions,
+    }
 
 
 def comparison_defenses(small: bool = False):

@@ -13,6 +13,7 @@ from vfljax.experiments import (
     ClusterMatching,
     Data,
     DirectInference,
+    EntryFiltering,
     Experiment,
     MessageSmoothing,
     ResNet,
@@ -38,6 +39,7 @@ def make(scale: Literal["full", "small"] = "full") -> Experiment:
         attacks={
             "direct_inference": DirectInference(),
             "smoothing_direct": MessageSmoothing(view="sample_gradient"),
+            "filtering_direct": EntryFiltering(),
             "cluster_direct": ClusterMatching(view="sample_gradient"),
             **_zou.attacks(200, iterations=200),
         },

@@ -10,6 +10,9 @@ import pytest
 
 from vfljax import cli
 from vfljax.experiments import (
+    CAE,
+    Chain,
+    DiscreteSGD,
     Experiment,
     ModelCompletion,
     Top,
@@ -159,7 +162,9 @@ def everything():
     return Experiment(
         name="everything",
         same_samples=True,
-        defenses={spec.__name__: spec() for spec in defense_specs.DefenseSpec.__args__},
+        defenses={
+            spec.__name__: spec() for spec in defense_specs.SingleDefense.__args__
+        },
         attacks={"linear_recovery": attack_specs.LinearRecovery()}
         | {spec.__name__: spec() for spec in attack_specs.AttackSpec.__args__},
     )
@@ -222,6 +227,14 @@ def test_every_field_of_every_spec_can_be_set():
     ):
         assert before != after, option
     assert cli._override(experiment, []) == experiment
+
+
+def test_a_chain_stays_as_the_config_has_it():
+    chain = Chain(parts=(CAE(strengths=(1.0,)), DiscreteSGD()))
+    experiment = Experiment(name="chained", defenses={"both": chain})
+    changed = cli._override(experiment, ["--num-trials", "3"])
+    assert isinstance(changed, Experiment)
+    assert (changed.num_trials, changed.defenses) == (3, {"both": chain})
 
 
 def test_every_field_of_a_completion_attack_can_be_set():

@@ -25,7 +25,7 @@ from tqdm import tqdm
 import vfljax
 from vfljax import attacks, data, experiments, reports
 from vfljax.encryption import EncryptionError
-from vfljax.experiments import EncryptedRun, Experiment, defense_specs
+from vfljax.experiments import EncryptedRun, Experiment, chain_spec
 from vfljax.experiments.folders import default_folder
 from vfljax.protocol.encrypted import RoleFailed
 
@@ -213,7 +213,7 @@ def _list(arguments):
         },
         "defenses": {
             spec.__name__: _first_line(spec.__doc__)
-            for spec in defense_specs.DefenseSpec.__args__
+            for spec in chain_spec.DefenseSpec.__args__
         },
         "data sets": {
             name: source.description for name, source in data.DATASETS.items()

@@ -44,6 +44,7 @@ def repeated_observation(key, view):
 
 ATTACKS = {
     "direct_inference": Row("sample", lambda key, view: attacks.direct_inference(view)),
+    "entry_filtering": Row("sample", lambda key, view: attacks.entry_filtering(view)),
     "linear_recovery_cg": Row(
         "batch",
         lambda key, view: attacks.linear_recovery(view, solver="cg", iterations=60),

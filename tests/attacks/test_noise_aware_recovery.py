@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from vfljax import attacks, models, protocol
+from vfljax import attacks, defenses, models, protocol
 from vfljax.gradient_map import gradient_map
 
 recover = jax.jit(
@@ -129,6 +129,39 @@ def test_the_own_logits_help():
         return jnp.array([jnp.mean(labels == truth) for labels in guesses])
 
     keys = jax.random.split(jax.random.key(0), 50)
+    both, message_only, own_only = jax.jit(jax.vmap(trial))(keys).mean(axis=0)
+    assert both > message_only + 0.05
+    assert both > own_only + 0.05
+
+
+def test_knowing_the_rounding_helps():
+    """12 bins after training: rows of fitted samples are all level 0, ties elsewhere.
+
+    Labels are drawn from the softmax of both parties' logits. 720 labels: the standard
+    error of each accuracy is below .02. Without rounding both would find all.
+    """
+    rounding = defenses.discrete_sgd(12)
+
+    def trial(key):
+        key_x, key_own, key_other, key_y, key_unused = jax.random.split(key, 5)
+        features = jax.random.normal(key_x, (24, 28))
+        params = 0.8 * jax.random.normal(key_own, (28, 5))
+        logits = features @ params + 2.0 * jax.random.normal(key_other, (24, 5))
+        truth = jax.random.categorical(key_y, logits)
+        message = (jax.nn.softmax(logits) - jax.nn.one_hot(truth, 5)) / 24
+        interval = 24 * 4 * jnp.std(message) / 12
+        sent, _ = rounding.perturb(key_unused, (), message, truth, truth)
+        view = protocol.BatchGradientView(
+            linear, params, features, features.T @ sent, 5
+        )
+        guesses = (
+            attacks.noise_aware_recovery(view, noise_std=interval / 12**0.5, **by_cg),
+            attacks.linear_recovery(view, zero_sum=False, **by_cg),
+            attacks.own_prediction(view),
+        )
+        return jnp.array([jnp.mean(guess.labels == truth) for guess in guesses])
+
+    keys = jax.random.split(jax.random.key(0), 30)
     both, message_only, own_only = jax.jit(jax.vmap(trial))(keys).mean(axis=0)
     assert both > message_only + 0.05
     assert both > own_only + 0.05

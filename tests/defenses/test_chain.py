@@ -99,6 +99,13 @@ def test_chain_of_chains_is_one_chain():
     assert perturb(nested, one)[0] == perturb(flat, one)[0] == 6.0
 
 
+def test_a_chain_that_only_encodes_sends_the_message_and_keeps_its_state():
+    whole = chain(no_defense(), chain(SWAP))
+    sent, state = perturb(whole, MESSAGE)
+    np.testing.assert_array_equal(sent, MESSAGE)
+    assert state == whole.init() == ((), ((),))
+
+
 def test_code_and_noise():
     """MARVELL goes by the true labels, whatever the model is trained on."""
     whole = chain(SWAP, marvell(1.0))
@@ -118,6 +125,8 @@ def test_code_and_noise():
         (SWAP, marvell(1.0), isotropic(0.1)),
         (dp_gaussian(0.1), marvell(1.0, zero_sum=False)),
         (chain(SWAP, discrete_sgd(12)), dp_gaussian(0.1)),
+        (chain(no_defense()), SWAP),
+        (chain(chain(no_defense()), no_defense()), chain(SWAP)),
     ],
 )
 def test_orders_that_make_sense(parts):

@@ -8,8 +8,8 @@ import pytest
 import scipy.optimize
 import scipy.stats
 
-from vfljax.defenses import chain, dp_gaussian
-from vfljax.defenses.marvell import marvell, optimal_noise
+from vfljax.defenses import chain, dp_gaussian, no_defense
+from vfljax.defenses.marvell import count_unprotected, marvell, optimal_noise
 
 
 def divergence(v, u, g, d, along_1, isotropic_1, along_0, isotropic_0):
@@ -321,6 +321,22 @@ def test_batches_that_cannot_be_protected_are_sent_as_they_are_and_counted(zero_
     assert jnp.all(sent != message)
     assert state.num_unprotected == 3
     chex.assert_trees_all_equal_shapes_and_dtypes(state, defense.init())
+
+
+def test_unprotected_batches_are_found_in_any_state():
+    """Alone, in a chain in a chain, in one state per message, and where there is none.
+
+    A batch of one class goes through each MARVELL once.
+    """
+    message, labels = two_logits((4, 2))
+    alone = marvell(1.0)
+    whole = chain(no_defense(), chain(alone, alone))
+    for defense, expected in ((alone, 1), (whole, 2), (dp_gaussian(0.1), 0)):
+        _, state = perturb(defense, message, jnp.zeros_like(labels))
+        assert count_unprotected(state) == expected
+        assert count_unprotected((state, state)) == 2 * expected
+        _, state = perturb(defense, message, labels, state)
+        assert count_unprotected(state) == expected
 
 
 @pytest.mark.parametrize("zero_sum", [True, False])

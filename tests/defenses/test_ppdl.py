@@ -172,6 +172,8 @@ def attacked() -> dict[str, Attacked]:
 def test_published_attack_accuracies_need_the_raw_entries(attacked):
     """Table 6 of Fu et al., CIFAR-10: .3904, .3891, .0972, .0430.
 
+    60 seeds of the released loop give .384, .384, .088, .040.
+
     By hand: 37 % of the entries pass, half of them negative, q = .184 of all. For the
     first two fractions the others are raw, so a label's entry is negative with
     probability p = .63 + q = .816, any other with q, and the first negative entry is
@@ -180,6 +182,7 @@ def test_published_attack_accuracies_need_the_raw_entries(attacked):
     """
     first = attacked["raw"].first_negative.mean(axis=1)
     np.testing.assert_allclose(first, [0.3904, 0.3891, 0.0972, 0.0430], atol=0.02)
+    np.testing.assert_allclose(first, [0.384, 0.384, 0.088, 0.040], atol=0.02)
     assert float(first[0]) == pytest.approx(float(first[1]), abs=1e-3)
     most = attacked["raw"].most_negative.mean(axis=1)
     np.testing.assert_allclose(most[:2], 0.73, atol=0.02)

@@ -20,7 +20,9 @@ from vfljax.experiments import (
     LinearRecovery,
     Marvell,
     NoDefense,
+    NormScoring,
     RepeatedObservation,
+    Top,
     Training,
 )
 from vfljax.experiments.records import append_rows
@@ -33,7 +35,9 @@ LABELS = np.array([0, 2, 0, 1, 2, 0, 0, -1])
 IS_KNOWN = np.array([True] + [False] * 7)
 
 
-def outcome(labels=LABELS, published=None, is_known=IS_KNOWN, finite=True):
+def outcome(
+    labels=LABELS, published=None, is_known=IS_KNOWN, finite=True, unprotected=False
+):
     """One trial's; scores are not needed any more when rows are made."""
     fields: dict[str, Any] = {
         "labels": labels,
@@ -45,6 +49,7 @@ def outcome(labels=LABELS, published=None, is_known=IS_KNOWN, finite=True):
         "finite": np.array(finite),
         "residual": np.array(np.nan),
         "bound_held": np.array(-1),
+        "is_unprotected": np.array(unprotected),
     }
     return Outcome(**{name: field[None] for name, field in fields.items()})
 
@@ -73,8 +78,9 @@ def rows_of(experiment, made=None, *, strength=None, trained=True, num_samples=1
     return rows
 
 
-def experiment(attack=None, **changes):
-    attacks = {"first": DirectInference(), "attack": attack or DirectInference()}
+def experiment(attack=None, first=None, **changes):
+    attacks = {"first": first or DirectInference()}
+    attacks["attack"] = attack or DirectInference()
     return Experiment(name="x", attacks=attacks, **changes)
 
 
@@ -130,6 +136,11 @@ def test_status_says_why_there_is_no_good_result():
     assert (row["matched_accuracy"], row["mutual_information"]) == (0.0, 0.0)
     row = rows_of(experiment(), trained=False)["none"]
     assert row["status"] == "training_diverged"
+    row = rows_of(experiment(), outcome(unprotected=True))["none"]
+    assert (row["status"], row["attack_accuracy"]) == (
+        "sent_unprotected",
+        pytest.approx(1 / 7),
+    )
 
 
 def test_rows_say_what_the_attack_knows():
@@ -201,8 +212,11 @@ def test_only_defenses_with_a_guarantee_have_a_budget():
             batch_sizes=(32,),
         )
     )
-    for label in ("none", "isotropic", "marvell", "cae", "clipped"):
+    for label in ("none", "isotropic", "marvell", "cae"):
         assert not BUDGET & rows[label].keys(), label
+    row = rows["clipped"]
+    assert (row["label_epsilon"], row["allowed_accuracy"]) == (math.inf, 1.0)
+    assert row["budget"].startswith("No guarantee: the clip at 0.001 acts")
     expected = expected_budget(32)
     for label in ("laplace", "paper"):
         row = rows[label]
@@ -211,6 +225,17 @@ def test_only_defenses_with_a_guarantee_have_a_budget():
         assert row["allowed_accuracy"] == pytest.approx(expected.allowed_accuracy)
         assert row["label_epsilon_training"] is None
         assert "Over training nothing is guaranteed" in row["budget"]
+
+
+def test_no_budget_where_a_top_model_makes_the_messages():
+    """What one label changes there is no (one-hot − one-hot)/B, and not accounted."""
+    defenses = {"laplace": laplace(), "gaussian": DPGaussian()}
+    settings = {"defenses": defenses, "attack": NormScoring(), "first": NormScoring()}
+    rows = rows_of(experiment(**settings, top=Top()))
+    for label, row in rows.items():
+        assert row["protocol"] == "model_splitting"
+        assert not BUDGET & row.keys(), label
+        assert rows_of(experiment(**settings))[label].keys() >= BUDGET
 
 
 def covered(batch_size=32, spec=None, **changes):
@@ -255,9 +280,12 @@ def test_views_of_the_same_samples_are_releases():
 def test_a_budget_needs_its_clip_in_every_message():
     """Clipped at .04, batches of 60 never are (√2/60 = .024); those of 30 are (.047)"""
     spec = laplace(clip_norm=0.04, covers_label_party=True)
-    assert "budget" not in covered(60, spec)
+    row = covered(60, spec)
+    assert (row["label_epsilon"], row["label_epsilon_training"]) == (math.inf, math.inf)
+    assert "No guarantee" in row["budget"]
+    assert "√2/B = 0.047" in row["budget"]
     spec = laplace(clip_norm=0.04)  # nothing is claimed for the training
-    assert "label_epsilon" in covered(60, spec)
+    assert covered(60, spec)["label_epsilon"] < math.inf
 
 
 def test_attacks_are_shared_by_defenses_of_equal_public_facts():

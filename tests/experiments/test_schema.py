@@ -12,20 +12,25 @@ from vfljax.experiments import (
     ClusterMatching,
     Data,
     DirectInference,
+    DirectionScoring,
     DiscreteSGD,
     DPGaussian,
     DPLaplace,
+    EntryFiltering,
     Execution,
     Experiment,
     GradientCompression,
     GradientInversion,
     Isotropic,
     KnownEncoder,
+    LabelReplacement,
     LinearRecovery,
     Marvell,
     MaxNorm,
     MessageSmoothing,
+    ModelCompletion,
     NoiseAwareRecovery,
+    NormScoring,
     OwnPrediction,
     RepeatedObservation,
     Sparsification,
@@ -191,14 +196,24 @@ def test_repeated_observation_needs_messages_to_combine(changes, message):
 
 
 def test_what_attacks_know_beyond_their_view():
-    """Adaptive are those, and only those, that know something."""
-    known = {
+    """Adaptive are those, and only those, that know a defense; labels are no defense.
+
+    Clusters are for messages that a defense has made into what no model describes.
+    """
+    naive = {
         DirectInference(): None,
         LinearRecovery(): None,
         GradientInversion(): None,
         OwnPrediction(): None,
+        NormScoring(): None,
+        DirectionScoring(): "1 known label per class",
+        ModelCompletion(known_per_class=4): "4 known labels per class",
+        LabelReplacement(num_targets=10): "10 samples of the target class",
+    }
+    adaptive = {
         NoiseAwareRecovery(): "strength of the defense",
         MessageSmoothing(): "noise scale",
+        EntryFiltering(): "in place of entries",
         KnownEncoder(): "label encoder",
         ClusterMatching(): "1 known label per class",
         ClusterMatching(named_per_class=2): "2 known labels per class",
@@ -206,8 +221,8 @@ def test_what_attacks_know_beyond_their_view():
         RepeatedObservation(): "earlier messages about the same samples",
         RepeatedObservation(named_per_class=1): "noise scale, 1 known label per class",
     }
-    for spec, words in known.items():
-        assert spec.is_adaptive == (words is not None), spec
+    for spec, words in (naive | adaptive).items():
+        assert spec.is_adaptive == (spec in adaptive), spec
         assert (spec.knowledge is None) if words is None else words in spec.knowledge
 
 

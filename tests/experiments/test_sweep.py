@@ -20,6 +20,8 @@ from vfljax.experiments import (
     LinearRecovery,
     Marvell,
     NoDefense,
+    NormScoring,
+    Top,
     Training,
     read_run,
     run_sweep,
@@ -259,6 +261,44 @@ def test_a_diverged_attack_stays_in_the_table(dataset, tmp_path):
     assert [row["main_accuracy"] for row in rows] == [0.0] * 4
     assert [row["attack_accuracy"] for row in rows[2:]] == [0.0] * 2
     assert [row["published_accuracy"] for row in rows[2:]] == [0.0] * 2
+
+
+def binary(**changes):
+    """Two classes, nothing trained, MARVELL off and on, an attack of any protocol."""
+    settings = {
+        "data": Data(class_counts=(2,), class_choice="first"),
+        "training": Training(),
+        "train_steps": (0,),
+        "defenses": {"marvell": Marvell(strengths=(0.0, 1.0))},
+        "attacks": {"norm": NormScoring()},
+        "num_trials": 1,
+    }
+    return experiment(**{**settings, **changes})
+
+
+def test_a_batch_sent_unprotected_is_no_silent_success(dataset, tmp_path):
+    """One sample has one class, between which MARVELL has nothing to hide."""
+    rows = run(binary(batch_sizes=(1,)), dataset, tmp_path)
+    status = {row["defense_strength"]: row["status"] for row in rows}
+    assert status == {0.0: "ok", 1.0: "sent_unprotected"}
+
+
+def test_marvell_noises_every_direction_of_a_top_models_messages(dataset):
+    """They are three numbers wide, and rows do not sum to zero."""
+    setting = binary(model=MLP(hidden=(), embed=3), top=Top(widths=(4,)))
+    arrays = load_arrays(setting, dataset, 2)
+    victim = jax.jit(make_victim(setting, Cell(2, 16, "marvell")))
+
+    def look(power):
+        at_power = Setting(jnp.array(power), jnp.array(0))
+        (seen,) = victim(jax.random.key(0), at_power, arrays).seen
+        return seen
+
+    clean, noised = look(0.0), look(1.0)
+    assert not noised.is_unprotected
+    noise = np.asarray(noised.gradients - clean.gradients)
+    longest = np.max(np.linalg.norm(noise, axis=1))
+    assert np.max(np.abs(noise.sum(axis=1))) > 0.1 * longest > 0
 
 
 @pytest.mark.parametrize(

@@ -53,10 +53,23 @@ def test_the_report_of_a_folder(run_dir):
     assert text.startswith("# Recovery while training\n")
     assert "data: digits; 6 trials in 2 settings; seed: 7; device: cpu." in text
     assert "70.0 ± 49.7" in text
-    assert "failed trials: 2 of 6" in text
+    assert "failed trials: 2 of 6 (status non_finite)." in text
+    assert "sent_unprotected" not in text
     assert "](accuracy_against_train_step.png)" in text
     assert paths[2].read_bytes().startswith(b"\x89PNG")
     assert paths[3].read_bytes().startswith(b"%PDF")
+
+
+def test_what_was_sent_unprotected_is_said(run_dir):
+    rows = [
+        row | {"status": "sent_unprotected"} if row["trial"] == 1 else row
+        for row in make_rows()
+    ]
+    lines = [json.dumps(row) + "\n" for row in rows]
+    (run_dir / "trials.jsonl").write_text("".join(lines))
+    text = write_report(run_dir)[0].read_text()
+    assert "failed trials: 4 of 6 (status non_finite, sent_unprotected)." in text
+    assert "- sent_unprotected: the defense was on" in text
 
 
 def make_judged_rows():

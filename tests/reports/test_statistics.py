@@ -62,6 +62,7 @@ def test_failed_trials_stay_in_the_denominator():
     (summary,) = summarize(rows)
     assert summary.attack_mean == pytest.approx(0.5)  # not 0.75
     assert (summary.num_trials, summary.num_failed) == (3, 1)
+    assert summary.failures == "non_finite"
 
 
 def test_means_of_the_other_numbers():

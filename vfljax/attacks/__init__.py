@@ -6,6 +6,7 @@ from vfljax.attacks.completing import CompletionInfo
 from vfljax.attacks.direct_inference import direct_inference
 from vfljax.attacks.direct_semi_supervised import direct_semi_supervised
 from vfljax.attacks.direction_scoring import direction_scoring
+from vfljax.attacks.entry_filtering import entry_filtering
 from vfljax.attacks.gradient_inversion import gradient_inversion, make_inversion
 from vfljax.attacks.known_encoder import known_encoder
 from vfljax.attacks.label_flip import label_flip
@@ -29,6 +30,7 @@ __all__ = [
     "direct_inference",
     "direct_semi_supervised",
     "direction_scoring",
+    "entry_filtering",
     "gradient_inversion",
     "known_encoder",
     "label_flip",

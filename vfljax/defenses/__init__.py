@@ -11,7 +11,13 @@ from vfljax.defenses.cae import (
 )
 from vfljax.defenses.discrete_sgd import discrete_sgd
 from vfljax.defenses.gradient_compression import gradient_compression
-from vfljax.defenses.marvell import MarvellState, NoiseLevels, marvell, optimal_noise
+from vfljax.defenses.marvell import (
+    MarvellState,
+    NoiseLevels,
+    count_unprotected,
+    marvell,
+    optimal_noise,
+)
 from vfljax.defenses.noise import dp_gaussian, dp_laplace
 from vfljax.defenses.norm_noise import isotropic, max_norm
 from vfljax.defenses.ppdl import ppdl
@@ -27,6 +33,7 @@ __all__ = [
     "cae",
     "chain",
     "codebook_entropy",
+    "count_unprotected",
     "discrete_sgd",
     "dp_gaussian",
     "dp_laplace",

@@ -74,6 +74,7 @@ def chain(*defenses: Defense) -> Defense:
         True
     """
     _check_order(defenses)
+    perturbs = any(part.perturb is not _send_unchanged for part in defenses)
 
     def encode_labels(labels: Float[Array, "batch classes"]):
         for defense in defenses:
@@ -99,7 +100,7 @@ def chain(*defenses: Defense) -> Defense:
     return Defense(
         init=lambda: tuple(defense.init() for defense in defenses),
         encode_labels=encode_labels,
-        perturb=perturb,
+        perturb=perturb if perturbs else _send_unchanged,
         decode_logits=decode_logits,
         covers_label_party=any(defense.covers_label_party for defense in defenses),
         keeps_zero_sum=all(defense.keeps_zero_sum for defense in defenses),

@@ -15,7 +15,7 @@ as they are sent at mean squared noise π tr Σ₁ + (1−π) tr Σ₀ = P.
 """
 
 import functools
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -111,6 +111,18 @@ def marvell(power: Number, *, zero_sum: bool = True) -> Defense:
     return Defense(
         init=init, perturb=perturb, keeps_zero_sum=zero_sum, needs_zero_sum=zero_sum
     )
+
+
+def count_unprotected(state: Any) -> Int[Array, ""]:
+    """Batches that `marvell` sent as they were so far, 0 where it is not in use.
+
+    Args:
+        state: Of any defense, or of several: of `chain`, or one per message. Another
+            part of a chain may have protected such a batch all the same.
+    """
+    parts = jax.tree.leaves(state, is_leaf=lambda part: isinstance(part, MarvellState))
+    counts = [part.num_unprotected for part in parts if isinstance(part, MarvellState)]
+    return sum(counts, start=jnp.zeros((), jnp.int32))
 
 
 def optimal_noise(

@@ -4,6 +4,7 @@ from vfljax.experiments.attack_specs import (
     ClusterMatching,
     DirectInference,
     DirectionScoring,
+    EntryFiltering,
     GradientInversion,
     KnownEncoder,
     LinearRecovery,
@@ -14,6 +15,7 @@ from vfljax.experiments.attack_specs import (
     RepeatedObservation,
 )
 from vfljax.experiments.backdoor_specs import LabelFlip, LabelReplacement
+from vfljax.experiments.chain_spec import Chain
 from vfljax.experiments.completion_specs import DirectSemiSupervised, ModelCompletion
 from vfljax.experiments.defense_specs import (
     CAE,
@@ -47,6 +49,7 @@ __all__ = [
     "DCAE",
     "MLP",
     "PPDL",
+    "Chain",
     "ClusterMatching",
     "DPGaussian",
     "DPLaplace",
@@ -56,6 +59,7 @@ __all__ = [
     "DirectionScoring",
     "DiscreteSGD",
     "EncryptedRun",
+    "EntryFiltering",
     "Execution",
     "Experiment",
     "GradientCompression",

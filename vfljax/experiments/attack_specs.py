@@ -1,8 +1,12 @@
 """Attacks as plain data: what a config holds, and how a trial runs it.
 
-Every spec says what it sees (`view`), whether it is adaptive, that is whether it uses
-more than the view and the task, and what that is (`knowledge`). `depends_on` names the
-facts about a defense that change its program; defenses alike in them share it.
+Every spec says what it sees (`view`), what it uses besides the view and the task
+(`knowledge`), and whether it is adaptive (`is_adaptive`): whether it knows the defense,
+that is whether it reads messages otherwise because one is there. To know labels is not
+to know the defense. `DirectionScoring` uses some as published, on undefended messages,
+and is naive; `ClusterMatching` supposes that a defense has changed what a message of a
+class looks like, uses no model of it, and is adaptive. `depends_on` names the facts
+about a defense that change its program; defenses alike in them share it.
 """
 
 import dataclasses
@@ -26,6 +30,7 @@ class Auxiliary(NamedTuple):
         codebook: Soft label of each class; the identity without a label encoder.
         noise_std: Standard deviation of the perturbation in units of 1/B.
         keep_fraction: Share of the message's entries that was sent.
+        replaced_by: Absolute value of entries that were replaced, in units of dL/dH.
         earlier: For attacks that combine all observations up to this one: recovered
             messages −B·u and the adversary's own softmax(H^p) of each.
         keeps_zero_sum: Whether the defense keeps rows at zero sum.
@@ -36,6 +41,7 @@ class Auxiliary(NamedTuple):
     codebook: Float[Array, "classes classes"]
     noise_std: Float[Array, ""]
     keep_fraction: Float[Array, ""]
+    replaced_by: Float[Array, ""]
     earlier: tuple[tuple[Float[Array, "batch classes"], ...], ...]
     keeps_zero_sum: bool
     drops_entries: bool
@@ -54,6 +60,21 @@ class DirectInference:
     def run(self, key, view, auxiliary: Auxiliary) -> attacks.Inference:
         """Attacks one view."""
         return attacks.direct_inference(view)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class EntryFiltering:
+    """Read labels off the entries that a defense left as they were (plaintext)."""
+
+    view: ClassVar[ViewName] = "sample_gradient"
+    depends_on: ClassVar[tuple[str, ...]] = ()
+    is_adaptive: ClassVar[bool] = True
+    knowledge: ClassVar[str | None] = "what the defense puts in place of entries"
+    named_per_class: ClassVar[int] = 0
+
+    def run(self, key, view, auxiliary: Auxiliary) -> attacks.Inference:
+        """Attacks one view."""
+        return attacks.entry_filtering(view, auxiliary.replaced_by)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -191,6 +212,7 @@ class _DecodesMessages:
     """Of conjugate gradients."""
     depends_on: ClassVar[tuple[str, ...]] = ("keeps_zero_sum",)
     is_adaptive: ClassVar[bool] = True
+    """What it recovers is no clean message to it: noisy, or that of encoded labels."""
 
     def __post_init__(self):
         """Checks the ranges."""
@@ -300,6 +322,7 @@ class DirectionScoring:
     view: ClassVar[ViewName] = "sample_gradient"
     depends_on: ClassVar[tuple[str, ...]] = ()
     is_adaptive: ClassVar[bool] = False
+    """Labels are all it knows: it takes messages for undefended ones."""
 
     def __post_init__(self):
         """Checks the ranges."""
@@ -356,6 +379,7 @@ class RepeatedObservation:
 
 AttackSpec = (
     DirectInference
+    | EntryFiltering
     | LinearRecovery
     | GradientInversion
     | OwnPrediction
@@ -370,6 +394,7 @@ AttackSpec = (
 
 RecoversMessages = (
     DirectInference
+    | EntryFiltering
     | LinearRecovery
     | GradientInversion
     | NoiseAwareRecovery

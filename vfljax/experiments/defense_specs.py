@@ -6,121 +6,29 @@ knows the protocol (`public`), since what a defense does is no secret.
 
 import dataclasses
 import math
-from collections.abc import Callable, Generator
-from typing import Any, ClassVar, Literal, NamedTuple
+from collections.abc import Generator
+from typing import Any, ClassVar, Literal
 
 import jax
 import jax.numpy as jnp
 
 from vfljax import defenses, label_dp
 from vfljax.defenses import Defense
+from vfljax.experiments.base_spec import (
+    BaseSpec,
+    Public,
+    Releases,
+    Shapes,
+    relabel,
+)
 from vfljax.experiments.checks import require, require_all, require_choice
 
 _DP_DELTA = 1e-5
-
-
-class Shapes(NamedTuple):
-    """Shapes a defense may need.
-
-    Attributes:
-        num_samples: Of the training set.
-        batch_size: Of the messages that are perturbed in training.
-        num_classes: C.
-    """
-
-    num_samples: int
-    batch_size: int
-    num_classes: int
-
-
-class Public(NamedTuple):
-    """What is known about the perturbation of a message of one batch.
-
-    Attributes:
-        noise_std: Of what is added to an entry of B·dL/dH; 0 where rows of zero sum
-            stay so. May be traced.
-        keep_fraction: Share of the entries that are sent. May be traced.
-    """
-
-    noise_std: Any = 0.0
-    keep_fraction: Any = 1.0
-
-
-class Releases(NamedTuple):
-    """The messages about one sample in a whole training.
-
-    Attributes:
-        number: At most.
-        batch_size: Of theirs, which may differ from that of the message attacked.
-    """
-
-    number: int
-    batch_size: int
-
-
-def relabel(
-    steps: Generator[Any, None, Any], words: Callable[[Any], Any]
-) -> Generator[Any, None, Any]:
-    """Yields `words(step)` for each step; returns what `steps` returns."""
-    while True:
-        try:
-            step = next(steps)
-        except StopIteration as stop:
-            return stop.value
-        yield words(step)
-
-
-class _Spec:
-    """What most defenses have in common."""
-
-    strengths: Any
-    strength_name: Any
-    only_classes: ClassVar[int | None] = None  # where a defense is for so many only
-    drops_entries: ClassVar[bool] = False
-
-    def __post_init__(self):
-        """Checks every strength by building the defense: its factory is the judge."""
-        require(bool(self.strengths), "strengths", self.strengths, "not empty")
-        require_all("strengths", self.strengths, math.isfinite, "finite")
-        shapes = Shapes(num_samples=1, batch_size=1, num_classes=2)
-        for strength in self.strengths:
-            self.make(strength, shapes)
-
-    def make(self, strength: Any, shapes: Shapes, trained: Any = ()) -> Defense:
-        """Returns the defense at one, possibly traced, strength."""
-        raise NotImplementedError
-
-    def prepare(self, num_classes: int) -> Generator[str, None, Any]:
-        """Trains what the defense needs, yielding what it is doing.
-
-        Returns a tree with a leading axis that `place` counts, or an empty one.
-        """
-        yield from ()
-        return ()
-
-    def place(self, strength: Any, trial: int) -> int:
-        """Which of the prepared ones a trial uses."""
-        return 0
-
-    def public(self, strength: Any, batch_size: int, num_classes: int) -> Public:
-        """What the adversary knows of a message of `batch_size` samples."""
-        return Public()
-
-    def facts(self) -> tuple[bool, bool]:
-        """Whether rows keep their zero sum, and whether entries are dropped."""
-        shapes = Shapes(num_samples=1, batch_size=1, num_classes=2)
-        defense = self.make(self.strengths[0], shapes)
-        return defense.keeps_zero_sum, self.drops_entries
-
-    def budget(
-        self, strength: Any, batch_size: int, num_classes: int, releases: Releases
-    ) -> tuple[label_dp.LabelBudget, str] | None:
-        """The label-DP budget of a message and of all, in words; None without one."""
-        return None
+_PPDL_BOUND = 1e-3  # γ of the released code
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class NoDefense(_Spec):
+class NoDefense(BaseSpec):
     """The message is sent as it is."""
 
     strengths: ClassVar[tuple[None, ...]] = (None,)
@@ -135,7 +43,7 @@ class NoDefense(_Spec):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class DPGaussian(_Spec):
+class DPGaussian(BaseSpec):
     """Clip each sample's message and add Gaussian noise (DP-G)."""
 
     strengths: tuple[float, ...] = (0.0001, 0.001, 0.01, 0.1)
@@ -170,7 +78,7 @@ class DPGaussian(_Spec):
             releases = Releases(number=1, batch_size=batch_size)
         smallest = min(batch_size, releases.batch_size)
         if self.reading == "released" and self.clip_norm < math.sqrt(2) / smallest:
-            return None  # one label changes the scale of all rows
+            return _no_guarantee(self.clip_norm, smallest)
 
         def account(size):
             return label_dp.label_budget(
@@ -241,7 +149,7 @@ class DPLaplace(DPGaussian):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Sparsification(_Spec):
+class Sparsification(BaseSpec):
     """Send only the largest entries of the message (gradient sparsification)."""
 
     strengths: tuple[float, ...] = (0.1, 0.05, 0.01, 0.001)
@@ -269,7 +177,7 @@ class Sparsification(_Spec):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class GradientCompression(_Spec):
+class GradientCompression(BaseSpec):
     """Send only the k largest entries of the message (gradient compression)."""
 
     strengths: tuple[float, ...] = (0.75, 0.5, 0.25, 0.1)
@@ -289,7 +197,7 @@ class GradientCompression(_Spec):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class PPDL(_Spec):
+class PPDL(BaseSpec):
     """Send a few entries, selected and noised by the sparse-vector technique (PPDL)."""
 
     strengths: tuple[float, ...] = (0.75, 0.5, 0.25, 0.1)
@@ -301,15 +209,15 @@ class PPDL(_Spec):
 
     def make(self, strength: Any, shapes: Shapes, trained: Any = ()) -> Defense:
         """Returns the defense at one, possibly traced, strength."""
-        return defenses.ppdl(strength, exhausted=self.exhausted)
+        return defenses.ppdl(strength, exhausted=self.exhausted, bound=_PPDL_BOUND)
 
     def public(self, strength: Any, batch_size: int, num_classes: int) -> Public:
-        """A replaced entry is off by about what entries are."""
-        return Public(noise_std=_message_std(num_classes))
+        """What is replaced is ±γ, which is seen, and off by about what entries are."""
+        return Public(noise_std=_message_std(num_classes), replaced_by=_PPDL_BOUND)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class DiscreteSGD(_Spec):
+class DiscreteSGD(BaseSpec):
     """Round the message to a few levels (DiscreteSGD)."""
 
     strengths: tuple[int, ...] = (24, 18, 12, 6)
@@ -333,7 +241,7 @@ class DiscreteSGD(_Spec):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Marvell(_Spec):
+class Marvell(BaseSpec):
     """Noise that makes two classes' messages as alike as its power can (MARVELL)."""
 
     strengths: tuple[float, ...] = (1.0, 2.0, 5.0, 10.0)
@@ -343,7 +251,7 @@ class Marvell(_Spec):
 
     def make(self, strength: Any, shapes: Shapes, trained: Any = ()) -> Defense:
         """Returns the defense at one, possibly traced, strength."""
-        return defenses.marvell(strength)
+        return defenses.marvell(strength, zero_sum=shapes.sums_logits)
 
     def public(self, strength: Any, batch_size: int, num_classes: int) -> Public:
         """Of an untrained model, whose class means are √2/B apart."""
@@ -351,7 +259,7 @@ class Marvell(_Spec):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class MaxNorm(_Spec):
+class MaxNorm(BaseSpec):
     """Noise along each sample's message that makes all as long as the longest."""
 
     strengths: tuple[float, ...] = (1.0,)
@@ -362,9 +270,18 @@ class MaxNorm(_Spec):
         """Returns the defense at one, possibly traced, strength."""
         return defenses.max_norm(strength)
 
+    def public(self, strength: Any, batch_size: int, num_classes: int) -> Public:
+        """In the mean over entries: what rows are short of the longest one.
+
+        A row g_i gets noise of mean squared length max_j ‖g_j‖² − ‖g_i‖². In B·dL/dH
+        some row is nearly √2 long, and of an untrained model all are about 1 − 1/C.
+        """
+        variance = (2.0 - (1.0 - 1.0 / num_classes)) / num_classes
+        return Public(noise_std=strength * math.sqrt(variance))
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Isotropic(_Spec):
+class Isotropic(BaseSpec):
     """Gaussian noise as long as the longest message, times a ratio."""
 
     strengths: tuple[float, ...] = (0.25, 0.5, 1.0, 2.0)
@@ -381,7 +298,7 @@ class Isotropic(_Spec):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class CAE(_Spec):
+class CAE(BaseSpec):
     """Train on confused labels (confusional autoencoder, CAE)."""
 
     strengths: tuple[float, ...] = (0.0, 0.1, 0.5, 1.0)
@@ -476,7 +393,7 @@ class DCAE(CAE):
         )
 
 
-DefenseSpec = (
+SingleDefense = (
     NoDefense
     | DPGaussian
     | DPLaplace
@@ -490,6 +407,24 @@ DefenseSpec = (
     | CAE
     | DCAE
 )
+
+
+def _no_guarantee(clip_norm, batch_size):
+    """The account of noise on a batch that is divided by one number."""
+    words = (
+        f"No guarantee: the clip at {clip_norm:g} acts on rows as long as √2/B = "
+        f"{math.sqrt(2) / batch_size:.2g}, by one factor for the whole batch, so that "
+        "one label changes the scale of all rows."
+    )
+    nothing = label_dp.LabelBudget(
+        epsilon=math.inf,
+        delta=_DP_DELTA,
+        epsilon_training=math.inf,
+        allowed_accuracy=1.0,
+        bound_from_epsilon=1.0,
+        clip_acts=True,
+    )
+    return nothing, words
 
 
 def _message_std(num_classes):

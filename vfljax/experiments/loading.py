@@ -18,7 +18,7 @@ class Arrays(NamedTuple):
 
     `triggers` has, by the label of a backdoor, a mask and values for each party;
     `pretrained` is what every bottom model starts with instead of random weights;
-    `prepared` is what the defense trained beforehand, stacked; see `_Spec.prepare`.
+    `prepared` is what the defense trained beforehand, stacked; see `BaseSpec.prepare`.
     """
 
     features: tuple[Float[Array, "samples ..."], ...]

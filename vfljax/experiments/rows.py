@@ -9,7 +9,7 @@ import numpy as np
 from vfljax import metrics
 from vfljax.experiments.backdoor import Backdoored
 from vfljax.experiments.backdoor_specs import BackdoorSpec
-from vfljax.experiments.defense_specs import Releases
+from vfljax.experiments.base_spec import Releases
 from vfljax.experiments.schema import Experiment
 from vfljax.experiments.trial import Cell, Outcome, Victim
 
@@ -49,7 +49,9 @@ def make_rows(
     made = []
     for place, (strength, trial) in enumerate(settings):
         of_unit = Outcome(*(leaf[place] if len(leaf) else leaf for leaf in outcome))
-        budget = _budget(defense, strength, cell, releases)
+        budget = {}
+        if experiment.top is None:  # the account is one of messages S − Y
+            budget = _budget(defense, strength, cell, releases)
         made.append(
             {
                 **common,
@@ -66,7 +68,9 @@ def make_rows(
                 "residual": float(of_unit.residual),
                 "bound_held": _BOUND_HELD[int(of_unit.bound_held)],
                 **budget,
-                "status": _status(victim.trained[place], of_unit.finite),
+                "status": _status(
+                    victim.trained[place], of_unit.finite, of_unit.is_unprotected
+                ),
             }
         )
     return made
@@ -110,7 +114,9 @@ def make_backdoor_rows(
                 "main_top5": _optional(backdoored.main_top5, place),
                 "main_f1": _optional(backdoored.main_f1, place),
                 "inferred_accuracy": None if np.isnan(inferred) else inferred,
-                "status": _status(of_unit.trained, is_finite=True),
+                "status": _status(
+                    of_unit.trained, is_finite=True, is_unprotected=False
+                ),
             }
         )
     return made
@@ -244,8 +250,10 @@ def _budget(defense, strength, cell, releases):
     }
 
 
-def _status(is_trained, is_finite):
+def _status(is_trained, is_finite, is_unprotected):
     """Why a trial has no good result; its row stays and counts all the same."""
     if not is_trained:
         return "training_diverged"
-    return "ok" if is_finite else "non_finite"
+    if not is_finite:
+        return "non_finite"
+    return "sent_unprotected" if is_unprotected else "ok"

@@ -19,9 +19,10 @@ from vfljax.experiments.attack_specs import (
     ViewName,
 )
 from vfljax.experiments.backdoor_specs import BackdoorSpec, LabelFlip
+from vfljax.experiments.chain_spec import Chain, DefenseSpec
 from vfljax.experiments.checks import require, require_all, require_choice
 from vfljax.experiments.completion_specs import CompletionSpec
-from vfljax.experiments.defense_specs import DefenseSpec, NoDefense
+from vfljax.experiments.defense_specs import NoDefense
 from vfljax.experiments.model_specs import MLP, ModelSpec, Top
 from vfljax.experiments.training_spec import Training
 
@@ -206,7 +207,7 @@ class Experiment:
         for label, spec in self.defenses.items():
             require(
                 self.training.steps == 0
-                or getattr(spec, "residual", None) != "by_row"
+                or not _goes_by_row(spec)
                 or max(self.batch_sizes) <= self.training.batch_size,
                 f"defenses.{label}.residual",
                 "by_row",
@@ -317,3 +318,9 @@ class Experiment:
         if isinstance(spec, RepeatedObservation):
             return self.view_of(spec.of)
         return spec.view
+
+
+def _goes_by_row(spec: DefenseSpec) -> bool:
+    """Whether a defense remembers rows of a batch."""
+    parts = spec.parts if isinstance(spec, Chain) else (spec,)
+    return any(getattr(part, "residual", None) == "by_row" for part in parts)

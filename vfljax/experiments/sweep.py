@@ -21,8 +21,8 @@ from vfljax.experiments import records, rows
 from vfljax.experiments.attack_specs import RepeatedObservation
 from vfljax.experiments.backdoor import make_backdoor, program_spec
 from vfljax.experiments.backdoor_specs import BackdoorSpec
+from vfljax.experiments.base_spec import relabel
 from vfljax.experiments.completion_specs import CompletionSpec
-from vfljax.experiments.defense_specs import relabel
 from vfljax.experiments.loading import check_fits, load_arrays, take_samples
 from vfljax.experiments.schema import AnyAttack, Experiment
 from vfljax.experiments.training_spec import AdversaryOptimizer

@@ -19,8 +19,8 @@ from vfljax.attacks import LabeledRows
 from vfljax.experiments.alone import alone_accuracy
 from vfljax.experiments.attack_specs import Auxiliary
 from vfljax.experiments.backdoor_specs import BackdoorSpec
+from vfljax.experiments.base_spec import Public, Shapes
 from vfljax.experiments.completion_specs import CompletionSpec
-from vfljax.experiments.defense_specs import Public, Shapes
 from vfljax.experiments.loading import Arrays
 from vfljax.experiments.schema import AnyAttack, Experiment
 from vfljax.experiments.training_spec import AdversaryOptimizer
@@ -55,6 +55,7 @@ class Seen(NamedTuple):
         truth: Labels of the batch, in [0, classes).
         codebook: Soft label of each class; the identity without a label encoder.
         public: What the defense is known to do to a message.
+        is_unprotected: Whether a defense that was on had to send it as it was.
     """
 
     params: Any
@@ -65,6 +66,7 @@ class Seen(NamedTuple):
     truth: Int[Array, " batch"]
     codebook: Float[Array, "classes classes"]
     public: Public
+    is_unprotected: Bool[Array, ""]
 
 
 class Own(NamedTuple):
@@ -112,6 +114,7 @@ class Outcome(NamedTuple):
         finite: Whether all scores are.
         residual: Of linear recovery, else NaN.
         bound_held: Of linear recovery, −1 where not known.
+        is_unprotected: Whether the message attacked had to be sent as it was.
         margin: Score of class 1 above class 0 (batch,), or () unless there are two.
         ranks: Of completion attacks, the most likely classes after each epoch (epochs,
             samples, ranks); else ().
@@ -127,6 +130,7 @@ class Outcome(NamedTuple):
     finite: Bool[Array, ""]
     residual: Float[Array, ""]
     bound_held: Int[Array, ""]
+    is_unprotected: Bool[Array, ""]
     margin: Any = ()
     ranks: Any = ()
     test_ranks: Any = ()
@@ -258,6 +262,7 @@ def make_attack(
             margin=_margin(inference.scores),
             residual=getattr(inference.info, "residual", jnp.array(jnp.nan)),
             bound_held=getattr(inference.info, "bound_held", jnp.array(-1)),
+            is_unprotected=seen.is_unprotected,
         )
 
     return attack
@@ -295,6 +300,7 @@ def make_completion(
             margin=_margin(inference.scores),
             residual=jnp.array(jnp.nan),
             bound_held=jnp.array(-1),
+            is_unprotected=jnp.array(False),
             ranks=inference.info.ranks,
             test_ranks=inference.info.other_ranks,
         )
@@ -338,6 +344,7 @@ def auxiliary_of(
         codebook=seen.codebook,
         noise_std=seen.public.noise_std,
         keep_fraction=seen.public.keep_fraction,
+        replaced_by=seen.public.replaced_by,
         earlier=earlier,
         keeps_zero_sum=keeps_zero_sum,
         drops_entries=drops_entries,
@@ -372,6 +379,7 @@ def make_defense(
         batch_size=extra_rows
         + (experiment.training.batch_size if trains else cell.batch_size),
         num_classes=experiment.embed(cell.num_classes),
+        sums_logits=experiment.top is None,
     )
     prepared = jax.tree.map(lambda leaf: leaf[setting.place], arrays.prepared)
     return experiment.defenses[cell.defense].make(setting.strength, shapes, prepared)
@@ -457,7 +465,11 @@ def look(
 ) -> dict[str, Any]:
     """What the adversary sees of one batch, as fields of `Seen`."""
     features = [party[rows] for party in arrays.features]
-    transcript, _ = run.exchange(key, state, features, truth, rows)
+    transcript, after = run.exchange(key, state, features, truth, rows)
+    before, after = (
+        of_all.defense_state if run.sums_logits else of_all.defense_state[adversary]
+        for of_all in (state, after)
+    )
     view = protocol.batch_gradient_view(
         run, state, features[adversary], transcript, adversary
     )
@@ -468,6 +480,8 @@ def look(
         "gradients": transcript.gradients[adversary],
         "gradient": view.gradient,
         "truth": truth,
+        "is_unprotected": defenses.count_unprotected(after)
+        > defenses.count_unprotected(before),
     }
 
 

@@ -277,7 +277,7 @@ def _handles(
             Line2D([], [], color="0.3", marker="o", label=label, **_PUBLISHED)
         )
     if _has_dashes(summaries, series_names):
-        label = "dashed: knows the defense, or more than its view"
+        label = "dashed: knows the defense"
         dash = drawing.ADAPTIVE_DASH
         handles.append(Line2D([], [], color="0.3", linestyle=dash, label=label))
     if any(summary.leaks_nonetheless for summary in summaries):

@@ -269,6 +269,7 @@ def _notes(summaries: Sequence[Summary]) -> list[str]:
     """How to read the numbers."""
     num_trials = sum(summary.num_trials for summary in summaries)
     num_failed = sum(summary.num_failed for summary in summaries)
+    failures = " ".join(summary.failures for summary in summaries).split()
     rates = "train and test %" if is_all_completion(summaries) else "attack %"
     notes = [
         (
@@ -307,9 +308,15 @@ def _notes(summaries: Sequence[Summary]) -> list[str]:
         )
     if num_failed:
         notes.append(
-            f"failed trials: {num_failed} of {num_trials} (status other than ok). "
-            "They are counted in every mean."
+            f"failed trials: {num_failed} of {num_trials} (status "
+            f"{', '.join(sorted(set(failures)))}). They are counted in every mean."
         )
+        if "sent_unprotected" in failures:
+            notes.append(
+                "sent_unprotected: the defense was on and could do nothing for the "
+                "batch attacked, which was sent as it was. Its rate is no rate of the "
+                "defense."
+            )
     else:
         notes.append(f"failed trials: none of {num_trials}.")
     return notes

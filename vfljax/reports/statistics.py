@@ -90,10 +90,11 @@ class Summary(NamedTuple):
             "all_malicious", in the one that all attacks are on.
         amplification: of a backdoor's messages, or None for other attacks.
         attack_family: the same for attacks that differ in `known_per_class` alone.
-        is_adaptive: the attack knows the defense, or more than its view.
+        is_adaptive: the attack knows the defense. To know labels alone is not that.
         knowledge: what it knows beyond its view, or None; several if trials differ.
         num_trials: all trials, failed ones included.
         num_failed: trials whose status is not "ok".
+        failures: their statuses, each once, separated by blanks.
         attack_mean: mean attack accuracy over all trials.
         attack_low: lower end of its interval, None for one trial.
         attack_high: upper end of its interval, None for one trial.
@@ -154,6 +155,7 @@ class Summary(NamedTuple):
     knowledge: str | None
     num_trials: int
     num_failed: int
+    failures: str
     attack_mean: float
     attack_low: float | None
     attack_high: float | None
@@ -255,7 +257,8 @@ def _summarize_setting(setting: dict[str, Any], group: list[Row]) -> Summary:
             "once, and attacks or defenses that differ in another value under "
             "different labels"
         )
-    num_failed = sum(row["status"] != "ok" for row in group)
+    failed = [row["status"] for row in group if row["status"] != "ok"]
+    num_failed = len(failed)
     attack = mean_interval([row["attack_accuracy"] for row in group])
     chance = mean_interval([row["chance_accuracy"] for row in group]).mean
     published = rate_of(group, "published_accuracy")
@@ -272,6 +275,7 @@ def _summarize_setting(setting: dict[str, Any], group: list[Row]) -> Summary:
         knowledge=" or ".join(known) or None,
         num_trials=len(group),
         num_failed=num_failed,
+        failures=" ".join(sorted(set(failed))),
         attack_mean=attack.mean,
         attack_low=attack.low,
         attack_high=attack.high,

@@ -25,9 +25,9 @@ NEAR_CHANCE = "≈ chance"
 NOTES = (
     (
         "naive: the strongest attack that ignores the defense, in its better readout. "
-        "adaptive: the strongest that knows the defense, or more than its view. Of "
-        "several attacks the one with the highest mean is shown, which slightly favors "
-        "the attacks."
+        "adaptive: the strongest that knows the defense. Either may know some labels. "
+        "Of several attacks the one with the highest mean is shown, which slightly "
+        "favors the attacks."
     ),
     (
         "up to names: labels found after the best one-to-one renaming of the classes, "

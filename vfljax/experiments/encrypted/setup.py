@@ -13,7 +13,8 @@ from jaxtyping import Array, Key
 from vfljax import data, metrics, models, protocol
 from vfljax.attacks import label_replacement
 from vfljax.defenses import Defense
-from vfljax.experiments.defense_specs import DefenseSpec, Shapes
+from vfljax.experiments.base_spec import Shapes
+from vfljax.experiments.chain_spec import DefenseSpec
 from vfljax.experiments.encrypted.backdoor import (
     Plan,
     mark,

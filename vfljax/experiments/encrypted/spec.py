@@ -5,8 +5,9 @@ from collections.abc import Mapping
 from typing import Literal, get_args
 
 from vfljax.experiments.attack_specs import GradientInversion, LinearRecovery
+from vfljax.experiments.chain_spec import DefenseSpec
 from vfljax.experiments.checks import require, require_all, require_choice
-from vfljax.experiments.defense_specs import DefenseSpec, NoDefense
+from vfljax.experiments.defense_specs import NoDefense
 from vfljax.experiments.schema import Data
 from vfljax.protocol.encrypted.agreement import LayoutName, Mode
 
