@@ -68,7 +68,7 @@ class VerticalProtocol(NamedTuple):
         step: Same arguments, to `(state, transcript)`: the exchange, then every
             party's own optimizer.
         predict: `predict(state, features) -> logits` (batch, classes), decoded, in
-            evaluation mode.
+            evaluation mode; networks see a few hundred samples at a time.
         models: The parties' networks.
         num_classes: C.
         label_party: Position of the party that holds the labels.
@@ -300,7 +300,7 @@ def _make(
 
     def _embed_all(params, statistics, features):
         forwards = map(Forward, statistics)
-        return tuple(map(networks.embed, models, params, features, forwards))
+        return tuple(map(networks.embed_in_parts, models, params, features, forwards))
 
     def _sent(key, embeddings, sample_ids):
         """The embeddings as they are sent, by parties that cheat with a key each."""
