@@ -136,21 +136,36 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if on_gpu and not reference.torch.cuda.is_available():
         return _fail("torch finds no GPU but JAX does: set JAX_PLATFORMS=cpu")
     reference.use_fast_kernels()
-    sizes = [(MLP, size) for size in options.mlp_batch_sizes]
-    sizes += [(RESNET, size) for size in options.resnet_batch_sizes]
     try:
         _check(options)
-        problems = [functools.partial(make_problem, *size, options) for size in sizes]
-        rows = []
-        for make in tqdm(problems, unit="setting", disable=None):
-            new_rows = compare(reference, make(), options, "cuda" if on_gpu else "cpu")
-            if options.out is not None:
-                timer.append_rows(options.out, new_rows)
-            rows += new_rows
+        rows = compare_all(reference, options, "cuda" if on_gpu else "cpu")
     except ValueError as error:
         return _fail(str(error))
     print_table(rows, Console())
     return 0
+
+
+def compare_all(reference: Any, options: Options, device: str) -> list[dict[str, Any]]:
+    """Compares in one setting after the other, appending rows as they come.
+
+    Args:
+        reference: The module `torch_split`.
+        options: Which settings, and where the rows go.
+        device: Of the torch loop.
+
+    Returns:
+        Two rows for each setting, as from `compare`.
+    """
+    settings = [(MLP, size) for size in options.mlp_batch_sizes]
+    settings += [(RESNET, size) for size in options.resnet_batch_sizes]
+    rows = []
+    for networks, batch_size in tqdm(settings, unit="setting", disable=None):
+        problem = make_problem(networks, batch_size, options)
+        new_rows = compare(reference, problem, options, device)
+        if options.out is not None:
+            timer.append_rows(options.out, new_rows)
+        rows += new_rows
+    return rows
 
 
 def make_problem(networks: Networks, batch_size: int, options: Options) -> Problem:

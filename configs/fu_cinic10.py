@@ -1,6 +1,7 @@
 """Fu et al., CINIC-10: model completion with 4 labels per class.
 
-As `fu_cifar10`, on 180,000 images. Needs the user's own files.
+As `fu_cifar10`, on 180,000 images, normalized by the channels' published means and
+deviations. Needs the user's own files.
 """
 
 from typing import Literal

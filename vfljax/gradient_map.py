@@ -12,6 +12,9 @@ product has a cheaper exact form. With T_l = ∂H/∂z_l (one small matrix per s
 
 so that an iteration with formed K_l does not depend on the number of parameters. Each
 layer uses K_l formed or as its factors, whichever takes fewer multiplications.
+
+All products are in full float32. A GPU rounds factors to ten bits by default, which is
+enough for training, but not for solving linear systems.
 """
 
 import math
@@ -86,9 +89,10 @@ def gradient_map(
         ValueError: If `layers` is empty, a string, or has a name that no path contains.
     """
     kept = _kept(params, layers)
-    embedding, push_all = jax.linearize(
-        lambda p: models.embed(model, p, features, forward), params
-    )
+    with jax.default_matmul_precision("highest"):  # the derivatives inherit it
+        embedding, push_all = jax.linearize(
+            lambda p: models.embed(model, p, features, forward), params
+        )
     transpose = jax.linear_transpose(push_all, params)
 
     def restrict(tree):
@@ -132,9 +136,10 @@ def _dense_factors(model, params, features, kept):
         )
         for name, layer in params.items()
     }
-    _, push_all, inputs = jax.linearize(
-        lambda t: model.tapped(params, features, t), taps, has_aux=True
-    )
+    with jax.default_matmul_precision("highest"):
+        _, push_all, inputs = jax.linearize(
+            lambda t: model.tapped(params, features, t), taps, has_aux=True
+        )
     transpose = jax.linear_transpose(push_all, taps)
 
     def with_bias(name):
@@ -164,11 +169,14 @@ def _dense_gram(factors):
             return lambda z: kernel @ z
         return lambda z: ((z.T @ a) @ a.T).T  # this order is the fastest
 
-    products = {name: product_with_kernel(a) for name, a in factors.inputs.items()}
+    with jax.default_matmul_precision("highest"):
+        products = {name: product_with_kernel(a) for name, a in factors.inputs.items()}
 
     def gram(u):
         pulled = factors.pull(u)
-        return factors.push({name: products[name](pulled[name]) for name in pulled})
+        with jax.default_matmul_precision("highest"):
+            products_of_u = {name: products[name](pulled[name]) for name in pulled}
+        return factors.push(products_of_u)
 
     return gram
 

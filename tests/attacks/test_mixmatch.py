@@ -105,7 +105,118 @@ def test_the_frozen_part_of_the_teacher_stays(problem):
     )
 
 
-def test_teacher_averages_and_student_shrinks(problem):
+SCALE, KNOWN_X, OTHER_X = 1.5, 2.0, -1.0  # s, x, u
+START = Weights(
+    {"bottom": {"scale": SCALE}, "head": {"kernel": [0.3, -0.2]}},
+    {"bottom": {"mean": 0.4}, "head": {"mean": 0.7}},
+)
+
+
+def centered_network():
+    """f(x) = (s x − m) k, where m, and in the head v, are running means.
+
+    Both move by a tenth per batch. Unlike batch normalization it uses the running mean
+    in training too, so that losses show what happens to m.
+    """
+
+    def run(params, features, forward):
+        m, v = forward.statistics["bottom"]["mean"], forward.statistics["head"]["mean"]
+        scaled = params["bottom"]["scale"] * features
+        inputs = scaled - m
+        after = {
+            "bottom": {"mean": 0.9 * m + 0.1 * jnp.mean(scaled)},
+            "head": {"mean": 0.9 * v + 0.1 * jnp.mean(inputs)},
+        }
+        return inputs * params["head"]["kernel"][None], after
+
+    return models.PartyModel(
+        init=lambda key, features: START.params,
+        apply=lambda params, features: features,
+        init_statistics=lambda features: START.statistics,
+        run=run,
+    )
+
+
+def by_hand(settings, num_steps):
+    """Two known samples [x, x] of class 1, two others [u, u]; λ = 1, so X' = X.
+
+    They run in batches [x, u] and [u, x], after [u, u] for the guesses. Only k has a
+    gradient: g (softmax − target) of cross-entropy with g = s x − m, and
+    2 g p ⊙ (d − Σ d p)/4 with d = p − q of the mean of four squared errors.
+    """
+
+    def softmax(z):
+        return np.exp(z) / np.exp(z).sum()
+
+    rate, kept = settings.learning_rate, 1 - settings.shrink * settings.learning_rate
+    k = np.array(START.params["head"]["kernel"])
+    m, v = START.statistics["bottom"]["mean"], START.statistics["head"]["mean"]
+    mean_k, mean_v = k, v  # the teacher's
+    first, second = np.zeros(2), np.zeros(2)  # Adam's moments
+    losses, teachers = [], []
+    for step in range(num_steps):
+        weight = settings.unlabeled_weight * step / num_steps
+        powers = softmax(k * (SCALE * OTHER_X - m)) ** (1 / settings.temperature)
+        q, loss, gradient = powers / powers.sum(), 0.0, np.zeros(2)
+        for batch in ((OTHER_X, OTHER_X), (KNOWN_X, OTHER_X), (OTHER_X, KNOWN_X)):
+            inputs = SCALE * np.array(batch) - m
+            for x, g in zip(batch, inputs, strict=True):
+                p, d = softmax(k * g), softmax(k * g) - q
+                if x == KNOWN_X:
+                    loss -= np.log(p[1]) / 2
+                    gradient += g * (p - [0, 1]) / 2
+                elif KNOWN_X in batch:
+                    loss += weight * (d**2).sum() / 4
+                    gradient += weight * 2 * g * p * (d - d @ p) / 4
+            v = 0.9 * v + 0.1 * inputs.mean()
+            m = 0.9 * m + 0.1 * SCALE * np.mean(batch)
+        first, second = 0.9 * first + 0.1 * gradient, 0.999 * second + gradient**2 / 1e3
+        corrected = first / (1 - 0.9 ** (step + 1)), second / (1 - 0.999 ** (step + 1))
+        k = k - rate * corrected[0] / (np.sqrt(corrected[1]) + 1e-8)
+        decay = settings.ema_decay
+        mean_k = decay * mean_k + (1 - decay) * k
+        mean_v = decay * mean_v + (1 - decay) * v
+        k, v = kept * k, kept * v  # but not m, which belongs to the frozen part
+        losses.append(loss)
+        teachers.append((mean_k, mean_v))
+    return losses, teachers
+
+
+def test_two_steps_by_hand():
+    """t = 0 and T/2 with large settings: each shows in a loss or in the teacher."""
+    settings = MixMatch(
+        learning_rate=0.2,
+        temperature=0.5,
+        alpha=1e-4,  # λ = 1
+        unlabeled_weight=4.0,
+        ema_decay=0.5,
+        shrink=0.5,
+    )
+    _, teachers, losses = method.mixmatch(
+        jax.random.key(3),
+        centered_network(),
+        jax.tree.map(jnp.asarray, START, is_leaf=lambda leaf: isinstance(leaf, list)),
+        jnp.array([[OTHER_X], [KNOWN_X], [OTHER_X]]),
+        LabeledRows(jnp.array([1]), jnp.array([1])),
+        settings,
+        num_classes=2,
+        num_epochs=2,
+        steps_per_epoch=1,
+        batch_size=2,
+        evaluate=lambda teacher: teacher,
+        frozen=("bottom",),
+    )
+    expected_losses, expected = by_hand(settings, num_steps=2)
+    np.testing.assert_allclose(losses, expected_losses, rtol=1e-5)
+    for step, (kernel, mean) in enumerate(expected):
+        found = jax.tree.map(lambda leaf, step=step: leaf[step], teachers)
+        np.testing.assert_allclose(found.params["head"]["kernel"], kernel, atol=1e-5)
+        np.testing.assert_allclose(found.statistics["head"]["mean"], mean, rtol=1e-5)
+        assert found.params["bottom"]["scale"] == SCALE
+        np.testing.assert_allclose(found.statistics["bottom"]["mean"], 0.4, rtol=1e-6)
+
+
+def test_no_rate_or_no_averaging_leaves_the_teacher_as_it_was(problem):
     """With η = 0 nothing moves. With decay 1 the teacher stays where it started."""
     _, start, *_ = problem
     for settings in (MixMatch(learning_rate=0.0), MixMatch(ema_decay=1.0)):

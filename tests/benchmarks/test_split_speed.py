@@ -72,6 +72,24 @@ def test_comparison_runs_end_to_end(load, make_networks, monkeypatch, tmp_path, 
         np.testing.assert_allclose(ours["times_faster"], ratio)
 
 
+@pytest.mark.gpu
+@pytest.mark.skipif(jax.default_backend() == "cpu", reason="no accelerator")
+@pytest.mark.parametrize(
+    ("mlp_sizes", "resnet_sizes"), [((1000,), ()), ((), (32,))], ids=["mlp", "resnet"]
+)
+def test_three_times_as_fast_on_an_accelerator(load, mlp_sizes, resnet_sizes):
+    """At the published batch sizes, by turns on the same device."""
+    torch = pytest.importorskip("torch")
+    if not torch.cuda.is_available():
+        pytest.skip("torch finds no GPU")
+    script, reference = load("split_speed"), load("torch_split")
+    reference.use_fast_kernels()
+    options = script.Options(mlp_batch_sizes=mlp_sizes, resnet_batch_sizes=resnet_sizes)
+    _, ours = script.compare_all(reference, options, "cuda")
+    print(f"{ours['network']}: {ours['times_faster']:.2f} times as fast")
+    assert ours["times_faster"] >= 3
+
+
 def test_bad_numbers_are_one_line_and_status_2(load, capsys):
     pytest.importorskip("torch")
     script = load("split_speed")

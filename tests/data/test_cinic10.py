@@ -25,9 +25,10 @@ def write_cinic10(folder, per_class=1):
 
 
 def colors_of(features):
-    """The colors that were written; 51 / 255 is 0.2."""
+    """The colors that were written, from the published means and deviations."""
     assert (features == features[:, :1, :1]).all()
-    return np.rint(features[:, 0, 0] * 255).astype(int)
+    mean, deviation = [0.4789, 0.4723, 0.4305], [0.2421, 0.2383, 0.2587]
+    return np.rint((features[:, 0, 0] * deviation + mean) * 255).astype(int)
 
 
 def test_train_and_valid_are_train(tmp_path):
@@ -36,9 +37,9 @@ def test_train_and_valid_are_train(tmp_path):
     assert dataset.train_features.shape == (40, 32, 32, 3)
     assert dataset.test_features.shape == (20, 32, 32, 3)
     assert dataset.train_features.dtype == np.float32
-    np.testing.assert_allclose(np.unique(dataset.train_features[..., 0]), [0, 0.2])
-    np.testing.assert_allclose(dataset.test_features[..., 0], 0.4)
     train, test = map(colors_of, (dataset.train_features, dataset.test_features))
+    np.testing.assert_array_equal(np.unique(train[:, 0]), [0, 51])
+    np.testing.assert_array_equal(test[:, 0], 102)
     assert len(np.unique(train, axis=0)) == 40
     np.testing.assert_array_equal(train[:, 1], dataset.train_labels)
     np.testing.assert_array_equal(test[:, 1], dataset.test_labels)
@@ -46,12 +47,21 @@ def test_train_and_valid_are_train(tmp_path):
     assert dataset.class_names[::9] == ("airplane", "truck")
 
 
+def test_published_means_and_deviations_are_used(tmp_path):
+    """Gray of .6: (.6 − .4789) / .2421, and so on for green and blue."""
+    write_cinic10(tmp_path / "cinic10")
+    write_picture(tmp_path / "cinic10/test/cat/n0.png", (153, 153, 153))
+    dataset = load("cinic10", tmp_path)
+    cat = dataset.test_features[dataset.test_labels == 3]
+    np.testing.assert_allclose(cat[0, 5, 7], [0.5003, 0.5360, 0.6552], atol=1e-3)
+
+
 def test_every_color_mode_becomes_three_channels(tmp_path):
     write_cinic10(tmp_path / "CINIC-10")
     write_picture(tmp_path / "CINIC-10/test/cat/n0.png", 102, mode="L")
     dataset = load("cinic10", tmp_path)
     cat = dataset.test_features[dataset.test_labels == 3]
-    np.testing.assert_allclose(cat, np.full((1, 32, 32, 3), 0.4, np.float32))
+    np.testing.assert_array_equal(colors_of(cat), [[102, 102, 102]])
 
 
 def test_missing_folders_are_named(tmp_path):

@@ -1,6 +1,7 @@
 """Sweeps: complete rows, the same trials in any chunking, resumption, compilations."""
 
 import collections
+import types
 
 import jax
 import jax.numpy as jnp
@@ -21,6 +22,7 @@ from vfljax.experiments import (
     Marvell,
     NoDefense,
     NormScoring,
+    ResNet,
     Top,
     Training,
     read_run,
@@ -213,6 +215,20 @@ def test_how_many_trials_fit_is_known_before_any_runs(dataset, monkeypatch):
     sizes = [sweep._fitting(programs, cell, arrays, limit) for limit in (1, 10**15)]
     assert sizes == [jax.device_count(), 1024]
     assert len(programs._compiled) == 1 + len(small.attacks)
+
+
+@pytest.mark.parametrize("is_residual", [False, True])
+def test_only_trials_that_run_at_once_fill_an_accelerator(
+    is_residual, dataset, monkeypatch
+):
+    """Residual networks run one after the other, a chunk for each device."""
+    model = ResNet(depth=8) if is_residual else MLP()
+    many = experiment(model=model, num_trials=20)
+    device = types.SimpleNamespace(memory_stats=lambda: {"bytes_limit": 10**10})
+    monkeypatch.setattr(jax, "devices", lambda: [device])
+    monkeypatch.setattr(sweep, "_fitting", lambda *_: 12)
+    size = sweep._chunk_size(many, None, Cell(10, 16, "none"), None, 20)
+    assert size == (jax.device_count() if is_residual else 12)
 
 
 def test_fresh_classes_per_trial(dataset):

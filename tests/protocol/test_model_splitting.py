@@ -1,5 +1,7 @@
 """The protocol with model splitting against one network that does it all at once."""
 
+import itertools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -9,7 +11,7 @@ from flax import linen as nn
 
 from vfljax import attacks, defenses, losses, models, protocol
 
-CLASSES, EMBED, WIDTHS = 3, 4, (5, 2, 3)
+CLASSES, EMBED, WIDTHS = 3, 4, (5, 2, 3, 1, 6, 2, 4, 3)
 
 
 class _Normalized(nn.Module):
@@ -42,9 +44,8 @@ def _normalized():
     )
 
 
-@pytest.fixture
-def batch():
-    keys = jax.random.split(jax.random.key(1), 4)
+def make_batch(num_parties):
+    keys = jax.random.split(jax.random.key(1), num_parties)
     features = [
         jax.random.normal(key, (6, width))
         for key, width in zip(keys, WIDTHS, strict=False)
@@ -52,10 +53,15 @@ def batch():
     return features, jnp.array([0, 2, 1, 1, 0, 2])
 
 
-def split(bottom=None, rates=(0.1, 0.2, 0.3), top_rate=0.4, **options):
+@pytest.fixture
+def batch():
+    return make_batch(3)
+
+
+def split(bottom=None, rates=(0.1, 0.2, 0.3), top_rate=0.4, num_parties=3, **options):
     bottom = bottom or models.mlp((), embed=EMBED)
     return protocol.model_splitting(
-        (bottom,) * 3,
+        (bottom,) * num_parties,
         [optax.sgd(rate) for rate in rates],
         models.mlp((7,), embed=CLASSES),
         optax.sgd(top_rate),
@@ -91,20 +97,30 @@ def close(found, expected):
     )
 
 
-@pytest.mark.parametrize("class_weights", [None, (0.3, 1.0, 2.0)])
-def test_a_step_is_one_of_the_whole_network_with_each_partys_rate(batch, class_weights):
-    features, labels = batch
-    run = split(class_weights=class_weights)
-    state = run.init(jax.random.key(0), features)
-    loss, (bottoms, top) = jax.value_and_grad(joint_loss)(
-        (state.params, state.top.params), features, labels, class_weights
+@pytest.mark.parametrize(
+    ("num_parties", "class_weights"),
+    [(2, None), (3, None), (3, (0.3, 1.0, 2.0)), (8, None)],
+)
+def test_a_step_is_one_of_the_whole_network_with_each_partys_rate(
+    num_parties, class_weights
+):
+    features, labels = make_batch(num_parties)
+    rates = [0.1 * (party + 1) for party in range(num_parties)]
+    run = split(rates=rates, num_parties=num_parties, class_weights=class_weights)
+    state = jax.jit(run.init)(jax.random.key(0), features)
+    gradient = jax.jit(
+        jax.value_and_grad(lambda p: joint_loss(p, features, labels, class_weights))
     )
-    after, transcript = run.step(
-        jax.random.key(2), state, features, labels, jnp.arange(6)
-    )
+    loss, (bottoms, top) = gradient((state.params, state.top.params))
+    after, transcript = jax.jit(
+        lambda state: run.step(
+            jax.random.key(2), state, features, labels, jnp.arange(6)
+        )
+    )(state)
+    assert len(transcript.gradients) == num_parties
     np.testing.assert_allclose(transcript.loss, loss, rtol=1e-6)
     close(transcript.batch_gradients, bottoms)
-    for party, rate in enumerate((0.1, 0.2, 0.3)):
+    for party, rate in enumerate(rates):
         expected = jax.tree.map(
             lambda p, g, rate=rate: p - rate * g, state.params[party], bottoms[party]
         )
@@ -112,7 +128,8 @@ def test_a_step_is_one_of_the_whole_network_with_each_partys_rate(batch, class_w
     close(
         after.top.params, jax.tree.map(lambda p, g: p - 0.4 * g, state.top.params, top)
     )
-    assert not np.allclose(transcript.gradients[0], transcript.gradients[1])
+    for first, second in itertools.combinations(transcript.gradients, 2):
+        assert not np.allclose(first, second)
 
 
 def test_logits_are_the_whole_networks(batch):

@@ -136,6 +136,22 @@ def test_labels_are_encoded_and_logits_decoded(batch):
     )
 
 
+def test_predictions_of_many_samples_are_made_in_parts():
+    """1,201 rows, hidden layers of five: never all rows of a hidden layer at once."""
+    keys = jax.random.split(jax.random.key(3), 2)
+    features = [
+        jax.random.normal(key, (1201, width))
+        for key, width in zip(keys, (4, 7), strict=True)
+    ]
+    run = two_parties()
+    state = run.init(jax.random.key(0), [part[:1] for part in features])
+    expected = sum(map(models.embed, run.models, state.params, features))
+    np.testing.assert_allclose(run.predict(state, features), expected, atol=1e-5)
+    program = str(jax.make_jaxpr(run.predict)(state, features))
+    assert "f32[500,5]" in program
+    assert "f32[1201,5]" not in program
+
+
 def test_training_equals_a_loop_of_steps_and_learns(batch):
     features, labels = batch
     run = two_parties(optimizers=(optax.adam(0.05), optax.sgd(0.5)))

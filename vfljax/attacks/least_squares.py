@@ -77,8 +77,15 @@ def conjugate_gradients(
     """Solves operator(z) = right from 0, for a positive semidefinite operator.
 
     A lane freezes once its residual falls to `tolerance` times ‖right‖: run on, float32
-    blows up on systems without full rank. The best iterate is kept in any case.
+    blows up on systems without full rank. The best iterate is kept in any case. All
+    products are in full float32, as directions that are only nearly conjugate don't
+    converge.
     """
+    with jax.default_matmul_precision("highest"):
+        return _conjugate_gradients(operator, right, num_iterations, tolerance)
+
+
+def _conjugate_gradients(operator, right, num_iterations, tolerance):
     squared_right = jnp.vdot(right, right)
     target = tolerance**2 * squared_right
 

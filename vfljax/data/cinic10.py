@@ -29,15 +29,18 @@ CLASS_NAMES = (
     "truck",
 )
 _SHAPE = (32, 32, 3)
+# Of red, green and blue in the training part, as its authors publish them.
+_MEAN = np.array((0.47889522, 0.47227842, 0.43047404), np.float32)
+_DEVIATION = np.array((0.24205776, 0.23828046, 0.25874835), np.float32)
 
 
 def read_cinic10(name: str, folder: Path) -> Dataset:
     """Reads 180,000 train and 90,000 test pictures, shuffled with a fixed seed.
 
-    Pixels are scaled to [0, 1]. (The published code of Fu et al. also subtracts each
-    channel's mean and divides by its standard deviation.) The files are in order of
-    their classes, so they are shuffled: a part of the rows is then a fair sample.
-    In all they take 3.3 GB.
+    Pixels are scaled to [0, 1]; then each channel's published mean is subtracted, and
+    the rest is divided by its published standard deviation, as in the released code of
+    Fu et al. The files are in order of their classes, so they are shuffled: a part of
+    the rows is then a fair sample. In all they take 3.3 GB.
 
     Args:
         name: What to call the set.
@@ -86,6 +89,8 @@ def _read_parts(
             raise DataError(f"{path} is {height}x{width}; allowed is 32x32")
         features[row] = image
     features /= np.float32(255)
+    features -= _MEAN
+    features /= _DEVIATION
     return features, labels
 
 

@@ -117,7 +117,8 @@ class Execution:
     """Settings that change speed and memory, and results only by rounding."""
 
     chunk_size: int | None = None
-    """Trials per program call; None: one per CPU device, what fits on a GPU or TPU."""
+    """Trials per program call; None: one per device, but of perceptrons, which run all
+    at once, as many as fit on a GPU or TPU."""
 
     def __post_init__(self):
         """Checks the range."""

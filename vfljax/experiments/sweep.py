@@ -331,7 +331,11 @@ def _chunk_size(experiment, programs, cell, arrays, num_units):
     size = experiment.execution.chunk_size
     if size is None:
         limit = (jax.devices()[0].memory_stats() or {}).get("bytes_limit")
-        size = num_devices if limit is None else _fitting(programs, cell, arrays, limit)
+        # Larger chunks of trials that run in turn gain nothing, and a stop loses more.
+        if limit is None or experiment.model.one_by_one:
+            size = num_devices
+        else:
+            size = _fitting(programs, cell, arrays, limit)
     size = min(size, num_units)
     return -(-size // num_devices) * num_devices
 

@@ -63,11 +63,12 @@ class VerticalProtocol(NamedTuple):
         init: `init(key, features) -> state`; `features` holds one array per party.
         exchange: `exchange(key, state, features, labels, sample_ids)` to
             `(transcript, state)`: the messages of one batch. No parameter is updated;
-            the state has the new running statistics and defense state.
+            the state has the new running statistics and defense state. Computed in
+            full float32 on any device, as is whatever attacks compare it with.
         step: Same arguments, to `(state, transcript)`: the exchange, then every
             party's own optimizer.
         predict: `predict(state, features) -> logits` (batch, classes), decoded, in
-            evaluation mode.
+            evaluation mode; networks see a few hundred samples at a time.
         models: The parties' networks.
         num_classes: C.
         label_party: Position of the party that holds the labels.
@@ -226,7 +227,8 @@ def _make(
         labels: Int[Array, " batch"],
         sample_ids: Int[Array, " batch"],
     ):
-        transcript, state, _ = answered(key, state, features, labels, sample_ids)
+        with jax.default_matmul_precision("highest"):
+            transcript, state, _ = answered(key, state, features, labels, sample_ids)
         return transcript, state
 
     def answered(key, state, features, labels, sample_ids):
@@ -298,7 +300,7 @@ def _make(
 
     def _embed_all(params, statistics, features):
         forwards = map(Forward, statistics)
-        return tuple(map(networks.embed, models, params, features, forwards))
+        return tuple(map(networks.embed_in_parts, models, params, features, forwards))
 
     def _sent(key, embeddings, sample_ids):
         """The embeddings as they are sent, by parties that cheat with a key each."""
