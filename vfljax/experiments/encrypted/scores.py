@@ -40,6 +40,7 @@ def attack_rows(
         known_labels=jnp.full(experiment.batch_size, -1),
         codebook=jnp.eye(prepared.agreement.num_classes),
         noise_std=jnp.zeros(()),
+        replaced_by=jnp.zeros(()),
         keep_fraction=jnp.ones(()),
         earlier=(),
         keeps_zero_sum=keeps_zero_sum,
