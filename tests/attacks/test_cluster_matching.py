@@ -50,6 +50,14 @@ def test_known_rows_keep_their_label():
     np.testing.assert_array_equal(labels, [1, 0, 0, 0])
 
 
+def test_known_labels_may_be_constants_of_a_program():
+    known = jnp.array([1, -1, -1, -1])
+    inference = jax.jit(lambda key, rows: attacks.cluster_rows(key, rows, known))(
+        jax.random.key(0), RECTANGLE
+    )
+    np.testing.assert_array_equal(inference.labels, [1, 1, 0, 0])
+
+
 def test_renaming_the_known_labels_renames_the_answer():
     rng = np.random.default_rng(0)
     truth = np.repeat(np.arange(4), [9, 2, 5, 4])

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jax.core import Tracer
 from jaxtyping import Array, Float, Int, Key
@@ -128,7 +129,8 @@ def _check_known(known_labels, rows):
         )
     if isinstance(known_labels, Tracer):
         return
-    if jnp.any((known_labels < -1) | (known_labels >= classes)):
+    values = np.asarray(known_labels)
+    if np.any((values < -1) | (values >= classes)):
         raise ValueError(
             f"known_labels={known_labels}: must be in [0, {classes - 1}], or -1 where "
             "not known"
