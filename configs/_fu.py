@@ -6,10 +6,18 @@ with its hyperparameters. The adversary is the first party, the last one has lab
 
 from vfljax.experiments import (
     MLP,
+    PPDL,
     Data,
+    DirectInference,
     DirectSemiSupervised,
+    DiscreteSGD,
+    DPLaplace,
     Experiment,
+    GradientCompression,
+    MessageSmoothing,
     ModelCompletion,
+    NoDefense,
+    RepeatedObservation,
     ResNet,
     Top,
     Training,
@@ -78,6 +86,37 @@ def three_attacks(small: bool, known_per_class: float = 4, **settings):
             small, known_per_class, optimizer="all_malicious", **settings
         ),
         "direct": direct(small, known_per_class, **settings),
+    }
+
+
+def table6_defenses(is_short: bool):
+    """Their defenses at the strengths of Table 6, as released; short: two of each."""
+    noise = (1e-3, 1e-2) if is_short else (1e-4, 1e-3, 1e-2, 1e-1)
+    kept = (0.5, 0.1) if is_short else (0.75, 0.5, 0.25, 0.1)
+    return {
+        "none": NoDefense(),
+        "noisy_gradients": DPLaplace(
+            strengths=noise,
+            clip_norm=float("inf"),
+            reading="released",
+            covers_label_party=True,
+        ),
+        "gradient_compression": GradientCompression(strengths=kept, reading="released"),
+        "ppdl": PPDL(strengths=kept),
+        "discrete_sgd": DiscreteSGD(
+            strengths=(12, 6) if is_short else (24, 18, 12, 6),
+            reading="released",
+            bound=0.03,
+        ),
+    }
+
+
+def direct_attacks():
+    """Direct inference, with smoothing, and with all messages seen so far."""
+    return {
+        "direct_inference": DirectInference(),
+        "message_smoothing": MessageSmoothing(view="sample_gradient"),
+        "repeated": RepeatedObservation(of="direct_inference"),
     }
 
 

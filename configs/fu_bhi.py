@@ -1,8 +1,9 @@
 """Fu et al., BHI: model completion with 35 labels per class, F1 of class 1.
 
 A sample is two 50x50 patches of one class, one for each party; the loss weighs classes
-.3 to 1. `attack_fu_batch_f1` is the published metric, F1 from precision and recall
-averaged over mini-batches. Needs the user's own files.
+.3 to 1. `attack_fu_batch_f1` is the published metric of attacks, F1 from precision and
+recall averaged over mini-batches; that of the main task is the usual F1, `main_f1`, in
+the released code too. Needs the user's own files.
 """
 
 from typing import Literal

@@ -2,6 +2,10 @@
 
 CIFAR-10 halves; the bottom model ends after the first convolution or after one, two or
 three stages of a ResNet, each with average pooling and a linear layer to ten numbers.
+
+Deviation: stages that are cut off the bottom model are dropped, so that the network
+becomes shallower as a whole; in the publication they move into the top model, and the
+depth of both together stays the same. (On perceptrons they do move: `fu_depth_criteo`.)
 """
 
 from typing import Literal

@@ -7,19 +7,9 @@ negative one, beside it, is what an attacker would read.
 
 from typing import Literal
 
-from vfljax.experiments import (
-    PPDL,
-    Data,
-    DirectInference,
-    DiscreteSGD,
-    DPLaplace,
-    Experiment,
-    GradientCompression,
-    MessageSmoothing,
-    NoDefense,
-    RepeatedObservation,
-    Training,
-)
+import _fu
+
+from vfljax.experiments import Data, Experiment, Training
 
 
 def make(scale: Literal["full", "small"] = "full") -> Experiment:
@@ -40,22 +30,7 @@ def make(scale: Literal["full", "small"] = "full") -> Experiment:
         train_steps=steps,
         same_samples=True,
         batch_sizes=(32,),
-        defenses={
-            "none": NoDefense(),
-            "noisy_gradients": DPLaplace(
-                strengths=(1e-4, 1e-3, 1e-2, 1e-1),
-                clip_norm=float("inf"),
-                reading="released",
-                covers_label_party=True,
-            ),
-            "gradient_compression": GradientCompression(reading="released"),
-            "ppdl": PPDL(),
-            "discrete_sgd": DiscreteSGD(reading="released", bound=0.03),
-        },
-        attacks={
-            "direct_inference": DirectInference(),
-            "message_smoothing": MessageSmoothing(view="sample_gradient"),
-            "repeated": RepeatedObservation(of="direct_inference"),
-        },
+        defenses=_fu.table6_defenses(is_short=False),
+        attacks=_fu.direct_attacks(),
         num_trials=20 if small else 50,
     )

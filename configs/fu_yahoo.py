@@ -4,9 +4,14 @@ Each party has half of a document and a BERT-style encoder. What the publication
 for this set (.63 passive, .64 active) does not measure model completion: its released
 attack fine-tunes a *fresh* pre-trained BERT, and its augmented inputs hold the whole
 document, the other party's half included. Ours completes the trained encoder, mixing
-embeddings, as token numbers can't be mixed. Encoders start from random weights, or from
-your own file of BERT-base's: `--model.weights FILE`. Needs the user's own files, except
-for the small scale, which has two topics.
+embeddings, as token numbers can't be mixed; for the same reason there is no baseline
+without federated learning. Encoders start from random weights, or from your own file of
+BERT-base's: `--model.weights FILE`. Needs the user's own files, except for the small
+scale, which has two topics.
+
+Deviation: the publication trains BERT at a rate of 5e-6, the linear layers on it at
+5e-4 and the top model at 1e-3. Here an encoder has one rate for all its layers, and it
+is that of the top model.
 """
 
 from typing import Literal
@@ -44,6 +49,9 @@ def make(scale: Literal["full", "small"] = "full") -> Experiment:
         attacks={
             "passive": _fu.completion(small, 10, mix="feature"),
             "active": _fu.completion(small, 10, optimizer="malicious", mix="feature"),
+            "active_all": _fu.completion(
+                small, 10, optimizer="all_malicious", mix="feature"
+            ),
         },
         num_trials=4 if small else 5,
     )

@@ -1,23 +1,58 @@
-"""Every shipped config builds at both scales, under its own name."""
+"""Every shipped config builds at both scales, under its own name.
+
+Those of model completion, whose full scale is for GPUs, trace at full scale as well.
+"""
 
 import runpy
 import sys
 from pathlib import Path
 
+import jax
+import jax.numpy as jnp
+import numpy as np
 import pytest
 
-from vfljax.experiments import EncryptedRun, Experiment
+from vfljax import data
+from vfljax.experiments import EncryptedRun, Experiment, sweep
+from vfljax.experiments.completion_specs import CompletionSpec
+from vfljax.experiments.loading import check_fits, load_arrays
+from vfljax.experiments.trial import (
+    Cell,
+    Setting,
+    make_attack,
+    make_completion,
+    make_victim,
+)
 
 _CONFIGS = Path(__file__).parents[1] / "configs"
 _NAMES = sorted(p.stem for p in _CONFIGS.glob("*.py") if not p.stem.startswith("_"))
 
 
-@pytest.mark.parametrize("name", _NAMES)
-def test_config_builds_at_both_scales(name, monkeypatch):
+_COMPLETION = [name for name in _NAMES if name.startswith(("fu_", "fig8_completion"))]
+_SHAPES = {  # of a sample at full scale, and the number of classes
+    "mnist": ((28, 28), 10),
+    "cifar10": ((32, 32, 3), 10),
+    "cifar100": ((32, 32, 3), 100),
+    "cinic10": ((32, 32, 3), 10),
+    "bhi_2": ((100, 50, 3), 2),
+    "bhi_8": ((400, 50, 3), 2),
+    "criteo": ((8192,), 2),
+    "yahoo_answers": ((128,), 10),
+}
+
+
+@pytest.fixture
+def load(monkeypatch):
+    """Loads the `make` of a config as `vfljax run` does."""
     monkeypatch.syspath_prepend(_CONFIGS)
     for shared in ("_backdoor", "_fu", "_zou"):
         monkeypatch.delitem(sys.modules, shared, raising=False)
-    make = runpy.run_path(str(_CONFIGS / f"{name}.py"))["make"]
+    return lambda name: runpy.run_path(str(_CONFIGS / f"{name}.py"))["make"]
+
+
+@pytest.mark.parametrize("name", _NAMES)
+def test_config_builds_at_both_scales(name, load):
+    make = load(name)
     small, full = make("small"), make("full")
     for experiment in (small, full):
         assert isinstance(experiment, Experiment | EncryptedRun)
@@ -37,3 +72,47 @@ def _num_trained(experiment):
 def test_the_page_names_every_config():
     page = (_CONFIGS / "README.md").read_text()
     assert [name for name in _NAMES if f"`{name}`" not in page] == []
+
+
+def _few_samples(experiment):
+    """Zeros of the right shape, just enough for the batches and the known labels."""
+    shape, num_classes = _SHAPES[experiment.data.dataset]
+    known = [
+        getattr(spec, "known_per_class", 0) for spec in experiment.attacks.values()
+    ]
+    sizes = *experiment.batch_sizes, experiment.training.batch_size
+    num_rows = max(*sizes, num_classes * (int(max(known)) + 1))
+    features = np.zeros((num_rows, *shape), np.float32)
+    labels = np.arange(num_rows) % num_classes
+    names = [str(number) for number in range(num_classes)]
+    return data.make_dataset(
+        experiment.data.dataset, features, labels, features, labels, class_names=names
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", _COMPLETION)
+def test_full_scale_traces(name, load):
+    """The victim and the first attack of its first variant, from shapes alone."""
+    experiment = next(iter(sweep.variants(load(name)("full")).values()))
+    dataset = _few_samples(experiment)
+    num_classes, num_rows = len(dataset.class_names), len(dataset.train_labels)
+    check_fits(experiment, dataset, num_classes)
+    arrays = load_arrays(experiment, dataset, num_classes)
+    cell = Cell(num_classes, experiment.batch_sizes[0], next(iter(experiment.defenses)))
+    label, spec = next(iter(experiment.attacks.items()))
+    victim = jax.eval_shape(
+        make_victim(experiment, cell, sweep.optimizer_of(spec)),
+        jax.random.key(0),
+        Setting(jnp.array(0.0), jnp.array(0)),
+        arrays,
+    )
+    assert victim.main_accuracy.shape == ()
+    if isinstance(spec, CompletionSpec):
+        attack, inputs = make_completion(experiment, cell, label), victim.own
+        num_inferred = num_rows
+    else:
+        attack, inputs = make_attack(experiment, cell, label), (victim.seen[0], ())
+        num_inferred = cell.batch_size
+    outcome = jax.eval_shape(attack, jax.random.key(1), inputs, arrays)
+    assert outcome.labels.shape == (num_inferred,)
