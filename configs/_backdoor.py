@@ -86,8 +86,13 @@ def defenses(small: bool):
 
 
 def who_clusters():
-    """The adversary that first finds classes and codes by clustering messages."""
+    """The adversary that first finds classes and codes by clustering messages.
+
+    From its own batch gradient, and from messages that are not encrypted.
+    """
     return {
         "clustered": ClusterMatching(),
         "flip": LabelFlip(of="clustered", amplification=10.0),
+        "clustered_plain": ClusterMatching(view="sample_gradient"),
+        "flip_plain": LabelFlip(of="clustered_plain", amplification=10.0),
     }

@@ -4,7 +4,8 @@ Published without defense: main task .8927, backdoor .890. Beside the published 
 there are two more: one with random numbers in place of the poisoned sample's own
 embedding, and the label-flip route by an adversary that clusters the messages of the
 untrained model, so that it knows each poisoned sample's class and what the label party
-trains it on. Weight decay is 3e-5 throughout (the authors' runs with CAE have 1e-5).
+trains it on; from its batch gradient, or from messages in plain text. Weight decay is
+3e-5 throughout (the authors' runs with CAE have 1e-5).
 """
 
 from typing import Literal
