@@ -232,6 +232,20 @@ def test_interrupted_run_goes_on_to_the_same_end(digits, tmp_path):
     assert again == cut
 
 
+@pytest.mark.slow
+def test_roles_in_processes_of_their_own_give_the_same(digits, tmp_path):
+    """The default of an encrypted run, with a defense that each process must get."""
+    experiment = dataclasses.replace(
+        SMALL, iterations=2, attack_iterations=(1,), defense=CAE(strengths=(1.0,))
+    )
+    here = run_encrypted(experiment, digits, tmp_path / "here")
+    apart = dataclasses.replace(experiment, processes=True)
+    there = run_encrypted(apart, digits, tmp_path / "there")
+    for name in ("losses", "weights_max_difference", "attacks", "main_accuracy"):
+        assert there[name] == here[name]
+    assert there["weights_max_difference"] < 1e-5
+
+
 def test_backdoor_on_ciphertexts_is_the_plain_one(digits, tmp_path):
     """Rows of real ciphertexts are swapped; the weights are the poisoned plain ones."""
     experiment = dataclasses.replace(
