@@ -152,6 +152,14 @@ def test_predictions_of_many_samples_are_made_in_parts():
     assert "f32[1201,5]" not in program
 
 
+def test_predictions_from_numpy_arrays_are_the_same(unchecked_types):
+    features = [np.random.default_rng(0).normal(size=(501, 4)).astype(np.float32)] * 2
+    run = two_parties()
+    state = run.init(jax.random.key(0), [jnp.asarray(part[:1]) for part in features])
+    expected = run.predict(state, [jnp.asarray(part) for part in features])
+    np.testing.assert_array_equal(run.predict(state, features), expected)
+
+
 def test_training_equals_a_loop_of_steps_and_learns(batch):
     features, labels = batch
     run = two_parties(optimizers=(optax.adam(0.05), optax.sgd(0.5)))

@@ -141,6 +141,7 @@ def embed_in_parts(
 
     For evaluation alone: in training mode the embedding depends on the whole batch.
     """
+    features = jnp.asarray(features)  # NumPy's can't be indexed by the loop's rows
     num_samples = len(features)
     num_parts = -(-num_samples // part_size)
     if num_samples == 0:
