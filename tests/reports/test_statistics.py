@@ -99,6 +99,19 @@ def test_one_trial_is_never_below_chance_for_certain():
     assert not summarize([make_row(attack_accuracy=0.0)])[0].below_chance
 
 
+def rows_up_to_names(attack, matched):
+    """A row per trial with both rates; blind guesses match .2."""
+    return [
+        make_row(
+            trial=trial,
+            attack_accuracy=rate,
+            matched_accuracy=renamed,
+            matched_chance=0.2,
+        )
+        for trial, (rate, renamed) in enumerate(zip(attack, matched, strict=True))
+    ]
+
+
 @pytest.mark.parametrize(
     ("rates", "matched", "is_below"),
     [
@@ -111,16 +124,8 @@ def test_one_trial_is_never_below_chance_for_certain():
 )
 def test_the_mean_is_below_chance_where_classes_are_found(rates, matched, is_below):
     """Halfway from the matched level .2 to 1 is .6."""
-    rows = [
-        make_row(
-            trial=trial,
-            attack_accuracy=rate,
-            matched_accuracy=renamed,
-            matched_chance=0.2,
-        )
-        for trial, (rate, renamed) in enumerate(zip(rates, matched, strict=True))
-    ]
-    assert summarize(rows)[0].below_chance is is_below
+    (summary,) = summarize(rows_up_to_names(rates, matched))
+    assert summary.below_chance is is_below
 
 
 @pytest.mark.parametrize(
@@ -235,16 +240,7 @@ def test_matched_and_information_are_means_with_their_chance_levels():
     ],
 )
 def test_hiding_names_only(attack, matched, finds_classes, hides_names_only):
-    rows = [
-        make_row(
-            trial=trial,
-            attack_accuracy=rate,
-            matched_accuracy=renamed,
-            matched_chance=0.2,
-        )
-        for trial, (rate, renamed) in enumerate(zip(attack, matched, strict=True))
-    ]
-    (summary,) = summarize(rows)
+    (summary,) = summarize(rows_up_to_names(attack, matched))
     assert summary.finds_classes is finds_classes
     assert summary.hides_names_only is hides_names_only
 

@@ -193,12 +193,7 @@ def load_arrays(
         test_features=split(dataset.test_features),
         test_labels=jnp.asarray(dataset.test_labels),
         triggers=triggers,
-        pretrained=_pretrained(experiment, features, num_classes),
+        pretrained=experiment.model.pretrained(
+            experiment.embed(num_classes), features[0][:1]
+        ),
     )
-
-
-def _pretrained(experiment, features, num_classes):
-    """Of the first party's network; all are of one kind."""
-    network = experiment.model.make(experiment.model.embed or num_classes)
-    shapes = jax.eval_shape(network.init, jax.random.key(0), features[0][:1])
-    return experiment.model.pretrained(shapes)

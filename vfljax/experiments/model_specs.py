@@ -5,6 +5,9 @@ import dataclasses
 from pathlib import Path
 from typing import ClassVar
 
+import jax
+from jaxtyping import Array, Float
+
 from vfljax import models
 from vfljax.experiments.checks import require
 
@@ -29,11 +32,14 @@ class _Network(abc.ABC):
     def make(self, embed: int) -> models.PartyModel:
         """Returns one party's network."""
 
-    def pretrained(self, params: models.Params) -> models.Params:
-        """The part of a network's parameters that does not start at random.
+    def pretrained(
+        self, embed: int, features: Float[Array, "samples ..."]
+    ) -> models.Params:
+        """The part of every party's parameters that does not start at random.
 
         Args:
-            params: The network's, or their shapes.
+            embed: Width of the embedding.
+            features: Some of one party's, for the shapes.
         """
         return {}
 
@@ -130,9 +136,15 @@ class TextEncoder(_Network):
         )
         super().__post_init__()
 
-    def pretrained(self, params: models.Params) -> models.Params:
+    def pretrained(
+        self, embed: int, features: Float[Array, "samples ..."]
+    ) -> models.Params:
         """The encoder's embeddings and blocks, if they are in a file."""
-        return models.read_bert(self.weights, params) if self.weights else {}
+        if self.weights is None:
+            return {}
+        init = self.make(embed).init
+        shapes = jax.eval_shape(init, jax.random.key(0), features)
+        return models.read_bert(self.weights, shapes)
 
     def make(self, embed: int) -> models.PartyModel:
         """Returns one party's network."""
