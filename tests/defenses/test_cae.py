@@ -390,7 +390,7 @@ def test_printed_loss_stays_finite(num_classes, num_epochs):
 
 @pytest.mark.slow
 def test_ten_classes_are_always_decoded():
-    """After ten epochs, the default of experiments; of 20 seeds 20, here of four."""
+    """After ten epochs, the default of experiments, for each of four seeds."""
     training = autoencoder_training(10, num_epochs=10)
 
     def decodes(seed):
