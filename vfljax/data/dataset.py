@@ -103,7 +103,7 @@ def digest(dataset: Dataset) -> str:
     """
     content = hashlib.sha256(_header(dataset).encode())
     for _, array in _arrays(dataset):
-        content.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8))
+        content.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
     return content.hexdigest()[:16]
 
 

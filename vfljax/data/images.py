@@ -158,16 +158,16 @@ def read_prepared(name: str, folder: Path) -> Dataset:
         builder = tfds.builder_from_directory(folder)
         sources: Any = builder.as_data_source()
         features: Any = builder.info.features
-        parts = [
+        train, test = (
             [
                 _read_examples(
                     sources[part], features["image"].shape, f"{folder}: {part}"
                 )
             ]
             for part in ("train", "test")
-        ]
+        )
         origin = f"data prepared by TFDS in {folder}"
-        return join_images(name, *parts, features["label"].names, origin)
+        return join_images(name, train, test, features["label"].names, origin)
     except Exception as error:  # several libraries read these files, each its own way
         hint = ""
         if isinstance(error, ImportError):  # tfds imports most things when it is used
