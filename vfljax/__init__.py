@@ -8,12 +8,13 @@ from vfljax import (
     attacks,
     data,
     defenses,
+    goals,
     losses,
-    metrics,
     models,
     optimizers,
     protocol,
 )
+from vfljax.goals import metrics
 
 __version__ = "0.1.0"
 
@@ -21,6 +22,7 @@ __all__ = [
     "attacks",
     "data",
     "defenses",
+    "goals",
     "losses",
     "metrics",
     "models",

@@ -1,8 +1,14 @@
 """Who computes what, what crosses between the parties, and who sees which part."""
 
 from vfljax.models import PartyModel
+from vfljax.protocol.interference import (
+    HONEST,
+    AdversaryOptimizer,
+    Interference,
+    Manipulation,
+    Scene,
+)
 from vfljax.protocol.label_side import TopState
-from vfljax.protocol.manipulation import Manipulation
 from vfljax.protocol.training import epoch_batches, train
 from vfljax.protocol.vertical import (
     ProtocolState,
@@ -23,11 +29,15 @@ from vfljax.protocol.views import (
 )
 
 __all__ = [
+    "HONEST",
+    "AdversaryOptimizer",
     "BatchGradientView",
+    "Interference",
     "Manipulation",
     "PartyModel",
     "ProtocolState",
     "SampleGradientView",
+    "Scene",
     "TopState",
     "TrainedModelView",
     "Transcript",

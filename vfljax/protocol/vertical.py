@@ -21,7 +21,7 @@ from vfljax import models as networks
 from vfljax.defenses import Defense
 from vfljax.models import EVALUATION, Forward, Params, PartyModel, Statistics
 from vfljax.protocol.label_side import LabelSide, TopState, summed, with_top
-from vfljax.protocol.manipulation import Manipulation
+from vfljax.protocol.interference import Manipulation
 
 Mode = Literal["training", "evaluation"]
 
