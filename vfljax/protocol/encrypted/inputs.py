@@ -13,7 +13,7 @@ from vfljax.models import Params
 from vfljax.protocol.encrypted.agreement import ACTIVE, Agreement
 from vfljax.protocol.encrypted.linear_layer import MakeOptimizer
 from vfljax.protocol.encrypted.row_operations import RowOperations, check_operations
-from vfljax.protocol.vertical import check_labels
+from vfljax.protocol.step import check_labels
 
 
 class PassiveInputs(NamedTuple):
