@@ -85,7 +85,7 @@ class ModelSplitting:
     perturbed with a key of its own.
     """
 
-    top: networks.Top = networks.Top()
+    top: networks.Top = dataclasses.field(default_factory=networks.Top)
     """The top model that the label party trains on all embeddings side by side."""
     mode: Mode = "training"
     """In which mode batch normalization and dropout run while messages are exchanged:
