@@ -196,13 +196,15 @@ def test_defense_acts_as_in_the_plain_protocol(make_training, covers_label_party
 
 
 def test_states_of_defense_and_optimizer_and_several_passive_parties(make_training):
-    """Gradient compression accumulates what it doesn't send; Adam counts its steps."""
-    compression = defenses.gradient_compression(0.5)
+    """Sparsification accumulates what it doesn't send; Adam counts its steps."""
+    sparsified = defenses.sparsification(
+        0.5, residual="by_sample", memory_shape=(40, 3)
+    )
     training = make_training(
         widths=(2, 4, 3),
         backend="plain_int",
         num_iterations=3,
-        defense=compression,
+        defense=sparsified,
     )
     adam = functools.partial(optax.adam, optax.exponential_decay(0.1, 1, 0.5))
     training.passive[1] = training.passive[1]._replace(make_optimizer=adam)
