@@ -13,13 +13,13 @@ from vfljax.defenses import Defense
 from vfljax.encryption import Content, EncryptionError
 from vfljax.protocol.encrypted.agreement import ACTIVE, THIRD_PARTY, Agreement
 from vfljax.protocol.encrypted.gradient_product import (
+    RowOperations,
     fixed_point_activations,
     random_residues,
     unmasked,
 )
 from vfljax.protocol.encrypted.inputs import ActiveInputs
-from vfljax.protocol.encrypted.roles import Party, leaves_by_name, with_leaves
-from vfljax.protocol.encrypted.row_operations import RowOperations
+from vfljax.protocol.encrypted.roles import Party, state_arrays, with_arrays
 
 _PROBE_TOLERANCE = 1e-4  # relative to the probe
 
@@ -46,16 +46,14 @@ class ActiveParty(Party):
         self._key_data = np.asarray(jax.random.key_data(inputs.keys))
         self._key_type = jax.random.key_impl(inputs.keys)
         self._activations = np.asarray(inputs.activations, float)
+        answer, num_classes = exact_answer, agreement.num_classes
         if agreement.mode == "taylor":
-            check_additive(self._defense, agreement.num_classes, agreement.batch_size)
+            answer = taylor_terms
+            check_additive(self._defense, num_classes, agreement.batch_size)
             self._integers = fixed_point_activations(agreement, inputs.activations)
-            self._activations = encryption.decode(
-                self._integers, agreement.activation_bits
-            )
-        answer = exact_answer if agreement.mode == "exact" else taylor_terms
-        self._compute = jax.jit(
-            functools.partial(answer, self._defense, agreement.num_classes)
-        )
+            bits = agreement.activation_bits
+            self._activations = encryption.decode(self._integers, bits)
+        self._compute = jax.jit(functools.partial(answer, self._defense, num_classes))
         self._defense_state = self._defense.init()
         self._losses: list[float] = []
         self._embeddings: dict[str, tuple[Content, ...]] = {}
@@ -70,11 +68,11 @@ class ActiveParty(Party):
 
     def _kept(self):
         losses_so_far = {"losses": np.asarray(self._losses)}
-        return leaves_by_name("defense", self._defense_state) | losses_so_far
+        return state_arrays("defense", self._defense_state) | losses_so_far
 
     def _take_back(self, arrays):
         self._losses = arrays["losses"].tolist()
-        self._defense_state = with_leaves("defense", self._defense_state, arrays)
+        self._defense_state = with_arrays("defense", self._defense_state, arrays)
 
     def _begin(self, message):
         self._embeddings = {}
@@ -97,14 +95,14 @@ class ActiveParty(Party):
 
     def _ask_for_logits(self):
         """Message 2: the sum of all logits under a fresh mask."""
-        own = self._logit_polynomials(self._own_logits())
-        self._masks = [random_residues(self._agreement) for _ in own]
-        total = []
-        for place, (polynomial, mask) in enumerate(zip(own, self._masks, strict=True)):
+        own, bits = self._own_logits(), self._agreement.plain_bits
+        self._masks, total = [], []
+        for place, polynomial in enumerate(self._logit_polynomials(own)):
+            mask = random_residues(self._agreement)
             hidden = mask.copy()
             hidden[: len(polynomial)] += self._agreement.residues(polynomial)
-            bits = self._agreement.plain_bits
             total.append(self._added(place, encryption.reduce_residues(hidden, bits)))
+            self._masks.append(mask)
         form = "encrypted, masked"
         return [self._sent(THIRD_PARTY, "masked_logits", form, total)]
 
@@ -124,15 +122,14 @@ class ActiveParty(Party):
         replies, by_form = [], {}
         for party in agreement.passive_names:
             layout = agreement.layout_of(party)
-            if layout.gradient_form not in by_form:
-                by_form[layout.gradient_form] = [
-                    self._encrypted(layout.gradient_polynomial(integers, place))
-                    for place in range(layout.num_ciphertexts)
-                ]
-            rows = by_form[layout.gradient_form]
+            rows = by_form.setdefault(layout.gradient_form, [])
+            rows += [
+                self._encrypted(layout.gradient_polynomial(integers, place))
+                for place in range(len(rows), layout.num_ciphertexts)
+            ]
             replies.append(self._sent(party, "logit_gradients", "encrypted", rows))
         own = np.asarray(answer.own, float)
-        self._end(_with_ones(self._batch).T @ own, float(answer.loss))
+        self._end(_with_ones(self._activations[self._rows]).T @ own, float(answer.loss))
         return replies
 
     def _send_taylor(self):
@@ -190,12 +187,8 @@ class ActiveParty(Party):
             total = self._public.add(total, self._public.from_bytes(parts[place]))
         return self._public.to_bytes(total)
 
-    @property
-    def _batch(self):
-        return self._activations[self._rows]
-
     def _own_logits(self):
-        return self._encoded_logits(self._layer.logits(self._batch))
+        return self._encoded_logits(self._logits(self._activations[self._rows]))
 
     def _encoded_term(self, term):
         return encryption.encode(

@@ -20,6 +20,11 @@ _LIMITS = (
     "could submit a single sample's gradient; in presets without flooding the noise of "
     "a passive party's answer tells the third party about its activations"
 )
+_SEES = {
+    "exact": "the logits of all parties added up, softmax - y; of two parties those "
+    "are the passive party's logits",
+    "taylor": "ciphertexts only, and its own decrypted batch gradient",
+}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -169,29 +174,17 @@ class Agreement:
 def describe(agreement: Agreement) -> dict[str, Any]:
     """What every result of an encrypted run has to say about itself; fit for JSON."""
     backend = agreement.make_backend()
-    encrypts = agreement.backend != "plain_int"
-    sees = {
-        "exact": "the logits of all parties added up, softmax - y; of two parties "
-        "those are the passive party's logits",
-        "taylor": "ciphertexts only, and its own decrypted batch gradient",
-    }
-    return {
-        "mode": agreement.mode,
-        "loss": "cross-entropy" if agreement.mode == "exact" else "quadratic surrogate",
-        "layout": agreement.layout,
-        "backend": agreement.backend,
-        "library": backend.library,
-        "preset": agreement.preset,
-        "num_coefficients": backend.preset.num_coefficients,
-        "prime_bits": list(backend.preset.prime_bits) if encrypts else [],
-        "plain_bits": backend.preset.plain_bits,
-        "logit_bits": agreement.logit_bits,
-        "gradient_bits": agreement.gradient_bits,
-        "activation_bits": agreement.activation_bits,
+    names = ("mode", "layout", "backend", "preset", "logit_bits", "gradient_bits")
+    names += ("activation_bits", "plain_bits", "num_coefficients")
+    is_exact, encrypts = agreement.mode == "exact", agreement.backend != "plain_int"
+    return {name: getattr(agreement, name) for name in names} | {
+        "loss": "cross-entropy" if is_exact else "quadratic surrogate",
         "looks": list(agreement.looks),
+        "library": backend.library,
+        "prime_bits": list(backend.preset.prime_bits) if encrypts else [],
         "security_check": backend.security,
         "layers_encrypted": "the last layer of each party, kernel and bias",
         "threat_model": "honest-but-curious",
-        "active_party_sees": sees[agreement.mode],
+        "active_party_sees": _SEES[agreement.mode],
         "limits": _LIMITS,
     }

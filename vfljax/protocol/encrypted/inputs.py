@@ -19,7 +19,7 @@ from jaxtyping import Array, Key
 from vfljax.defenses import Defense
 from vfljax.models import Params
 from vfljax.protocol.encrypted.agreement import ACTIVE, Agreement
-from vfljax.protocol.encrypted.row_operations import RowOperations, check_operations
+from vfljax.protocol.encrypted.gradient_product import RowOperations, check_operations
 from vfljax.protocol.vertical import check_labels
 
 MakeOptimizer = Callable[[], optax.GradientTransformation]

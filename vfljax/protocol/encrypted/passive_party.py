@@ -7,7 +7,11 @@ from jaxtyping import Int64
 
 from vfljax import encryption, models
 from vfljax.protocol.encrypted.agreement import ACTIVE, THIRD_PARTY, Agreement
-from vfljax.protocol.encrypted.gradient_product import fixed_point_activations
+from vfljax.protocol.encrypted.gradient_product import (
+    RowOperations,
+    fixed_point_activations,
+    replaced_embeddings,
+)
 from vfljax.protocol.encrypted.inputs import PassiveInputs
 from vfljax.protocol.encrypted.roles import (
     Party,
@@ -15,7 +19,6 @@ from vfljax.protocol.encrypted.roles import (
     params_arrays,
     params_tree,
 )
-from vfljax.protocol.encrypted.row_operations import RowOperations, replaced_embeddings
 from vfljax.protocol.views import BatchGradientView
 
 _OBSERVED = "observation"
@@ -72,7 +75,7 @@ class PassiveParty(Party):
         super()._begin(message)
         bits = self._agreement.activation_bits
         rounded = encryption.decode(self._activations[self._rows], bits)
-        logits = replaced_embeddings(self._operations, self._layer.logits(rounded))
+        logits = replaced_embeddings(self._operations, self._logits(rounded))
         polynomials = self._logit_polynomials(self._encoded_logits(logits))
         ciphertexts = map(self._encrypted, polynomials)
         return [self._sent(ACTIVE, "embeddings", "encrypted", ciphertexts)]
@@ -87,7 +90,7 @@ class PassiveParty(Party):
     def _update(self, message):
         integers = self._product.unmask(message.parts)
         if self._iteration in self._observe:
-            fields = params_arrays(self._layer.params) | {
+            fields = params_arrays(self._params) | {
                 "features": self._activations[self._rows],
                 "integers": integers,
             }
