@@ -79,22 +79,16 @@ class Agreement:
         most = encryption.PRESETS[self.preset].num_coefficients
         check_number("num_classes", self.num_classes, low=2, high=most)
         check_number("batch_size", self.batch_size, low=1)
-        require(
-            len(self.widths) >= 2 and min(self.widths) >= 1,
-            "widths",
-            self.widths,
-            "one number >= 1 for each passive party and one for the active party",
-        )
+        allowed = "one number >= 1 for each passive party and one for the active party"
+        are_enough = len(self.widths) >= 2 and min(self.widths) >= 1
+        require(are_enough, "widths", self.widths, allowed)
         for name in ("logit_bits", "gradient_bits", "activation_bits"):
             check_number(name, getattr(self, name), low=1, high=24)
         check_number("gradient_bound", self.gradient_bound, low=1)
         require_all("looks", self.looks, lambda number: number >= 0, ">= 0")
-        require(
-            self.mode == "exact" or self.layout == "row",
-            "layout",
-            self.layout,
-            "'row' in mode 'taylor', in which every sample's logits are a ciphertext",
-        )
+        allowed = "'row' in mode 'taylor', which has a ciphertext per sample's logits"
+        fits = self.mode == "exact" or self.layout == "row"
+        require(fits, "layout", self.layout, allowed)
 
     @property
     def passive_names(self) -> tuple[str, ...]:
@@ -142,10 +136,9 @@ class Agreement:
     def layout_of(self, party: str) -> Layout:
         """Of the party's activations with a column of ones."""
         width = self.widths[self.party_names.index(party)]
-        make = (
-            encryption.row_layout if self.layout == "row" else encryption.compact_layout
-        )
-        return make(self.batch_size, width + 1, self.num_classes, self.num_coefficients)
+        sizes = self.batch_size, width + 1, self.num_classes, self.num_coefficients
+        is_row = self.layout == "row"
+        return (encryption.row_layout if is_row else encryption.compact_layout)(*sizes)
 
     @property
     def logit_sizes(self) -> tuple[int, ...]:
@@ -155,9 +148,8 @@ class Agreement:
         """
         if self.mode == "taylor":
             return (self.num_classes,) * self.batch_size
-        return encryption.packed_sizes(
-            self.batch_size, self.num_classes, self.num_coefficients
-        )
+        sizes = self.batch_size, self.num_classes, self.num_coefficients
+        return encryption.packed_sizes(*sizes)
 
     def residues(
         self, integers: Int64[np.ndarray, "*shape"]

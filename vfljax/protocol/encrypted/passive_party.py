@@ -53,21 +53,12 @@ class PassiveParty(Party):
         super().__init__(agreement, name, inputs)
         self._activations = fixed_point_activations(agreement, inputs.activations)
         self._all_operations, self._observe = inputs.operations, inputs.observe
-        self._observed: dict[str, np.ndarray] = {}
 
     def _handlers(self):
         return {
             **super()._handlers(),
             "logit_gradients": ((ACTIVE,), self._ask),
             "decrypted_gradient": ((THIRD_PARTY,), self._update),
-        }
-
-    def _kept(self):
-        return self._observed
-
-    def _take_back(self, arrays):
-        self._observed = {
-            name: array for name, array in arrays.items() if name.startswith(_OBSERVED)
         }
 
     def _begin(self, message):
@@ -84,8 +75,7 @@ class PassiveParty(Party):
         """Message 5: its batch gradient under a mask."""
         activations = self._activations[self._rows]
         masked = self._product.request(message.parts, activations, self._operations)
-        form = "encrypted, masked"
-        return [self._sent(THIRD_PARTY, "masked_gradient", form, masked)]
+        return self._asked("masked_gradient", masked)
 
     def _update(self, message):
         integers = self._product.unmask(message.parts)
@@ -95,7 +85,7 @@ class PassiveParty(Party):
                 "integers": integers,
             }
             for name, array in fields.items():
-                self._observed[f"{_OBSERVED}_{self._iteration}_{name}"] = array
+                self._record[f"{_OBSERVED}_{self._iteration}_{name}"] = array
         self._finish(integers / self._agreement.gradient_scale)
         return []
 
@@ -115,7 +105,7 @@ def read_observations(
             by_iteration.setdefault(int(iteration), {})[field] = array
     return {
         iteration: _observation(agreement, fields)
-        for iteration, fields in by_iteration.items()
+        for iteration, fields in sorted(by_iteration.items())
     }
 
 

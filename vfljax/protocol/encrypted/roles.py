@@ -101,10 +101,8 @@ class Role:
 
     def _begin(self, message: Message) -> list[bytes]:
         if message.iteration <= self._iteration:
-            raise EncryptionError(
-                f"iteration={message.iteration}: must be above {self._iteration}, "
-                "which has begun already"
-            )
+            allowed = f"must be above {self._iteration}, which has begun already"
+            raise EncryptionError(f"iteration={message.iteration}: {allowed}")
         self._iteration = message.iteration
         return []
 
@@ -131,33 +129,36 @@ class Party(Role):
         super().__init__(agreement, name)
         self._optimizer = inputs.make_optimizer()
         self._params = jax.tree.map(jnp.asarray, inputs.params)
-        self._optimizer_state = self._optimizer.init(self._params)
+        self._states: dict[str, Any] = {"optimizer": self._optimizer.init(self._params)}
+        self._record: dict[str, np.ndarray] = {}  # of losses or observations
         self._input_hashes = input_hashes(inputs)
         self._rows = np.zeros(0, np.int64)
         self._has_key = False
 
     def state(self) -> bytes:
-        """Parameters, optimizer state, hashes of its inputs, and what else it kept."""
-        optimizer = state_arrays("optimizer", self._optimizer_state)
-        kept = params_arrays(self._params) | optimizer | self._kept()
-        return pack_arrays(kept | self._input_hashes)
+        """Parameters, states, hashes of its inputs, losses or observations."""
+        return pack_arrays(self._standing() | self._record)
 
     def restore(self, content: bytes, completed: int) -> None:
         """Goes on after iteration `completed`; refuses other inputs, see `Role`."""
         arrays = unpack_arrays(content)
         check_same_inputs(self.name, self._input_hashes, arrays)
-        state = with_arrays("optimizer", self._optimizer_state, arrays)
-        self._params, self._optimizer_state = params_tree(arrays), state
-        self._take_back(arrays)
+        names = set(arrays) - set(self._standing())
+        self._record = {name: arrays[name] for name in names}
+        self._params = params_tree(arrays)
+        for name, tree in self._states.items():
+            leaves, structure = jax.tree.flatten(tree)
+            kept = [jnp.asarray(arrays[f"{name}_{i}"]) for i in range(len(leaves))]
+            self._states[name] = jax.tree.unflatten(structure, kept)
         super().restore(content, completed)
 
-    def _kept(self) -> dict[str, np.ndarray]:
-        """What a party of its kind keeps besides."""
-        raise NotImplementedError
-
-    def _take_back(self, arrays: dict[str, np.ndarray]) -> None:
-        """Goes back to what `_kept` gave."""
-        raise NotImplementedError
+    def _standing(self) -> dict[str, np.ndarray]:
+        """Arrays that every state has: parameters, states, hashes of inputs."""
+        arrays = params_arrays(self._params) | self._input_hashes
+        for name, tree in self._states.items():
+            leaves = enumerate(jax.tree.leaves(tree))
+            arrays |= {f"{name}_{i}": np.asarray(leaf) for i, leaf in leaves}
+        return arrays
 
     def _handlers(self):
         return {"public_key": ((THIRD_PARTY,), self._take_key), **super()._handlers()}
@@ -180,8 +181,8 @@ class Party(Role):
     def _finish(self, gradient: Float[np.ndarray, "columns classes"]) -> None:
         """Completes the iteration, with the optimizer's step unless it is a look."""
         if not self._is_look:
-            updates, self._optimizer_state = self._optimizer.update(
-                gradient_tree(gradient), self._optimizer_state, self._params
+            updates, self._states["optimizer"] = self._optimizer.update(
+                gradient_tree(gradient), self._states["optimizer"], self._params
             )
             self._params = optax.apply_updates(self._params, updates)
         self.completed = self._iteration
@@ -189,6 +190,10 @@ class Party(Role):
     @property
     def _is_look(self):
         return self._iteration in self._agreement.looks
+
+    def _asked(self, kind, masked):
+        """A request to the third party."""
+        return [self._sent(THIRD_PARTY, kind, "encrypted, masked", masked)]
 
     def _encrypted(self, integers):
         """The bytes of a polynomial, encrypted."""
@@ -242,16 +247,3 @@ def params_arrays(params: Params) -> dict[str, np.ndarray]:
     """The inverse of `params_tree`."""
     layer: Any = params
     return {name: np.asarray(leaf) for name, leaf in layer["output"].items()}
-
-
-def state_arrays(name: str, tree: Any) -> dict[str, np.ndarray]:
-    """The leaves of a state, numbered."""
-    leaves = jax.tree.leaves(tree)
-    return {f"{name}_{place}": np.asarray(leaf) for place, leaf in enumerate(leaves)}
-
-
-def with_arrays(name: str, tree: Any, arrays: Mapping[str, np.ndarray]) -> Any:
-    """A state like `tree` with the leaves that `state_arrays` gave."""
-    leaves, structure = jax.tree.flatten(tree)
-    kept = [jnp.asarray(arrays[f"{name}_{place}"]) for place in range(len(leaves))]
-    return jax.tree.unflatten(structure, kept)
