@@ -1,6 +1,6 @@
 """What an adversary may know besides its view."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, ItemsView, Iterator
 from typing import Any
 
 import jax
@@ -72,6 +72,10 @@ an attack is given the fields that its `uses` names
     def __iter__(self) -> Iterator[str]:
         """Names of the fields that were given."""
         return iter(self._fields)
+
+    def items(self) -> ItemsView[str, Any]:
+        """Names and values of the fields that were given."""
+        return self._fields.items()
 
     def __repr__(self) -> str:
         """The fields that were given."""

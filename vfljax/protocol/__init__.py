@@ -9,11 +9,11 @@ from vfljax.protocol.interference import (
     Scene,
 )
 from vfljax.protocol.label_side import TopState
+from vfljax.protocol.step import Mode, ProtocolState, Transcript, VerticalProtocol
 from vfljax.protocol.training import epoch_batches, train
 from vfljax.protocol.vertical import (
-    ProtocolState,
-    Transcript,
-    VerticalProtocol,
+    ModelSplitting,
+    SumOfLogits,
     model_splitting,
     sum_of_logits,
 )
@@ -34,10 +34,13 @@ __all__ = [
     "BatchGradientView",
     "Interference",
     "Manipulation",
+    "Mode",
+    "ModelSplitting",
     "PartyModel",
     "ProtocolState",
     "SampleGradientView",
     "Scene",
+    "SumOfLogits",
     "TopState",
     "TrainedModelView",
     "Transcript",

@@ -17,8 +17,8 @@ _SETTINGS: dict[str, Any] = {"num_classes": 3, "batch_size": 4, "widths": (2, 3)
     [
         ({"num_classes": 1}, r"num_classes=1: must be in \[2, 8192\]"),
         ({"batch_size": 0}, "batch_size=0: must be in"),
-        ({"widths": (2,)}, r"widths=\(2,\): must have"),
-        ({"widths": (2, 0)}, r"widths=\(2, 0\): must have"),
+        ({"widths": (2,)}, r"widths=\(2,\): must be one number >= 1 for each passive"),
+        ({"widths": (2, 0)}, r"widths=\(2, 0\): must be one number >= 1 for each"),
         ({"mode": "softmax"}, "mode='softmax': must be one of exact, taylor"),
         ({"layout": "column"}, "layout='column': must be one of row, compact"),
         ({"backend": "ckks"}, "backend='ckks': must be one of bfv, plain_int"),

@@ -175,7 +175,7 @@ run = encrypted.run_in_processes(
     agreement,
     [encrypted.PassiveInputs(activations, params, make_optimizer)],
     encrypted.ActiveInputs(
-        activations, params, make_optimizer, labels, jax.random.key(0)
+        activations, params, make_optimizer, labels, jax.random.split(jax.random.key(0))
     ),
     np.array([[0, 1, 2, 3], [3, 2, 1, 0]]),
 )

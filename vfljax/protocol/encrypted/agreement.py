@@ -3,8 +3,11 @@
 import dataclasses
 from typing import Any, Literal, get_args
 
+import numpy as np
+from jaxtyping import Int64, UInt64
+
 from vfljax import encryption
-from vfljax.defenses.base import check_choice, check_number
+from vfljax._checks import check_choice, check_number, require, require_all
 from vfljax.encryption import Backend, Layout
 
 Mode = Literal["exact", "taylor"]
@@ -41,6 +44,8 @@ class Agreement:
         gradient_bits: After the point, of B·dL/dH (in taylor mode, of C times that).
         activation_bits: After the point, of activations.
         gradient_bound: Of |B·dL/dH|, noise of a defense included.
+        looks: Iterations, from 0, in which every message passes and nobody takes a
+            step: parameters, optimizers, losses and the defense stay as they are.
 
     Raises:
         ValueError: For a setting outside its range, or the compact layout with taylor
@@ -58,6 +63,7 @@ class Agreement:
     gradient_bits: int = 20
     activation_bits: int = 14
     gradient_bound: int | float = 64.0
+    looks: tuple[int, ...] = ()
 
     def __post_init__(self):
         """Refuses settings outside their range."""
@@ -68,19 +74,22 @@ class Agreement:
         most = encryption.PRESETS[self.preset].num_coefficients
         check_number("num_classes", self.num_classes, low=2, high=most)
         check_number("batch_size", self.batch_size, low=1)
-        if len(self.widths) < 2 or min(self.widths) < 1:
-            raise ValueError(
-                f"widths={self.widths}: must have an entry >= 1 for each passive party "
-                "and one for the active party"
-            )
+        require(
+            len(self.widths) >= 2 and min(self.widths) >= 1,
+            "widths",
+            self.widths,
+            "one number >= 1 for each passive party and one for the active party",
+        )
         for name in ("logit_bits", "gradient_bits", "activation_bits"):
             check_number(name, getattr(self, name), low=1, high=24)
         check_number("gradient_bound", self.gradient_bound, low=1)
-        if self.mode == "taylor" and self.layout != "row":
-            raise ValueError(
-                f"layout={self.layout!r}: must be 'row' in mode 'taylor', in which "
-                "every sample's logits are a ciphertext"
-            )
+        require_all("looks", self.looks, lambda number: number >= 0, ">= 0")
+        require(
+            self.mode == "exact" or self.layout == "row",
+            "layout",
+            self.layout,
+            "'row' in mode 'taylor', in which every sample's logits are a ciphertext",
+        )
 
     @property
     def passive_names(self) -> tuple[str, ...]:
@@ -134,6 +143,24 @@ class Agreement:
         return make(self.batch_size, width + 1, self.num_classes, self.num_coefficients)
 
     @property
+    def logit_sizes(self) -> tuple[int, ...]:
+        """Coefficients in use of each polynomial of logits.
+
+        Packed into as few as possible in exact mode, one per sample in taylor mode.
+        """
+        if self.mode == "taylor":
+            return (self.num_classes,) * self.batch_size
+        return encryption.packed_sizes(
+            self.batch_size, self.num_classes, self.num_coefficients
+        )
+
+    def residues(
+        self, integers: Int64[np.ndarray, "*shape"]
+    ) -> UInt64[np.ndarray, "*shape"]:
+        """Integers mod t, as they are encrypted."""
+        return encryption.to_residues(integers, self.plain_bits)
+
+    @property
     def asking_parties(self) -> tuple[str, ...]:
         """Those who ask for the decryption of their gradient."""
         return self.party_names if self.mode == "taylor" else self.passive_names
@@ -161,6 +188,7 @@ def describe(agreement: Agreement) -> dict[str, Any]:
         "logit_bits": agreement.logit_bits,
         "gradient_bits": agreement.gradient_bits,
         "activation_bits": agreement.activation_bits,
+        "looks": list(agreement.looks),
         "security_check": backend.security,
         "layers_encrypted": "the last layer of each party, kernel and bias",
         "threat_model": "honest-but-curious",

@@ -3,6 +3,8 @@
 Zou et al. (2022, https://arxiv.org/abs/2112.05409), Eqs. 6-8 and Algorithm 1.
 """
 
+import os
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +13,6 @@ from jaxtyping import Int64, UInt64
 from vfljax import encryption
 from vfljax.encryption import Content, PublicSide
 from vfljax.protocol.encrypted.agreement import Agreement
-from vfljax.protocol.encrypted.masks import random_residues, read_residues
 from vfljax.protocol.encrypted.row_operations import (
     RowOperations,
     flip_polynomials,
@@ -76,17 +77,10 @@ class GradientProduct:
         self, answers: tuple[Content, ...]
     ) -> Int64[np.ndarray, "columns classes"]:
         """The integers of the batch gradient, from what the third party released."""
-        residues = [
-            read_residues(content) - mask[: self._layout.num_released(answer)]
-            for answer, (content, mask) in enumerate(
-                zip(answers, self._masks, strict=True)
-            )
-        ]
-        self._masks = []
-        bits = self._agreement.plain_bits
-        return self._layout.batch_gradient(
-            [encryption.from_residues(each, bits) for each in residues]
-        )
+        masks, self._masks = self._masks, []
+        sizes = map(self._layout.num_released, range(self._layout.num_answers))
+        parts = unmasked(self._agreement, answers, masks, tuple(sizes))
+        return self._layout.batch_gradient(parts)
 
     def _check_range(self, columns, operations):
         """Σ_b |A_bm|·|U_bc| < t/2 for every m, whatever the agreed U is."""
@@ -105,27 +99,23 @@ class GradientProduct:
             )
 
     def _flipped(self, ciphertexts, operations):
-        polynomials = flip_polynomials(
-            operations, self._layout, self._agreement.gradient_unit
-        )
-        for place, polynomial in polynomials.items():
-            ciphertexts[place] = self._public.add_plain(
-                ciphertexts[place], self._residues(polynomial)
-            )
+        one = self._agreement.gradient_unit
+        flips = flip_polynomials(operations, self._layout, one)
+        for place, polynomial in flips.items():
+            residues = self._agreement.residues(polynomial)
+            ciphertexts[place] = self._public.add_plain(ciphertexts[place], residues)
         return ciphertexts
 
     def _swapped(self, ciphertexts, operations):
         """Rows as they are used; `None` for one that is skipped."""
         sources, weights = used_rows(operations, len(ciphertexts))
-        result = []
-        for source, weight in zip(sources.tolist(), weights.tolist(), strict=True):
-            row = ciphertexts[source]
+        result = [ciphertexts[source] for source in sources.tolist()]
+        for place, weight in enumerate(weights.tolist()):
             if weight == 0:
-                row = None
+                result[place] = None
             elif weight > 1:
-                factor = np.full(1, weight, np.int64)
-                row = self._public.multiply_plain(row, self._residues(factor))
-            result.append(row)
+                factor = self._agreement.residues(np.full(1, weight, np.int64))
+                result[place] = self._public.multiply_plain(result[place], factor)
         return result
 
     def _masked(self, ciphertexts, columns, answer):
@@ -134,14 +124,34 @@ class GradientProduct:
         for place, ciphertext in enumerate(ciphertexts):
             factor = self._layout.activation_polynomial(columns, place, answer)
             if ciphertext is not None and factor.any():
-                product = self._public.multiply_plain(
-                    ciphertext, self._residues(factor)
-                )
+                factor = self._agreement.residues(factor)
+                product = self._public.multiply_plain(ciphertext, factor)
                 total = self._public.add(total, product)
         return self._public.hide_noise(total)
 
-    def _residues(self, integers):
-        return encryption.to_residues(integers, self._agreement.plain_bits)
+
+def random_residues(agreement: Agreement) -> UInt64[np.ndarray, " coefficients"]:
+    """A fresh mask: uniform on all N coefficients mod t, from the operating system.
+
+    Whatever it is added to, mod t, is as uniform as the mask: the third party's view
+    doesn't depend on the value.
+    """
+    random = np.frombuffer(os.urandom(8 * agreement.num_coefficients), "<u8")
+    return random >> np.uint64(64 - agreement.plain_bits)
+
+
+def unmasked(
+    agreement: Agreement,
+    released: Sequence[Content],
+    masks: Sequence[UInt64[np.ndarray, " coefficients"]],
+    sizes: Sequence[int],
+) -> list[Int64[np.ndarray, " _"]]:
+    """The integers behind the coefficients, `sizes` of them, that were released."""
+    bits = agreement.plain_bits
+    return [
+        encryption.from_residues(np.frombuffer(content, "<u8") - mask[:size], bits)
+        for content, mask, size in zip(released, masks, sizes, strict=True)
+    ]
 
 
 def fixed_point_activations(

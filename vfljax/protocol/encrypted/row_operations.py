@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Int64
 
+from vfljax._checks import require
 from vfljax.encryption import Layout
 
 
@@ -51,21 +52,22 @@ def check_operations(
     _check_range("operations: row", rows, batch_size)
     classes = [label for _, *pair in operations.flips for label in pair]
     _check_range("operations.flips: class", classes, num_classes)
-    if operations.amplification < 1:
-        raise ValueError(
-            f"operations.amplification={operations.amplification}: must be >= 1"
-        )
-    for side in (0, 1):
+    factor = operations.amplification
+    require(factor >= 1, "operations.amplification", factor, ">= 1")
+    for side, place in enumerate(("first", "second")):
         places = [pair[side] for pair in operations.replace]
-        if len(set(places)) < len(places):
-            raise ValueError(
-                f"operations.replace={operations.replace}: each row may be the "
-                f"{('first', 'second')[side]} of one pair"
-            )
-    if any(before == after for _, before, after in operations.flips):
-        raise ValueError(
-            f"operations.flips={operations.flips}: from_class and to_class must differ"
+        require(
+            len(set(places)) == len(places),
+            "operations.replace",
+            operations.replace,
+            f"pairs in which each row is the {place} of one at most",
         )
+    require(
+        all(before != after for _, before, after in operations.flips),
+        "operations.flips",
+        operations.flips,
+        "of triples whose from_class and to_class differ",
+    )
 
 
 def replaced_embeddings(

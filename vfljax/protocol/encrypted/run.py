@@ -17,16 +17,14 @@ import numpy as np
 
 from vfljax.encryption import Content, EncryptionError
 from vfljax.models import Params
-from vfljax.protocol.encrypted import arrays, checkpoints
+from vfljax.protocol.encrypted import checkpoints
 from vfljax.protocol.encrypted.active_party import ActiveParty
 from vfljax.protocol.encrypted.agreement import (
-    ACTIVE,
     THIRD_PARTY,
     Agreement,
     describe,
 )
 from vfljax.protocol.encrypted.inputs import ActiveInputs, PassiveInputs, check_inputs
-from vfljax.protocol.encrypted.linear_layer import params_tree
 from vfljax.protocol.encrypted.messages import (
     NETWORK,
     SETUP_ITERATION,
@@ -35,10 +33,14 @@ from vfljax.protocol.encrypted.messages import (
     from_bytes,
     record_of,
     to_bytes,
+    unpack_arrays,
 )
-from vfljax.protocol.encrypted.observation import Observation, read_observations
-from vfljax.protocol.encrypted.passive_party import PassiveParty
-from vfljax.protocol.encrypted.roles import Role
+from vfljax.protocol.encrypted.passive_party import (
+    Observation,
+    PassiveParty,
+    read_observations,
+)
+from vfljax.protocol.encrypted.roles import Role, params_tree
 from vfljax.protocol.encrypted.third_party import ThirdParty
 
 OnMessage = Callable[[MessageRecord], Any]
@@ -49,8 +51,8 @@ class EncryptedRun(NamedTuple):
 
     Attributes:
         params: Of the passive parties in order, then of the active party.
-        losses: Mean cross-entropy before each step, in nats, from iteration 0 on; NaN
-            in taylor mode, in which nobody can compute it.
+        losses: Mean cross-entropy before each step, in nats, from iteration 0 on, with
+            none for looks; NaN in taylor mode, in which nobody can compute it.
         observations: Of each passive party, by iteration.
         messages: Of this call, as they passed, those of the network among them.
         description: Mode, layout, library, sizes, security and threat model.
@@ -128,51 +130,40 @@ def run_here(
     """
     check_inputs(agreement, passive, active, batches)
     batches = np.asarray(batches, "<i8")
-    completed = prepare_folder(agreement, batches, folder, resume)
-    roles: list[Role] = [
-        *(
-            PassiveParty(agreement, name, inputs)
-            for name, inputs in zip(agreement.passive_names, passive, strict=True)
-        ),
-        ActiveParty(agreement, active),
-        ThirdParty(agreement),
-    ]
-    if folder is not None and completed >= 0:
-        for role in roles:
-            checkpoints.restore_state(folder, role, completed)
-    network = _Here({role.name: role for role in roles}, folder)
+    completed = checkpoints.prepare(folder, agreement, batches, resume)
+    roles = {
+        name: make_role(agreement, name, inputs, folder, completed)
+        for name, inputs in inputs_by_role(agreement, passive, active).items()
+    }
+    network = _Here(roles, folder)
     return drive(network, agreement, batches, completed + 1, folder, on_message)
 
 
-def prepare_folder(
-    agreement: Agreement, batches: np.ndarray, folder: Path | None, resume: bool
-) -> int:
-    """The iteration after which to go on; -1 for a new run."""
-    if resume and folder is None:
-        raise ValueError("resume=True: needs the folder of the run to go on with")
-    if folder is None:
-        return -1
-    if resume:
-        return checkpoints.completed_before(folder, agreement, batches)
-    checkpoints.begin(folder, agreement, batches)
-    return -1
+def inputs_by_role(
+    agreement: Agreement, passive: Sequence[PassiveInputs], active: ActiveInputs
+) -> dict[str, PassiveInputs | ActiveInputs | None]:
+    """What each role is made with; `None` for the third party."""
+    names = (*agreement.party_names, THIRD_PARTY)
+    return dict(zip(names, (*passive, active, None), strict=True))
 
 
-def deliver(role: Role, content: Content, folder: Path | None) -> list[bytes]:
-    """A role's answers to a message; its state is on disk before they are sent."""
-    before = role.completed
-    replies = role.receive(content)
-    if folder is not None and role.completed != before:
-        checkpoints.save_state(folder, role)
-    return replies
-
-
-def _drop_cut_off_line(path: Path) -> None:
-    """What a killed run left of its last line; that message is sent again."""
-    if path.is_file():
-        content = path.read_bytes()
-        with path.open("r+b") as file:
-            file.truncate(content.rfind(b"\n") + 1)
+def make_role(
+    agreement: Agreement,
+    name: str,
+    inputs: PassiveInputs | ActiveInputs | None,
+    folder: Path | None,
+    completed: int,
+) -> Role:
+    """A role as it is at the start, or as its folder says that it was."""
+    if isinstance(inputs, PassiveInputs):
+        role = PassiveParty(agreement, name, inputs)
+    elif isinstance(inputs, ActiveInputs):
+        role = ActiveParty(agreement, inputs)
+    else:
+        role = ThirdParty(agreement)
+    if folder is not None and completed >= 0:
+        checkpoints.restore_state(folder, role, completed)
+    return role
 
 
 def drive(
@@ -193,9 +184,7 @@ def drive(
     with contextlib.ExitStack() as stack:
         log = None
         if folder is not None:
-            path = folder / "messages.jsonl"
-            _drop_cut_off_line(path)
-            log = stack.enter_context(path.open("a"))
+            log = stack.enter_context(checkpoints.open_log(folder))
 
         def passed(message: Message) -> None:
             record = record_of(message)
@@ -216,15 +205,13 @@ def drive(
             _check_completed(network, (*parties, THIRD_PARTY))
             if folder is not None:
                 checkpoints.save_progress(folder, iteration)
-    states = [
-        arrays.from_bytes(network.state(party)) for party in agreement.party_names
-    ]
+    *states, active = (
+        unpack_arrays(network.state(party)) for party in agreement.party_names
+    )
     return EncryptedRun(
-        params=tuple(map(params_tree, states)),
-        losses=states[agreement.party_names.index(ACTIVE)]["losses"],
-        observations=tuple(
-            read_observations(agreement, state) for state in states[:-1]
-        ),
+        params=tuple(map(params_tree, (*states, active))),
+        losses=active["losses"],
+        observations=tuple(read_observations(agreement, state) for state in states),
         messages=tuple(records),
         description=describe(agreement),
         first_iteration=first_iteration,
@@ -280,7 +267,7 @@ class _Here:
 
     def receive(self) -> tuple[str, Sequence[Content]]:
         role, content = self._waiting.popleft()
-        return role, deliver(self._roles[role], content, self._folder)
+        return role, checkpoints.deliver(self._roles[role], content, self._folder)
 
     def completed(self, role: str) -> int:
         return self._roles[role].completed
