@@ -49,7 +49,7 @@ def multi_class_defenses(small: bool = False, few: bool = False):
         "sparsification": Sparsification(keep_fraction=kept),
         "discrete_sgd": DiscreteSGD(bins=(12,)),
         "cae": CAE(entropy_weight=weights),
-        "dcae": Chain(parts=(CAE(entropy_weight=weights), DiscreteSGD(bins=12))),
+        "dcae": Chain(CAE(entropy_weight=weights), DiscreteSGD(bins=12)),
     }
 
 

@@ -18,7 +18,6 @@ from vfljax.attacks import (
 )
 from vfljax.defenses import Defense, NoDefense
 from vfljax.experiments import Data, Experiment, Training
-from vfljax.known import Known
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,9 +35,8 @@ class Silence(Defense):
 
     def public(self, batch_size, num_classes):
         """The share of the entries that is sent."""
-        return Known(
-            noise_std=0.0, keep_fraction=self.keep_probability, replaced_by=0.0
-        )
+        known = super().public(batch_size, num_classes)
+        return known.replace(keep_fraction=self.keep_probability)
 
 
 def make(scale: Literal["full", "small"] = "full") -> Experiment:

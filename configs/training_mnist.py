@@ -54,7 +54,7 @@ def make(scale: Literal["full", "small"] = "full") -> Experiment:
             "discrete_sgd": DiscreteSGD(bins=(12,)),
             "ppdl": PPDL(release_fraction=(0.5,), exhausted="zero"),
             "cae": CAE(entropy_weight=(0.0, 1.0)),
-            "dcae": Chain(parts=(CAE(entropy_weight=(1.0,)), DiscreteSGD(bins=12))),
+            "dcae": Chain(CAE(entropy_weight=(1.0,)), DiscreteSGD(bins=12)),
         },
         attacks={
             "linear_recovery": recovery,
