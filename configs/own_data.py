@@ -8,7 +8,6 @@ has ten of the measurements, the second one twenty and the diagnosis.
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
 import polars as pl
 import sklearn.datasets
 
@@ -18,24 +17,17 @@ from vfljax.defenses import DPGaussian, NoDefense
 from vfljax.experiments import Data, Experiment, Training
 
 _FILE = Path(sklearn.datasets.__file__).parent / "data" / "breast_cancer.csv"
-_NUM_TEST = 150
 
 
 def _read() -> data.Dataset:
-    """The table, shuffled once, its columns scaled by the training rows."""
+    """The table with its columns scaled; a fifth of the patients is for testing."""
     table = pl.read_csv(_FILE, skip_rows=1, has_header=False)
-    table = table.sample(fraction=1.0, shuffle=True, seed=0)
-    features = table.drop(table.columns[-1]).to_numpy()
-    labels = table.get_column(table.columns[-1]).to_numpy()
-    train, test = slice(_NUM_TEST, None), slice(_NUM_TEST)
-    mean, std = features[train].mean(axis=0), features[train].std(axis=0)
-    features = ((features - mean) / std).astype(np.float32)
+    *measurements, diagnosis = table.columns
+    features = table.select(measurements).to_numpy()
     return data.from_arrays(
-        "patients",
-        features[train],
-        labels[train],
-        features[test],
-        labels[test],
+        (features - features.mean(axis=0)) / features.std(axis=0),
+        table.get_column(diagnosis).to_numpy(),
+        name="patients",
         class_names=("malignant", "benign"),
         origin=f"{_FILE.name}, a table of one's own",
     )
