@@ -225,8 +225,8 @@ COLUMNS = (
         "judgment",
         "No trial failed and the attack finds less than blind uniform guessing (1 / "
         "classes): read it as leakage, not protection. With its whole interval, so the "
-        "attacker knows more than nothing; or with its mean, where the labels are found "
-        "up to names or by an attacker who knows the defense.",
+        "attacker knows more than nothing; or with its mean, where the labels are "
+        "found up to names or by an attacker who knows the defense.",
         pl.Boolean,
     ),
     Column(
@@ -303,14 +303,16 @@ class View(NamedTuple):
     """What an attacker sees, in words.
 
     Attributes:
-        short: its name, the only one that reports use.
-        long: a sentence that says who sees what.
-        finds: what a successful attack has, after "finds 12.3 % of".
+        name: the only one that reports use.
+        words: who sees what, as a sentence.
+        finds: what an attack does; `{}` is a share in percent.
+        chance: what it would be without an attack.
     """
 
-    short: str
-    long: str
-    finds: str = "the labels"
+    name: str
+    words: str
+    finds: str = "finds {} of the labels"
+    chance: str = "chance is {}"
 
 
 VIEWS = {
@@ -320,7 +322,7 @@ VIEWS = {
         "reads each of them.",
     ),
     "batch_gradient": View(
-        "encrypted messages (own batch gradient)",
+        "encrypted messages",
         "Messages are encrypted: the attacker sees no gradient of a sample, only the "
         "gradient of its own model summed over the batch, which it needs to train.",
     ),
@@ -333,7 +335,8 @@ VIEWS = {
         "manipulated messages",
         "The attacker departs from the protocol: it swaps messages during training, to "
         "plant a trigger that later leads a sample to the class of its choice.",
-        "the samples with its trigger led to its class",
+        "leads {} of the samples with its trigger to its class",
+        "without the trigger it is {}",
     ),
 }
 

@@ -21,6 +21,7 @@ from vfljax.reports.columns import (
 CONFIDENCE = 0.95
 UNDEFENDED = "none"
 BENIGN = "benign"
+MESSAGE_ROWS = "message_rows"
 _REQUIRED = (
     "dataset",
     "view",
@@ -263,18 +264,28 @@ def matching(
 
 
 def varying(table: pl.DataFrame, names: Iterable[str] = SETTINGS) -> tuple[str, ...]:
-    """Those of the columns that have more than one value."""
-    return tuple(name for name in names if table[name].n_unique() > 1)
+    """Those of the columns with several values that the variant does not tell."""
+    found = [name for name in names if table[name].n_unique() > 1]
+    if "variant" not in found:
+        return tuple(found)
+    num_variants = table["variant"].n_unique()
+    return tuple(
+        name
+        for name in found
+        if name == "variant" or table.select("variant", name).n_unique() > num_variants
+    )
 
 
 def readings(summary: pl.DataFrame) -> pl.DataFrame:
     """The attacks, and each published readout that every trial has as one of its own.
 
     A published readout is called so in `attack`, and `attack_accuracy` is its rate.
+    That of a backdoor counts samples that need no trigger, so it is none.
     """
     ends = ("", *(f"_{end}" for end in ENDS))
     published = summary.filter(
-        pl.col("published_accuracy_number") == pl.col("num_trials")
+        pl.col("published_accuracy_number") == pl.col("num_trials"),
+        pl.col("view") != MESSAGE_ROWS,
     )
     published = published.with_columns(
         (pl.col("attack") + " (published)").alias("attack"),
@@ -301,14 +312,15 @@ def strongest(summary: pl.DataFrame) -> pl.DataFrame:
 
     Returns:
         One row per distinct value of `columns.POINT`, in order of first appearance,
-        with the columns of `summary` and `is_knowing_tried`: some attack on it knows
-        the defense, or there is none to know.
+        with the columns of `summary` and two more: `is_knowing_tried` (some attack on
+        it knows the defense, or there is none to know) and `any_failed` (a trial of
+        any attack on it did).
     """
     return _strongest(summary, summary)
 
 
 def naive(summary: pl.DataFrame) -> pl.DataFrame:
-    """The strongest reading that ignores the defense, as `strongest`; none has no row."""
+    """The strongest reading that ignores the defense; without one there is no row."""
     return _strongest(summary.filter(~pl.col("is_adaptive")), summary)
 
 
@@ -325,13 +337,14 @@ def _strongest(attacks: pl.DataFrame, summary: pl.DataFrame) -> pl.DataFrame:
         row["is_knowing_tried"] = row["defense"] == UNDEFENDED or any(
             everything["is_adaptive"]
         )
+        row["any_failed"] = any(everything["num_failed"])
         model = matching(summary, MODEL, [row[name] for name in MODEL])
         main = main_of(pl.concat([everything, model]))
         if main is not None:
             row |= {name: main[name] for name in main if name.startswith("main_")}
         best.append(row)
-    schema = summary.schema | {"is_knowing_tried": pl.Boolean}
-    return pl.DataFrame(best, schema=schema)
+    more = dict.fromkeys(("is_knowing_tried", "any_failed"), pl.Boolean)
+    return pl.DataFrame(best, schema=summary.schema | more)
 
 
 def main_of(attacks: pl.DataFrame) -> dict[str, Any] | None:

@@ -70,18 +70,17 @@ def field(name: str, *, heading: str | None = None, with_ends: bool = True) -> F
         heading or column.heading,
         lambda row: cell(row, name, with_ends=with_ends),
         column.type != pl.String,
-        is_result or name == "defense_label",
+        is_result,
     )
 
 
-def lay_out(fields: Iterable[Field], frame: pl.DataFrame) -> Table:
+def lay_out(fields: Iterable[Field], rows: Sequence[Row]) -> Table:
     """Chooses the columns: constants are said once, a result that no row has nowhere.
 
     Args:
         fields: all that there could be.
-        frame: one line of the table per row.
+        rows: of a summary, one per line.
     """
-    rows = frame.to_dicts()
     constants, kept = [], []
     for each in fields:
         values = {each.cell(row) for row in rows}
@@ -116,10 +115,10 @@ def cell(row: Row, name: str, *, with_ends: bool = True) -> str:
     if value is None or value == "":
         return NOTHING
     if name == "view":
-        return view_of(value).short
+        return view_of(value).name
     if name == "knowledge":
         return knows(row)
-    if name == "adversary_optimizer":
+    if name in ("adversary_optimizer", "protocol"):
         return value.replace("_", " ")
     if column.kind == "rate":
         scale, digits = (100, 1) if column.unit == "%" else (1, 2)
@@ -210,14 +209,30 @@ def to_html(table: Table, caption: str) -> str:
     return "\n".join(parts)
 
 
-def to_rich(table: Table) -> RichTable:
-    """The body for a terminal; constants and footnotes are printed around it."""
+def to_rich(table: Table, num_groups: int = 0) -> RichTable:
+    """The body for a terminal.
+
+    Args:
+        table: to be drawn.
+        num_groups: leading columns that stand as a line of their own above the lines
+            that share them.
+    """
     drawn = RichTable(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
-    for heading, is_number in zip(table.headings, table.is_number, strict=True):
+    headings = table.headings[num_groups:]
+    for heading, is_number in zip(headings, table.is_number[num_groups:], strict=True):
         # Text, because a label may hold brackets, which are markup in a plain str.
         drawn.add_column(
-            Text(heading), justify="right" if is_number else "left", vertical="bottom"
+            Text(heading),
+            justify="right" if is_number else "left",
+            vertical="bottom",
+            overflow="fold",
         )
+    above: Sequence[str] = ()
     for cells in table.cells:
-        drawn.add_row(*map(Text, cells))
+        group = cells[:num_groups]
+        if group != above and num_groups:
+            drawn.add_section()
+            drawn.add_row(Text(", ".join(group), style="bold"))
+            above = group
+        drawn.add_row(*map(Text, cells[num_groups:]))
     return drawn
