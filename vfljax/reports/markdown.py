@@ -7,7 +7,10 @@ from vfljax.reports.table import to_markdown
 def markdown(report: Report) -> str:
     """The text of summary.md."""
     blocks = [f"# {report.title}", report.opening]
-    blocks += [f"**{f.title}.** {f.found} {f.verdict}" for f in report.findings]
+    blocks += [
+        f"**{f.title}.** {f.found} **{f.verdict}** {f.reasons}".strip()
+        for f in report.findings
+    ]
     blocks += [text for text in (report.rule, *report.caveats) if text]
     for part in report.parts:
         name = part.panel.name

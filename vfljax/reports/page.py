@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from vfljax.reports.contents import HOW_TO_READ, Part, Report
 from vfljax.reports.table import to_html
+from vfljax.reports.words import Finding
 
 _HOW = "How this was computed, and how to compute it again"
 _SMALLEST = 0.75  # of a picture's own width, before it scrolls
@@ -83,16 +84,27 @@ def _answer(report: Report) -> str:
     """What leaks under each threat model and what to do about it."""
     parts = ['<section class="answer" aria-label="The answer">']
     for finding in report.findings:
-        kind = "worth" if finding.is_worth else "none"
         parts.append(
-            f'<article class="{kind}"><h2>{_text(finding.title)}</h2>'
-            f"<p>{_text(finding.found)}</p>"
-            f'<p class="verdict">{_text(finding.verdict)}</p></article>'
+            f'<article class="{finding.kind}"><h2>{_text(finding.title)}</h2>'
+            f"{_bar(finding)}<p>{_text(finding.found)}</p>"
+            f'<p class="verdict">{_text(finding.verdict)}</p>'
+            f"<p>{_text(finding.reasons)}</p></article>"
         )
     if report.rule:
         parts.append(f'<p class="rule">{_text(report.rule)}</p>')
     parts += [f'<p class="caveat">{_text(text)}</p>' for text in report.caveats]
     return "\n".join([*parts, "</section>"])
+
+
+def _bar(finding: Finding) -> str:
+    """How much leaks without a defense, with a mark at chance; the words say it too."""
+    if finding.rate is None or finding.chance is None:
+        return ""
+    return (
+        '<div class="bar" aria-hidden="true">'
+        f'<span class="rate" style="width:{100 * finding.rate:.1f}%"></span>'
+        f'<span class="chance" style="left:{100 * finding.chance:.1f}%"></span></div>'
+    )
 
 
 def _section(part: Part, svg: str | None) -> str:
@@ -151,13 +163,14 @@ _STYLE = """
 * { box-sizing: border-box; }
 html { -webkit-text-size-adjust: 100%; }
 body {
-  margin: 0 auto; padding: 2.5rem 1.25rem 4rem; max-width: 64rem;
+  margin: 0 auto; padding: 2.5rem 1.25rem 4rem; max-width: 70rem;
   background: var(--page); color: var(--ink);
   font: 1rem/1.55 system-ui, -apple-system, "Segoe UI", Roboto, "Liberation Sans",
     "DejaVu Sans", sans-serif;
   overflow-wrap: break-word;
 }
-h1 { font-size: clamp(1.6rem, 1.2rem + 2vw, 2.3rem); line-height: 1.2; margin: 0; }
+h1 { font-size: clamp(1.6rem, 1.2rem + 2vw, 2.3rem); line-height: 1.2; margin: 0;
+  text-wrap: balance; }
 h2 { font-size: 1.25rem; line-height: 1.3; margin: 0 0 0.75rem; }
 header p { color: var(--soft); font-size: 1.05rem; margin: 0.75rem 0 2rem; }
 p, li, figcaption { max-width: 46rem; }
@@ -171,7 +184,14 @@ article {
   background: var(--card); border: 1px solid var(--line); border-radius: 0.6rem;
   border-top: 4px solid var(--bad); padding: 1rem 1.2rem;
 }
-article.worth { border-top-color: var(--good); }
+article.take { border-top-color: var(--good); }
+article.open { border-top-color: var(--soft); }
+.bar { position: relative; height: 0.6rem; border-radius: 0.3rem;
+  background: var(--line); margin: 0.2rem 0 0.8rem; }
+.bar .rate { position: absolute; inset: 0 auto 0 0; border-radius: 0.3rem;
+  background: var(--accent); }
+.bar .chance { position: absolute; inset: -0.2rem auto; width: 3px;
+  margin-left: -1px; background: var(--ink); }
 article p { margin: 0.5rem 0 0; }
 .verdict { font-weight: 600; }
 nav { margin-top: 2rem; border-block: 1px solid var(--line); }
@@ -190,7 +210,9 @@ th { text-align: left; vertical-align: bottom; font-weight: 600;
   border-bottom: 2px solid var(--line); }
 td { border-bottom: 1px solid var(--line); vertical-align: top; }
 th, td { padding: 0.4rem 0.9rem 0.4rem 0; min-width: 3.5rem; }
-td:not(.number) { max-width: 24rem; }
+td:not(.number) { max-width: 24rem; min-width: 6.5rem; }
+.group th { padding-top: 1.2rem; border-bottom-width: 1px; }
+.group th::first-letter { text-transform: uppercase; }
 .number { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums; }
 th.number { white-space: normal; }
 .constants, .footnote, .notes, .caveat { color: var(--soft); font-size: 0.9rem; }
@@ -216,7 +238,7 @@ summary { cursor: pointer; }
   .scroll { overflow: visible; }
   figure svg { min-width: 0 !important; filter: none; }
   table { font-size: 7pt; }
-  th, td { padding: 0.15rem 0.5rem 0.15rem 0; min-width: 0; }
+  th, td, td:not(.number) { padding: 0.15rem 0.5rem 0.15rem 0; min-width: 0; }
   .number { white-space: normal; }
   figure, article, tr { break-inside: avoid; }
   h2 { break-after: avoid; }

@@ -88,13 +88,12 @@ def print_summary(run: Run, console: Console) -> None:
     for finding in findings(frame.summary):
         console.print()
         console.print(Text(f"{finding.title}. ", style="bold") + Text(finding.found))
-        console.print(Text(finding.verdict))
+        console.print(Text(f"{finding.verdict} {finding.reasons}".strip()))
     if has_defenses(frame):
         console.print(Text(f"\n{RULE}", style="dim"))
     table = defense_table(frame, is_short=True)
     num_left_out = len(table.cells) - _MOST_LINES
-    num_groups = table.headings.index("defense") if "defense" in table.headings else 0
-    console.print(to_rich(table._replace(cells=table.cells[:_MOST_LINES]), num_groups))
+    console.print(to_rich(table._replace(cells=table.cells[:_MOST_LINES])))
     if num_left_out > 0:
         console.print(Text(f"and {num_left_out} more lines."))
     for note in (*table.footnotes, *caveats(frame)):

@@ -1,7 +1,8 @@
 """A table before it is drawn: columns chosen, cells as text; and how it is written."""
 
 import html
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import polars as pl
@@ -48,6 +49,8 @@ class Table(NamedTuple):
         is_number: whether a column is aligned to the right.
         cells: one tuple of texts per line.
         footnotes: what the marks in the cells mean.
+        num_groups: leading columns that a person reads once, above the lines that share
+            them.
     """
 
     constants: list[tuple[str, str]]
@@ -55,11 +58,18 @@ class Table(NamedTuple):
     is_number: list[bool]
     cells: list[tuple[str, ...]]
     footnotes: list[str]
+    num_groups: int = 0
 
     @property
     def constants_line(self) -> str:
         """What holds for every line, as one line."""
         return ", ".join(f"{heading}: {value}" for heading, value in self.constants)
+
+    def groups(self) -> Iterator[tuple[str, list[tuple[str, ...]]]]:
+        """What stands above some lines, or "", and the rest of those lines."""
+        n = self.num_groups
+        for group, lines in itertools.groupby(self.cells, lambda cells: cells[:n]):
+            yield ", ".join(group), [cells[n:] for cells in lines]
 
 
 def field(name: str, *, heading: str | None = None, with_ends: bool = True) -> Field:
@@ -183,7 +193,8 @@ def _markdown_row(cells: Iterable[str]) -> str:
 
 def to_html(table: Table, caption: str) -> str:
     """The same in a box of its own, which scrolls where the page is too narrow."""
-    classes = [' class="number"' if right else "" for right in table.is_number]
+    n = table.num_groups
+    classes = [' class="number"' if right else "" for right in table.is_number[n:]]
 
     def line(cells: Sequence[str], tag: str) -> str:
         scope = ' scope="col"' if tag == "th" else ""
@@ -196,30 +207,31 @@ def to_html(table: Table, caption: str) -> str:
     parts = []
     if table.constants:
         parts.append(f'<p class="constants">{html.escape(table.constants_line)}</p>')
-    body = "\n".join(line(cells, "td") for cells in table.cells)
     label = html.escape(caption, quote=True)
     parts.append(
         f'<div class="scroll" role="region" tabindex="0" aria-label="{label}">'
-        f"<table><thead>{line(table.headings, 'th')}</thead>"
-        f"<tbody>\n{body}\n</tbody></table></div>"
+        f"<table><thead>{line(table.headings[n:], 'th')}</thead>"
     )
+    for group, lines in table.groups():
+        parts.append("<tbody>")
+        if group:
+            parts.append(
+                f'<tr class="group"><th scope="rowgroup" colspan="{len(classes)}">'
+                f"{html.escape(group)}</th></tr>"
+            )
+        parts += [*(line(cells, "td") for cells in lines), "</tbody>"]
+    parts.append("</table></div>")
     parts += [
         f'<p class="footnote">{html.escape(note)}</p>' for note in table.footnotes
     ]
     return "\n".join(parts)
 
 
-def to_rich(table: Table, num_groups: int = 0) -> RichTable:
-    """The body for a terminal.
-
-    Args:
-        table: to be drawn.
-        num_groups: leading columns that stand as a line of their own above the lines
-            that share them.
-    """
+def to_rich(table: Table) -> RichTable:
+    """The body for a terminal."""
     drawn = RichTable(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
-    headings = table.headings[num_groups:]
-    for heading, is_number in zip(headings, table.is_number[num_groups:], strict=True):
+    n = table.num_groups
+    for heading, is_number in zip(table.headings[n:], table.is_number[n:], strict=True):
         # Text, because a label may hold brackets, which are markup in a plain str.
         drawn.add_column(
             Text(heading),
@@ -227,12 +239,10 @@ def to_rich(table: Table, num_groups: int = 0) -> RichTable:
             vertical="bottom",
             overflow="fold",
         )
-    above: Sequence[str] = ()
-    for cells in table.cells:
-        group = cells[:num_groups]
-        if group != above and num_groups:
+    for group, lines in table.groups():
+        if group:
             drawn.add_section()
-            drawn.add_row(Text(", ".join(group), style="bold"))
-            above = group
-        drawn.add_row(*map(Text, cells[num_groups:]))
+            drawn.add_row(Text(group, style="bold"))
+        for cells in lines:
+            drawn.add_row(*map(Text, cells))
     return drawn

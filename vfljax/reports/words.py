@@ -1,7 +1,7 @@
 """The answer in words: what was tried, what leaks, and which defense to take if any."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import polars as pl
 
@@ -110,14 +110,21 @@ class Finding(NamedTuple):
     Attributes:
         title: what the attacker sees.
         found: what leaks without a defense, against chance.
-        verdict: which defense to take, or why none.
-        is_worth: whether one meets the rule.
+        verdict: which defense to take, or that none is worth its price.
+        reasons: why, or "".
+        rate: what the strongest attack finds without a defense, or None.
+        chance: what chance finds there, or None.
+        kind: "take" where a defense is named, "none" where none is worth its price in
+            any setting, "open" where it cannot be said.
     """
 
     title: str
     found: str
     verdict: str
-    is_worth: bool
+    reasons: str
+    rate: float | None
+    chance: float | None
+    kind: Literal["take", "none", "open"]
 
 
 def scenes(summary: pl.DataFrame) -> list[Scene]:
@@ -171,15 +178,27 @@ def findings(summary: pl.DataFrame) -> list[Finding]:
     found: dict[str, list[Scene]] = {}
     for scene in scenes(summary):
         found.setdefault(scene.setting["view"], []).append(scene)
-    return [
-        Finding(
-            title=capital(view_of(view).name),
-            found=_found(of_view, view_of(view)),
-            verdict=_verdict(of_view),
-            is_worth=any(not scene.unjudged and scene.chosen for scene in of_view),
-        )
-        for view, of_view in found.items()
-    ]
+    return [_finding(view_of(view), of_view) for view, of_view in found.items()]
+
+
+def _finding(view: View, some: Sequence[Scene]) -> Finding:
+    """What the settings of one threat model say together."""
+    bare = [scene.undefended for scene in some if scene.undefended is not None]
+    most = max(bare, key=lambda row: row["attack_accuracy"], default=None)
+    verdict, reasons = _verdict(some)
+    judged = [scene.chosen for scene in some if not scene.unjudged]
+    kind = "none" if judged and not any(judged) else "open"
+    if any(row and row["is_knowing_tried"] for row in judged):
+        kind = "take"
+    return Finding(
+        title=capital(view.name),
+        found=_found(some, view),
+        verdict=verdict,
+        reasons=reasons,
+        rate=most and most["attack_accuracy"],
+        chance=most and most["chance_accuracy"],
+        kind=kind,
+    )
 
 
 def caveats(frame: Frame) -> list[str]:
@@ -286,45 +305,50 @@ def _doubt(row: Row) -> str:
     return ""
 
 
-def _verdict(some: Sequence[Scene]) -> str:
-    """Which defense to take in which of the settings."""
-    if len({scene.unjudged for scene in some}) == 1 and some[0].unjudged:
-        return some[0].unjudged
-    if len(some) == 1:
-        return _verdict_of(some[0])
-    names = varying(pl.DataFrame([scene.setting for scene in some]), SCENE)
-    said: dict[str, list[str]] = {}
+def _verdict(some: Sequence[Scene]) -> tuple[str, str]:
+    """Which defense to take in which of the settings, and why."""
+    said: dict[tuple[str, str], list[Scene]] = {}
     for scene in some:
-        said.setdefault(_verdict_of(scene), []).append(describe(scene.setting, names))
-    return " ".join(
-        f"{capital('; '.join(settings))}: {verdict}"
-        for verdict, settings in said.items()
-    )
+        said.setdefault(_verdict_of(scene), []).append(scene)
+    if len(said) == 1:
+        return next(iter(said))
+    names = varying(pl.DataFrame([scene.setting for scene in some]), SCENE)
+    verdicts, whys = {}, []
+    for (verdict, reasons), of_verdict in said.items():
+        where = "; ".join(describe(scene.setting, names) for scene in of_verdict)
+        verdicts.setdefault(verdict, []).append(where)
+        if reasons:
+            whys.append(f"{capital(where)}: {reasons}")
+    lines = [
+        f"{capital('; '.join(where))}: {verdict}" for verdict, where in verdicts.items()
+    ]
+    return " ".join(lines), " ".join(whys)
 
 
-def _verdict_of(scene: Scene) -> str:
-    """The defense to take in one setting, or why none."""
+def _verdict_of(scene: Scene) -> tuple[str, str]:
+    """The defense to take in one setting or that none is, and why."""
     if scene.unjudged or scene.undefended is None:
-        return scene.unjudged
+        return scene.unjudged, ""
     chosen, tried = scene.chosen, scene.defended
     if chosen is None:
-        reasons = [scene.why_not(row) for row in tried]
+        found = [scene.why_not(row) for row in tried]
         why = ", ".join(
-            f"{words} ({reasons.count(reason)} of {len(reasons)})"
+            f"{words} ({found.count(reason)} of {len(found)})"
             for reason, words in _REASONS.items()
-            if reason in reasons
+            if reason in found
         )
-        return f"None of the defenses tried is worth its price: {why}."
-    take = f"Take {chosen['defense_label']}"
-    if not chosen["is_knowing_tried"]:
-        take = (
-            f"{chosen['defense_label']} would do by the rule, but no attack that knows "
-            "it was tried, so more may leak"
-        )
-    return (
-        f"{take}: the strongest attack on it ({chosen['attack']}) reaches "
+        return "None of the defenses tried is worth its price.", f"{capital(why)}."
+    numbers = (
+        f"The strongest attack on it ({chosen['attack']}) reaches "
         f"{percent(chosen['attack_accuracy'])} where chance is "
         f"{percent(chosen['chance_accuracy'])}, and the main task goes from "
         f"{percent(scene.undefended['main_accuracy'])} to "
         f"{percent(chosen['main_accuracy'])}."
+    )
+    if chosen["is_knowing_tried"]:
+        return f"Take {chosen['defense_label']}.", numbers
+    return (
+        f"{chosen['defense_label']} meets the rule so far, but no attack that knows it "
+        "was tried.",
+        f"{numbers} More may leak to an attacker who knows it.",
     )

@@ -68,7 +68,10 @@ def table(frame: Frame, *, is_short: bool = False) -> Table:
     ]
     if not is_short:
         results.append(field("floor_accuracy", with_ends=False))
-    return lay_out([*settings, *results], rows)
+    laid = lay_out([*settings, *results], rows)
+    if "defense" not in laid.headings:
+        return laid
+    return laid._replace(num_groups=laid.headings.index("defense"))
 
 
 def _rows(frame: Frame, *, is_short: bool) -> Iterator[dict[str, Any]]:
