@@ -1,17 +1,21 @@
-"""What all figures share: look, panels, axes, legend."""
+"""What all figures share: look, axes, legend, and the files they become."""
 
+import io
 from collections.abc import Sequence
+from itertools import pairwise
 from textwrap import fill
 from typing import Any, NamedTuple
 
+import matplotlib as mpl
 import numpy as np
+import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.legend_handler import HandlerTuple
 from matplotlib.lines import Line2D
-
-from vfljax.reports.statistics import Summary
+from matplotlib.transforms import Bbox
 
 LOOK: dict[Any, Any] = {
     "axes.edgecolor": "0.3",
@@ -21,9 +25,10 @@ LOOK: dict[Any, Any] = {
     "axes.spines.top": False,
     "axes.titlesize": 9,
     "figure.dpi": 160,
-    "figure.facecolor": "white",
+    "figure.facecolor": "white",  # a card of its own on a dark page
     "figure.titlesize": 10,
-    "font.family": "DejaVu Sans",
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans", "Verdana", "Arial"],  # of like width in a page
     "font.size": 9,
     "grid.color": "0.9",
     "grid.linewidth": 0.6,
@@ -34,6 +39,8 @@ LOOK: dict[Any, Any] = {
     "pdf.fonttype": 42,  # text in the PDF stays text
     "savefig.dpi": 160,
     "savefig.facecolor": "white",
+    "svg.fonttype": "none",  # and in the page too
+    "svg.hashsalt": "vfljax",
     "text.usetex": False,
     "xtick.labelsize": 8,
     "ytick.labelsize": 8,
@@ -51,56 +58,19 @@ COLORS = (
     "#7A4A2B",
     "#6A3D9A",
 )
-MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">")
-DASHES = ("-", (0, (6, 1.5)), (0, (4, 1, 1, 1)), (0, (2, 1)), (0, (8, 1, 1, 1, 1, 1)))
-ADAPTIVE_DASH = (0, (5, 2))
-CHANCE_COLOR = "0.45"
+_MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">")
+_DASHES = ("-", (0, (6, 1.5)), (0, (4, 1, 1, 1)), (0, (2, 1)), (0, (8, 1, 1, 1, 1, 1)))
 CHANCE: dict[str, Any] = {"linestyle": (0, (2, 2)), "linewidth": 1, "zorder": 1.5}
+CHANCE_COLOR = "0.45"
+FLOOR: dict[str, Any] = {
+    "color": "#8B0000",
+    "linestyle": (0, (5, 1, 1, 1)),
+    "linewidth": 1,
+    "zorder": 1.6,
+}
 HOLLOW: dict[str, Any] = {"linestyle": "none", "markerfacecolor": "white"}
-
-# The settings, with a defense and its strength as one, in the order titles name them.
-SETTINGS = (
-    "dataset",
-    "num_parties",
-    "variant",
-    "protocol",
-    "view",
-    "attack",
-    "defense_label",
-    "train_step",
-    "batch_size",
-    "num_classes",
-    "known_per_class",
-    "adversary_optimizer",
-)
-
-# What goes without saying where these are said, if it is the same wherever they are.
-_TOLD_BY = {
-    "variant": (
-        "dataset",
-        "num_parties",
-        "protocol",
-        "train_step",
-        "batch_size",
-        "num_classes",
-    ),
-    "attack": ("view", "known_per_class", "adversary_optimizer"),
-    "attack_family": ("view", "known_per_class", "adversary_optimizer"),
-}
-
-_VIEWS = {
-    "sample_gradient": "plaintext protocol (gradient per sample)",
-    "batch_gradient": "encrypted protocol (gradient of the batch)",
-    "trained_model": "trained bottom model, few known labels",
-    "message_rows": "rows of encrypted messages manipulated",
-}
-_WORDS = {
-    "num_parties": "{} parties",
-    "train_step": "step {}",
-    "batch_size": "batch size {}",
-    "num_classes": "{} classes",
-    "known_per_class": "{:g} known per class",
-}
+LEAKS = pl.col("below_chance") | pl.col("hides_names_only")
+"""Where a low rate would be misread as protection."""
 
 
 class Style(NamedTuple):
@@ -115,70 +85,57 @@ def style(index: int) -> Style:
     """The look of series `index`: no two of the first 360 are the same."""
     return Style(
         color=COLORS[index % len(COLORS)],
-        marker=MARKERS[index % len(MARKERS)],
-        linestyle=DASHES[index % len(DASHES)],
+        marker=_MARKERS[index % len(_MARKERS)],
+        linestyle=_DASHES[index % len(_DASHES)],
     )
 
 
-def distinct(
-    summaries: Sequence[Summary], names: Sequence[str]
-) -> list[tuple[Any, ...]]:
-    """The distinct values of these fields together, in order of first appearance."""
-    return list(
-        dict.fromkeys(
-            tuple(getattr(summary, name) for name in names) for summary in summaries
-        )
-    )
+def percent(frame: pl.DataFrame, name: str) -> np.ndarray:
+    """A rate of each row in percent, NaN where there is none."""
+    return 100 * frame[name].cast(pl.Float64).fill_null(np.nan).to_numpy()
 
 
-def matching(
-    summaries: Sequence[Summary], names: Sequence[str], key: tuple[Any, ...]
-) -> list[Summary]:
-    """The summaries that have these values in these fields."""
-    return [
-        summary
-        for summary in summaries
-        if tuple(getattr(summary, name) for name in names) == key
-    ]
+def interval(frame: pl.DataFrame, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """The ends of a rate's interval in percent, both its mean where there is none."""
+    ends = (pl.coalesce(f"{name}_{end}", name).alias(end) for end in ("low", "high"))
+    both = frame.select(*ends)
+    return percent(both, "low"), percent(both, "high")
 
 
-def is_told(summaries: Sequence[Summary], name: str, attack: str = "attack") -> bool:
-    """Whether the variant or the attack says the value of this setting as well.
+def draw_line(
+    axes: Axes, frame: pl.DataFrame, x: str, y: str, band_alpha: float, **look: Any
+) -> None:
+    """A rate in percent along a column, with the band of its intervals."""
+    axes.plot(frame[x], percent(frame, y), clip_on=False, zorder=3, **look)
+    band: dict[str, Any] = {"color": look["color"], "alpha": band_alpha, "linewidth": 0}
+    axes.fill_between(frame[x].to_numpy(), *interval(frame, y), **band)
+
+
+def draw_hollow(
+    axes: Axes, frame: pl.DataFrame, x: str, y: str, look: dict[str, Any], label: str
+) -> None:
+    """Makes the markers hollow that must not be read as protection.
 
     Args:
-        summaries: those drawn.
-        name: a setting.
-        attack: the field that tells attacks apart, "attack" or "attack_family".
+        axes: where the line of `frame` is.
+        frame: a row per marker.
+        x: a rate, or "x", which is drawn as it is.
+        y: a rate.
+        look: color and marker of the line.
+        label: of the line.
     """
-    return any(
-        name in _TOLD_BY[teller]
-        and len(distinct(summaries, (teller, name)))
-        == len(distinct(summaries, (teller,)))
-        for teller in ("variant", attack)
-    )
-
-
-def describe(summary: Summary, names: Sequence[str]) -> str:
-    """The values of some settings in words, for a legend."""
-    words = []
-    for name in names:
-        value = getattr(summary, name)
-        if name == "defense_label":
-            words.append("no defense" if value == "none" else str(value))
-        elif name == "view":
-            words.append(_VIEWS.get(value, str(value)))
-        elif name == "adversary_optimizer":
-            words.append(f"{value.replace('_', ' ')} optimizer")
-        elif name == "known_per_class" and value is None:
-            words.append("no known labels")
-        else:
-            words.append(_WORDS.get(name, "{}").format(value))
-    return ", ".join(words)
-
-
-def title_panel(axes: Axes, summary: Summary, names: Sequence[str]) -> None:
-    """Titles a panel with its settings, over several lines where one is too short."""
-    axes.set_title(fill(describe(summary, names), width=42))
+    leaking = frame.filter(LEAKS)
+    if leaking.height:
+        axes.plot(
+            leaking["x"] if x == "x" else percent(leaking, x),
+            percent(leaking, y),
+            color=look["color"],
+            marker=look["marker"],
+            label=f"_leaks nonetheless {label}",
+            clip_on=False,
+            zorder=3.5,
+            **HOLLOW,
+        )
 
 
 def panels(
@@ -188,7 +145,7 @@ def panels(
     most_columns: int = 3,
     size: tuple[float, float] | None = None,
     **kwargs: Any,
-) -> tuple[Figure, list]:
+) -> tuple[Figure, list[Axes]]:
     """An empty figure with axes for `num_panels` panels.
 
     Args:
@@ -216,21 +173,24 @@ def panels(
     return figure, axes[:num_panels]
 
 
+def title_panel(axes: Axes, text: str) -> None:
+    """Titles a panel, over several lines where one is too short."""
+    axes.set_title(fill(text, width=42))
+
+
 def draw_legend(figure: Figure, handles: Sequence[Any]) -> None:
     """A legend below the panels, where no data can be, and the room for it.
 
     A tuple of handles is one entry, under the label of its last.
     """
-    labels = [
-        str((handle[-1] if isinstance(handle, tuple) else handle).get_label())
-        for handle in handles
-    ]
-    longest = max(map(len, labels))
-    # 8 pt text is about 0.055 inch a letter; the handle and gaps take 0.6 inch.
-    fitting = int(figure.get_figwidth() / (0.055 * longest + 0.6))
+    lasts = [each[-1] if isinstance(each, tuple) else each for each in handles]
+    labels = [str(each.get_label()) for each in lasts]
+    # 8 pt text is about 0.06 inch a letter; the handle and gaps take 0.6 inch.
+    fitting = int(figure.get_figwidth() / (0.06 * max(map(len, labels)) + 0.6))
     num_columns = max(1, min(len(handles), fitting))
-    num_lines = -(-len(handles) // num_columns)
-    figure.set_figheight(figure.get_figheight() + 0.17 * num_lines)
+    figure.set_figheight(
+        figure.get_figheight() + 0.18 * -(-len(handles) // num_columns)
+    )
     figure.legend(
         handles=handles,
         labels=labels,
@@ -238,6 +198,21 @@ def draw_legend(figure: Figure, handles: Sequence[Any]) -> None:
         ncols=num_columns,
         handler_map={tuple: HandlerTuple(ndivide=None)},
     )
+
+
+def entry(label: str, **look: Any) -> Line2D:
+    """An entry of a legend that looks like what it stands for."""
+    return Line2D([], [], label=label, **look)
+
+
+def chance_entry(label: str = "chance") -> Line2D:
+    """The entry of the chance level."""
+    return entry(label, color=CHANCE_COLOR, **CHANCE)
+
+
+def hollow_entry() -> Line2D:
+    """The entry of markers that must not be read as protection."""
+    return entry("hollow: leaks in other names", color="0.3", marker="o", **HOLLOW)
 
 
 def label_left(all_axes: Sequence[Axes], text: str) -> None:
@@ -248,24 +223,9 @@ def label_left(all_axes: Sequence[Axes], text: str) -> None:
             axes.set_ylabel(text)
 
 
-def label_bottom(all_axes: Sequence[Axes], text: str) -> None:
-    """Labels the x axes of the panels that have none below them."""
-    num_columns = 0
-    for axes in all_axes:
-        place = axes.get_subplotspec()
-        num_columns = place.get_gridspec().ncols if place is not None else 1
-    for axes in all_axes[-num_columns:]:
-        axes.set_xlabel(text)
-
-
 def percent_axis(axes: Axes, axis: str) -> None:
     """Makes one axis run from 0 to 100 %, with room for markers at the ends."""
-    if axis == "x":
-        axes.set_xlim(-4, 104)
-        axes.set_xticks(range(0, 101, 20))
-    else:
-        axes.set_ylim(-4, 104)
-        axes.set_yticks(range(0, 101, 20))
+    axes.set(**{f"{axis}lim": (-4, 104), f"{axis}ticks": range(0, 101, 20)})
 
 
 def tick_values(axes: Axes, values: Sequence[int | float]) -> None:
@@ -275,26 +235,96 @@ def tick_values(axes: Axes, values: Sequence[int | float]) -> None:
     """
     values = sorted(set(values))
     places = axes.xaxis.get_transform().transform(np.asarray(values, dtype=float))
-    span = places[-1] - places[0] or 1.0
+    gap = 0.07 * (places[-1] - places[0])
     kept = [0]
     for index in range(1, len(values)):
-        is_last = index == len(values) - 1
-        if is_last:
-            while len(kept) > 1 and places[-1] - places[kept[-1]] < 0.07 * span:
-                kept.pop()
-        if is_last or places[index] - places[kept[-1]] >= 0.07 * span:
+        while (
+            index == len(values) - 1
+            and kept[1:]
+            and places[-1] - places[kept[-1]] < gap
+        ):
+            kept.pop()
+        if index == len(values) - 1 or places[index] - places[kept[-1]] >= gap:
             kept.append(index)
-    axes.set_xticks([values[index] for index in kept])
-    axes.set_xticklabels([f"{values[index]:g}" for index in kept])
+    axes.set_xticks([values[i] for i in kept], [f"{values[i]:g}" for i in kept])
     axes.minorticks_off()
 
 
-def hollow_handle() -> Line2D:
-    """The legend entry of markers that must not be read as protection."""
-    label = "hollow: leaks in other names"
-    return Line2D([], [], color="0.3", marker="o", label=label, **HOLLOW)
+class Label(NamedTuple):
+    """A short text that belongs to a point in data coordinates."""
+
+    x: float
+    y: float
+    text: str
+    color: str
+    is_required: bool
 
 
-def chance_handle(label: str = "chance") -> Line2D:
-    """The legend entry of the chance level."""
-    return Line2D([], [], color=CHANCE_COLOR, label=label, **CHANCE)
+# Places around a point for its label, in typographic points, the nearest first.
+_OFFSETS = [
+    (reach * x, reach * y)
+    for reach in (1, 1.5, 2.2, 3)
+    for x, y in ((8, 7), (-8, 7), (8, -7), (-8, -7), (0, 9), (0, -9), (12, 0), (-12, 0))
+]
+
+
+def write_labels(axes: Axes, labels: Sequence[Label]) -> None:
+    """Writes each label at the first of some places around its point that is free.
+
+    Required labels first, at the best place there is; the others only where one is
+    free of lines, markers and other labels. The layout of the figure must be final.
+    """
+    frame = axes.get_window_extent()
+    covered = _drawn_points(axes)
+    written: list[Bbox] = []
+    for label in sorted(labels, key=lambda label: not label.is_required):
+        text = axes.annotate(
+            label.text,
+            (label.x, label.y),
+            textcoords="offset points",
+            xytext=(0, 0),
+            ha="center",
+            va="center",
+            fontsize=7,
+            color=label.color,
+        )
+        text.set_in_layout(False)
+        costs = []
+        for offset in _OFFSETS:
+            text.xyann = offset
+            box = text.get_window_extent()
+            is_inside = frame.contains(*box.min) and frame.contains(*box.max)
+            hidden = box.count_contains(covered) + 4 * box.count_overlaps(written)
+            costs.append(hidden + (0 if is_inside else 20))
+        best = int(np.argmin(costs))
+        text.xyann = _OFFSETS[best]
+        if costs[best] and not label.is_required:
+            text.remove()
+        else:
+            written.append(text.get_window_extent())
+
+
+def _drawn_points(axes: Axes) -> np.ndarray:
+    """Pixels along all lines and crosses in data coordinates, (n, 2)."""
+    paths = [
+        line.get_xydata()
+        for line in axes.lines
+        if line.get_transform() == axes.transData
+    ]
+    for bars in axes.collections:
+        paths += bars.get_segments() if isinstance(bars, LineCollection) else []
+    steps = np.linspace(0, 1, 20)[:, None]
+    dense = [path[:1] for path in paths] + [
+        start + steps * (end - start) for path in paths for start, end in pairwise(path)
+    ]
+    return axes.transData.transform(np.concatenate([np.zeros((0, 2)), *dense]))
+
+
+def picture(figure: Figure, file_format: str) -> bytes:
+    """A figure as the bytes of a "png", "pdf" or "svg" file, the same every time."""
+    buffer = io.BytesIO()
+    unset = {"pdf": ("CreationDate",), "svg": ("Date", "Creator")}
+    metadata = dict.fromkeys(unset.get(file_format, ("Software",)))
+    with mpl.rc_context(LOOK):
+        figure.savefig(buffer, format=file_format, metadata=metadata)
+    return buffer.getvalue()
