@@ -22,20 +22,7 @@ import polars as pl
 Kind = Literal[
     "setting", "first", "rate", "median", "account", "judgment", "derived", "trial"
 ]
-READINGS = {
-    "attack": ("train", "last"),
-    "best_attack": ("train", "best"),
-    "test_attack": ("test", "last"),
-    "best_test_attack": ("test", "best"),
-}
-"""Which samples a completed model is scored on, after which epoch of the attack."""
-SCORES = {
-    "accuracy": "",
-    "top5": " top-5",
-    "f1": " F1",
-    "fu_batch_f1": " batch F1",
-}
-"""What a completed model is scored by; which of them makes sense, the data say."""
+PERCENT = "%"
 
 
 class Column(NamedTuple):
@@ -43,71 +30,79 @@ class Column(NamedTuple):
 
     Attributes:
         name: of the field in rows and summaries.
-        heading: in a table that a person reads.
         kind: how trials are summed up.
+        heading: in a table that a person reads.
         words: what it says, as a sentence that stands alone.
-        type: of the values.
-        unit: "%" for a fraction shown in percent, "s" for seconds, or "".
+        type: of the values; rates are fractions in [0, 1].
+        unit: "%" for a fraction shown in percent, or "".
         default: what a row has that lacks the field.
+        has_ends: a table shows the half-width of its interval.
+        blind: the column of what blind guesses get of it, shown in brackets.
     """
 
     name: str
-    heading: str
     kind: Kind
+    heading: str
     words: str
     type: Any = pl.String
     unit: str = ""
     default: Any = None
+    has_ends: bool = False
+    blind: str | None = None
 
 
-def _setting(name: str, heading: str, words: str, *args: Any, **more: Any) -> Column:
-    return Column(name, heading, "setting", words, *args, **more)
+def _setting(name: str, heading: str, words: str, type: Any = pl.String) -> Column:  # noqa: A002
+    default = {"variant": "", "adversary_optimizer": "benign"}.get(name)
+    return Column(name, "setting", heading, words, type, default=default)
 
 
-def _rate(name: str, heading: str, words: str, unit: str = "%") -> Column:
-    return Column(name, heading, "rate", words, pl.Float64, unit)
+def _rate(name: str, heading: str, words: str, unit: str = PERCENT, **more) -> Column:
+    return Column(name, "rate", heading, words, pl.Float64, unit, **more)
 
 
-def _completion_rates() -> tuple[Column, ...]:
-    """What a completed model scores, beyond the accuracy that every attack has."""
-    samples = {
-        "train": "training samples whose labels the attacker does not know",
-        "test": "test samples, which nobody trained on",
-    }
-    epochs = {
-        "last": "after the last epoch of the attack, which is what an attacker has",
-        "best": "at the epoch that is best by the true labels, which no attacker can "
-        "choose and published figures do",
-    }
-    scores = {
-        "accuracy": "Share of labels found",
-        "top5": "Share of samples whose label is among the five likeliest",
-        "f1": "F1 score",
-        "fu_batch_f1": "F1 score averaged over mini-batches as in the code of Fu et "
-        "al. 2022",
-    }
-    return tuple(
-        _rate(
-            f"{reading}_{score}",
-            f"{where}{short} % {when}",
-            f"{scores[score]}, on the {samples[where]}, {epochs[when]}.",
-        )
-        for score, short in SCORES.items()
-        for reading, (where, when) in READINGS.items()
-        if (reading, score) != ("attack", "accuracy")
+def _judgment(name: str, words: str) -> Column:
+    return Column(name, "judgment", name.replace("_", " "), words, pl.Boolean)
+
+
+def _account(name: str, heading: str, words: str, unit: str = "") -> Column:
+    return Column(name, "account", heading, words, pl.Float64, unit)
+
+
+SCORES = {
+    "accuracy": ("", "Share of labels found"),
+    "top5": (" top-5", "Share of samples with the label among the five likeliest"),
+    "f1": (" F1", "F1 score"),
+    "fu_batch_f1": (" batch F1", "F1 score of mini-batches, as Fu et al. 2022 take it"),
+}
+"""What a completed model is scored by; which of them makes sense, the data say."""
+READINGS = {
+    "attack": ("train{} % last", "{} on samples trained on, after the last epoch."),
+    "best_attack": ("train{} % best", "{} on samples trained on, at the best epoch."),
+    "test_attack": ("test{} % last", "{} on test samples, after the last epoch."),
+    "best_test_attack": ("test{} % best", "{} on test samples, at the best epoch."),
+}
+"""Which samples a completed model is scored on, after which epoch of the attack."""
+COMPLETION = tuple(
+    _rate(
+        f"{reading}_{score}",
+        heading.format(short),
+        words.format(long),
+        has_ends=reading == "attack",
     )
-
+    for score, (short, long) in SCORES.items()
+    for reading, (heading, words) in READINGS.items()
+)
 
 COLUMNS = (
     _setting("dataset", "data", "Name of the data set."),
     _setting("num_parties", "parties", "Number of parties.", pl.Int64),
-    _setting("variant", "variant", "What else varies in the experiment.", default=""),
+    _setting("variant", "variant", "What else varies in the experiment."),
     _setting("protocol", "protocol", "Name of the protocol."),
     _setting("view", "the attacker sees", "What the attacker sees."),
     _setting("train_step", "step", "Training step at which it looks.", pl.Int64),
     _setting("batch_size", "batch", "Samples in a batch that it sees.", pl.Int64),
     _setting("num_classes", "classes", "Classes it decides among.", pl.Int64),
-    _setting("defense", "defense", "Label of the defense; none is without one."),
+    _setting("defense", "defense", "Label of the defense, or none."),
     _setting("strength_name", "strength of", "What the strength of the defense is."),
     _setting("defense_strength", "strength", "Strength of the defense.", pl.Float64),
     _setting("attack", "attack", "Label of the attack."),
@@ -124,62 +119,62 @@ COLUMNS = (
         "How the attacker trains: benign, as all do; malicious, in a training of its "
         "own, to make its bottom model learn more than its share; all malicious, where "
         "every party does.",
-        default="benign",
     ),
-    _setting(
-        "amplification",
-        "amplification",
-        "Factor on a message that the attacker replaces.",
-        pl.Float64,
-    ),
-    Column("attack_family", "family", "first", "Attacks that differ in labels known."),
-    Column("is_adaptive", "knows it", "first", "Knows the defense.", pl.Boolean),
-    Column("knowledge", "knows", "first", "What the attacker knows beyond its view."),
-    Column("defense_label", "defense", "derived", "The defense with its strength."),
-    Column("num_trials", "trials", "derived", "Trials, failed ones too.", pl.Int64),
-    Column("num_failed", "failed", "derived", "Trials that failed.", pl.Int64),
-    Column("failures", "why", "derived", "Why trials failed, each reason once."),
+    _setting("amplification", "amplification", "Factor on its messages.", pl.Float64),
+    Column("attack_family", "first", "family", "Attacks that differ in labels known."),
+    Column("is_adaptive", "first", "adaptive", "Knows the defense.", pl.Boolean),
+    Column("knowledge", "first", "knows", "What the attacker knows beyond its view."),
+    Column("defense_label", "derived", "defense", "The defense with its strength."),
+    Column("num_trials", "derived", "trials", "Trials, failed ones too.", pl.Int64),
+    Column("num_failed", "derived", "failed", "Trials that failed.", pl.Int64),
+    Column("failures", "derived", "why", "Why trials failed, each reason once."),
     _rate(
         "attack_accuracy",
         "found %",
         "Labels found by the attack, of the samples whose labels it was not given.",
+        has_ends=True,
     ),
     _rate("published_accuracy", "published %", "The same attack read as published."),
     _rate(
         "matched_accuracy",
-        "up to names %",
-        "Labels found under the best one-to-one renaming of the classes.",
+        "up to names % (chance)",
+        "Labels found under the best one-to-one renaming of the classes, and in "
+        "brackets what blind guesses get of that.",
+        has_ends=True,
+        blind="matched_chance",
     ),
     _rate("matched_chance", "blind up to names %", "What blind guesses get of that."),
     _rate(
         "mutual_information",
-        "information",
+        "information (chance)",
         "Mutual information of inferred and true labels over the mean of their "
-        "entropies, from 0 to 1.",
+        "entropies, from 0 to 1, and in brackets what blind guesses get of that.",
         unit="",
+        blind="mutual_information_chance",
     ),
-    _rate(
-        "mutual_information_chance",
-        "blind information",
-        "What blind guesses get of that.",
-        unit="",
-    ),
+    _rate("mutual_information_chance", "blind information", "Of blind guesses.", ""),
     _rate(
         "auc",
         "AUC",
         "Area under the ROC curve of the attack's scores: 0.5 without any knowledge, "
         "below it with the classes mistaken for each other.",
         unit="",
+        has_ends=True,
     ),
-    _rate("main_accuracy", "main task %", "Test accuracy of the trained model."),
+    _rate(
+        "main_accuracy",
+        "main task %",
+        "Test accuracy of the trained model, which is what a defense costs.",
+        has_ends=True,
+    ),
     _rate("main_top5", "main task top-5 %", "Top-5 test accuracy of that model."),
     _rate("main_f1", "main task F1 %", "Test F1 score of that model."),
     _rate("chance_accuracy", "chance %", "Always guessing the most frequent class."),
     _rate(
         "alone_accuracy",
         "attacker alone %",
-        "Test accuracy of a model of the attacker's own features that was trained with "
-        "all true labels; an upper bound for what it can do on test samples.",
+        "Test accuracy of a model of the attacker's features alone that was trained "
+        "with all true labels; an upper bound for test %.",
     ),
     _rate(
         "floor_accuracy",
@@ -187,114 +182,85 @@ COLUMNS = (
         "Test accuracy that the label party reaches alone; a defense that leaves less "
         "than that buys nothing.",
     ),
-    _rate(
-        "inferred_accuracy",
-        "labels inferred %",
-        "Labels that the attacker inferred first, to know which messages to replace.",
-    ),
-    *_completion_rates(),
-    Column("seconds", "s/trial", "median", "Seconds per trial.", pl.Float64, "s"),
-    Column(
+    _rate("inferred_accuracy", "labels inferred %", "Labels a backdoor infers first."),
+    *COMPLETION[1:],
+    Column("seconds", "median", "s/trial", "Seconds per trial.", pl.Float64),
+    _account(
         "label_epsilon",
         "ε per message",
-        "account",
         "Label differential privacy of one message; infinite where nothing is bounded.",
-        pl.Float64,
     ),
-    Column("label_delta", "δ", "account", "Its δ.", pl.Float64),
-    Column(
+    _account("label_delta", "δ", "Its δ."),
+    _account(
         "label_epsilon_training",
         "ε over training",
-        "account",
         "Label differential privacy of all messages about a sample.",
-        pl.Float64,
     ),
-    Column(
+    _account(
         "allowed_accuracy",
         "allowed %",
-        "account",
         "Share of labels that a sample's own message can give away in expectation, if "
         "labels are uniform whatever the features are.",
-        pl.Float64,
-        "%",
+        PERCENT,
     ),
     Column("budget", "account", "account", "The privacy account in a sentence."),
-    Column(
+    _judgment(
         "below_chance",
-        "below chance",
-        "judgment",
         "No trial failed and the attack finds less than blind uniform guessing (1 / "
         "classes): read it as leakage, not protection. With its whole interval, so the "
         "attacker knows more than nothing; or with its mean, where the labels are "
         "found up to names or by an attacker who knows the defense.",
-        pl.Boolean,
     ),
-    Column(
+    _judgment(
         "labels_are_found",
-        "labels are found",
-        "judgment",
         "The attack finds the classes, or one that knows the defense finds labels of "
         "the same model from the same view.",
-        pl.Boolean,
     ),
-    Column(
+    _judgment(
         "finds_classes",
-        "finds classes",
-        "judgment",
         "Labels found up to a renaming of the classes are clearly above chance: by 5 "
         "points and with the whole interval, or more than halfway from there to all.",
-        pl.Boolean,
     ),
-    Column(
+    _judgment(
         "hides_names_only",
-        "hides names only",
-        "judgment",
         "The labels leak up to the names of the classes: under the best renaming they "
         "are found, clearly above chance. What is hidden is names, and one sample of "
         "known label in each class gives them back.",
-        pl.Boolean,
     ),
-    Column(
+    _judgment(
         "says_nothing",
-        "says nothing",
-        "judgment",
         "The 95 % interval includes chance and is at least half as wide as the room "
         "between chance and all labels, so the row says nothing either way.",
-        pl.Boolean,
     ),
     Column("trial", "trial", "trial", "Number of the trial.", pl.Int64),
-    Column("seed", "seed", "trial", "Seed of the experiment.", pl.Int64),
-    Column("status", "status", "trial", "ok, or why the trial failed."),
-    Column("train_seconds", "s", "trial", "Seconds of training.", pl.Float64, "s"),
-    Column("residual", "residual", "trial", "What the attack leaves.", pl.Float64),
-    Column("bound_held", "bound", "trial", "Its guarantee held.", pl.Boolean),
-    Column(
-        "confusion", "counts", "trial", "By true and given class.", pl.List(pl.Int64)
-    ),
-    Column(
-        "published_confusion",
-        "counts",
-        "trial",
-        "By true and given class, as published.",
-        pl.List(pl.Int64),
+    Column("seed", "trial", "seed", "Seed of the experiment.", pl.Int64),
+    Column("status", "trial", "status", "ok, or why the trial failed."),
+    Column("train_seconds", "trial", "s", "Seconds of training.", pl.Float64),
+    Column("residual", "trial", "residual", "What the attack leaves.", pl.Float64),
+    Column("bound_held", "trial", "bound", "Its guarantee held.", pl.Boolean),
+    *(
+        Column(name, "trial", "counts", words, pl.List(pl.Int64))
+        for name, words in (
+            ("confusion", "Samples by true and given class."),
+            ("published_confusion", "The same of the published readout."),
+        )
     ),
 )
 
 
-def _names(*kinds: Kind) -> tuple[str, ...]:
+def names_of(*kinds: Kind) -> tuple[str, ...]:
+    """The names of the columns of some kinds, in order."""
     return tuple(column.name for column in COLUMNS if column.kind in kinds)
 
 
 BY_NAME = {column.name: column for column in COLUMNS}
-SETTINGS = _names("setting")
-RATES = _names("rate")
-SUMMARY = _names("setting", "first", "derived", "rate", "median", "account", "judgment")
-"""The columns of a summary in order, before the three that each rate adds."""
+SETTINGS = names_of("setting")
+RATES = names_of("rate")
 ENDS = ("low", "high", "number")
-POINT = (*SETTINGS[:8], "defense_label")
+SCENE = SETTINGS[:8]
+"""A setting without its defense and attack: what a defense is compared with none in."""
+POINT = (*SCENE, "defense_label")
 """One attacked model under one threat model: a defense of one strength, one view."""
-SCENE = POINT[:8]
-"""The same without the defense: what a defense is compared with none in."""
 MODEL = tuple(name for name in POINT if name != "view")
 """One trained model, whatever the attacker sees of it."""
 

@@ -8,33 +8,23 @@ from scipy.special import stdtrit
 
 from vfljax.experiments.frame import rows_to_frame
 from vfljax.reports.columns import (
-    BY_NAME,
     COLUMNS,
     ENDS,
     MODEL,
     POINT,
     RATES,
     SETTINGS,
-    SUMMARY,
+    names_of,
 )
 
 CONFIDENCE = 0.95
 UNDEFENDED = "none"
 BENIGN = "benign"
-MESSAGE_ROWS = "message_rows"
-_REQUIRED = (
-    "dataset",
-    "view",
-    "train_step",
-    "batch_size",
-    "num_classes",
-    "defense",
-    "attack",
-    "trial",
-    "attack_accuracy",
-    "chance_accuracy",
-    "status",
-)
+TRAINED_MODEL, MESSAGE_ROWS = "trained_model", "message_rows"
+_REQUIRED = {
+    *("dataset", "view", "train_step", "batch_size", "num_classes", "defense"),
+    *("attack", "trial", "attack_accuracy", "chance_accuracy", "status"),
+}
 _CLEAR_MARGIN = 0.05  # of a rate above its chance level
 
 
@@ -42,18 +32,18 @@ class Frame(NamedTuple):
     """What a report is made from.
 
     Attributes:
-        summary: one row per setting; columns are those of `columns.SUMMARY`, and for
-            each rate R also `R_low`, `R_high` (its 95 % interval, null for one trial)
-            and `R_number` (trials that have it). Rates are fractions, not percent.
+        summary: one row per setting; its columns are those of `columns.py` but those of
+            a trial, and for each rate R also `R_low`, `R_high` (its 95 % interval, null
+            for one trial) and `R_number` (trials that have it). Rates are fractions.
         raw: one row per trial, with the confusion matrices where they were recorded.
     """
 
     summary: pl.DataFrame
     raw: pl.DataFrame
 
-    def only(self, *conditions: pl.Expr) -> "Frame":
-        """The rows of both tables that meet conditions on their settings."""
-        return Frame(*(table.filter(*conditions) for table in self))
+    def only(self, condition: pl.Expr) -> "Frame":
+        """The rows of both tables that meet a condition on their settings."""
+        return Frame(self.summary.filter(condition), self.raw.filter(condition))
 
     def has(self, name: str) -> bool:
         """Whether any row of the summary has a value in that column."""
@@ -65,7 +55,7 @@ def summarize(rows: Sequence[Mapping[str, Any]]) -> Frame:
 
     Failed trials stay in every mean and in the denominator, with the accuracy they
     have: a mean over the trials that went well would flatter the defense or the attack,
-    whichever makes trials fail. The interval of a rate is `mean ± t(0.975, n − 1) s /
+    whichever makes trials fail. The interval of a rate is `mean ± t(0.975, n - 1) s /
     sqrt(n)` with the sample standard deviation s of the n per-trial rates, clipped to
     [0, 1]: the spread between trials, as samples of one batch share a model and are not
     independent. One trial has no interval; trials that all agree have one of zero
@@ -84,16 +74,12 @@ def summarize(rows: Sequence[Mapping[str, Any]]) -> Frame:
             too narrow.
     """
     raw = _typed(rows)
-    settings = [
-        pl.col(name).drop_nulls().first().alias(name)
-        for name in BY_NAME
-        if BY_NAME[name].kind == "first"
-    ]
-    summary = raw.group_by(SETTINGS, maintain_order=True).agg(
-        *settings,
+    failures = pl.col("status").filter(pl.col("status") != "ok")
+    summary = raw.group_by(*SETTINGS, "defense_label", maintain_order=True).agg(
+        *(pl.col(name).drop_nulls().first() for name in names_of("first")),
         pl.len().cast(pl.Int64).alias("num_trials"),
-        (pl.col("status") != "ok").sum().cast(pl.Int64).alias("num_failed"),
-        pl.col("status").filter(pl.col("status") != "ok").unique().sort().alias("why"),
+        failures.len().cast(pl.Int64).alias("num_failed"),
+        failures.unique().sort().alias("failures"),
         pl.col("seconds").median(),
         *(expression for name in RATES for expression in _spread(name)),
         *_account(),
@@ -101,35 +87,30 @@ def summarize(rows: Sequence[Mapping[str, Any]]) -> Frame:
     summary = summary.with_columns(
         pl.col("attack_family").fill_null(pl.col("attack")),
         pl.col("is_adaptive").fill_null(value=False),
-        pl.col("why").list.join(" ").alias("failures"),
-        _defense_label(),
+        pl.col("failures").list.join(" "),
         *(expression for name in RATES for expression in _interval(name)),
     )
-    summary = _judged(summary)
+    kinds = ("setting", "first", "derived", "rate", "median", "account", "judgment")
     ends = [f"{name}_{end}" for name in RATES for end in ENDS]
-    return Frame(summary.select(*SUMMARY, *ends), raw.with_columns(_defense_label()))
+    return Frame(_judged(summary).select(*names_of(*kinds), *ends), raw)
 
 
 def _typed(rows: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
-    """The rows with every column of `COLUMNS` that a row can have, checked."""
+    """The rows with every column that a row can have and the defense's label, checked.
+
+    The label is `dp_gaussian noise_std=0.001`.
+    """
     if not rows:
         raise ValueError("rows is empty; allowed: at least one finished trial")
     for index, row in enumerate(rows):
-        missing = [name for name in _REQUIRED if row.get(name) is None]
+        missing = sorted(name for name in _REQUIRED if row.get(name) is None)
         if missing:
             raise ValueError(f"rows[{index}] lacks {missing}; required: {_REQUIRED}")
     found = rows_to_frame(rows)
-    in_rows = [c for c in COLUMNS if c.kind not in ("derived", "judgment")]
-    raw = found.select(
-        (pl.col(c.name) if c.name in found.columns else pl.lit(None))
-        .cast(c.type)
-        .fill_null(c.default)
-        .alias(c.name)
-        if c.default is not None
-        else (pl.col(c.name) if c.name in found.columns else pl.lit(None))
-        .cast(c.type)
-        .alias(c.name)
-        for c in in_rows
+    columns = [c for c in COLUMNS if c.kind not in ("derived", "judgment")]
+    absent = [pl.lit(None).alias(c.name) for c in columns if c.name not in found]
+    raw = found.with_columns(absent).select(
+        pl.col(c.name).cast(c.type).fill_null(pl.lit(c.default)) for c in columns
     )
     for name in RATES:
         wrong = raw[name].filter(~raw[name].is_between(0, 1))
@@ -137,13 +118,16 @@ def _typed(rows: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
             raise ValueError(f"{name}={wrong[0]}: must be in [0, 1]")
     twice = raw.filter(raw.select(*SETTINGS, "trial").is_duplicated())
     if twice.height:
-        setting = {name: twice[name][0] for name in SETTINGS}
         raise ValueError(
-            f"rows contains a trial twice in setting {setting}; allowed: each trial "
-            "once, and attacks or defenses that differ in another value under "
-            "different labels"
+            f"rows contains a trial twice in setting {twice.row(0)[: len(SETTINGS)]}; "
+            "allowed: each trial once, and attacks or defenses that differ in another "
+            "value under different labels"
         )
-    return raw
+    strength = pl.col("defense_strength").map_elements(
+        lambda value: f"{value:g}", return_dtype=pl.String
+    )
+    label = pl.format("{} {}={}", "defense", "strength_name", strength)
+    return raw.with_columns(label.fill_null(pl.col("defense")).alias("defense_label"))
 
 
 def _spread(name: str) -> list[pl.Expr]:
@@ -160,11 +144,8 @@ def _spread(name: str) -> list[pl.Expr]:
 def _interval(name: str) -> list[pl.Expr]:
     """The 95 % Student-t interval, null for fewer than two trials."""
     number = pl.col(f"{name}_number")
-    quantile = number.map_batches(
-        lambda numbers: pl.Series(
-            [stdtrit(max(n - 1, 1), (1 + CONFIDENCE) / 2) for n in numbers],
-            dtype=pl.Float64,
-        ),
+    quantile = number.map_elements(
+        lambda n: float(stdtrit(max(n - 1, 1), (1 + CONFIDENCE) / 2)),
         return_dtype=pl.Float64,
     )
     half = quantile * pl.col(f"{name}_spread") / number.sqrt()
@@ -182,23 +163,27 @@ def _account() -> list[pl.Expr]:
     """
     has_one = pl.col("budget").is_not_null()
     fields = []
-    for column in COLUMNS:
-        if column.kind == "account":
-            field = pl.col(column.name).filter(has_one).first()
-            if "epsilon" in column.name:
-                field = pl.when(has_one.any()).then(field.fill_null(float("inf")))
-            fields.append(field.alias(column.name))
+    for name in names_of("account"):
+        field = pl.col(name).filter(has_one).first()
+        if "epsilon" in name:
+            field = pl.when(has_one.any()).then(field.fill_null(float("inf")))
+        fields.append(field.alias(name))
     return fields
 
 
-def _defense_label() -> pl.Expr:
-    """The defense with its strength: `dp_gaussian noise_std=0.001`."""
-    strength = pl.col("defense_strength").map_elements(
-        lambda value: f"{value:g}", return_dtype=pl.String
+def _judged(summary: pl.DataFrame) -> pl.DataFrame:
+    """The judgments; what an attack that knows a defense finds counts for all of it."""
+    knows = pl.col("is_adaptive") & _clearly_above("attack_accuracy", "chance_accuracy")
+    return (
+        summary.with_columns(
+            _clearly_above("matched_accuracy", "matched_chance").alias("finds_classes"),
+            knows.alias("found"),
+        )
+        .with_columns(
+            labels_are_found=pl.col("finds_classes") | pl.col("found").any().over(POINT)
+        )
+        .with_columns(_of_reading())
     )
-    name = pl.col("strength_name").fill_null("strength")
-    label = pl.concat_str(pl.col("defense"), pl.lit(" "), name, pl.lit("="), strength)
-    return label.fill_null(pl.col("defense")).alias("defense_label")
 
 
 def _clearly_above(name: str, chance: str) -> pl.Expr:
@@ -212,22 +197,7 @@ def _clearly_above(name: str, chance: str) -> pl.Expr:
     return ((rate > (1 + level) / 2) | is_above).fill_null(value=False)
 
 
-def _judged(summary: pl.DataFrame) -> pl.DataFrame:
-    """The judgments; what an attack that knows a defense finds counts for all of it."""
-    summary = summary.with_columns(
-        _clearly_above("matched_accuracy", "matched_chance").alias("finds_classes"),
-        (
-            pl.col("is_adaptive") & _clearly_above("attack_accuracy", "chance_accuracy")
-        ).alias("found"),
-    ).with_columns(
-        (pl.col("finds_classes") | pl.col("found").any().over(POINT)).alias(
-            "labels_are_found"
-        ),
-    )
-    return summary.with_columns(*judge_reading())
-
-
-def judge_reading() -> list[pl.Expr]:
+def _of_reading() -> list[pl.Expr]:
     """The judgments on `attack_accuracy`, from the columns beside it."""
     rate, chance = pl.col("attack_accuracy"), pl.col("chance_accuracy")
     low, high = pl.col("attack_accuracy_low"), pl.col("attack_accuracy_high")
@@ -236,9 +206,7 @@ def judge_reading() -> list[pl.Expr]:
     judgments = {
         "below_chance": (pl.col("num_failed") == 0) & (end < 1 / pl.col("num_classes")),
         "hides_names_only": pl.col("finds_classes") & (rate - chance < beyond / 2),
-        "says_nothing": (low <= chance)
-        & (high >= chance)
-        & (high - low >= (1 - chance) / 2),
+        "says_nothing": chance.is_between(low, high) & (high - low >= (1 - chance) / 2),
     }
     return [
         judgment.fill_null(value=False).alias(name)
@@ -256,10 +224,8 @@ def matching(
 ) -> pl.DataFrame:
     """The rows that have those values in some columns; null equals null."""
     return table.filter(
-        *(
-            pl.col(name).eq_missing(pl.lit(value, dtype=table.schema[name]))
-            for name, value in zip(names, values, strict=True)
-        )
+        pl.col(name).eq_missing(pl.lit(value, dtype=table.schema[name]))
+        for name, value in zip(names, values, strict=True)
     )
 
 
@@ -282,30 +248,28 @@ def readings(summary: pl.DataFrame) -> pl.DataFrame:
     A published readout is called so in `attack`, and `attack_accuracy` is its rate.
     That of a backdoor counts samples that need no trigger, so it is none.
     """
-    ends = ("", *(f"_{end}" for end in ENDS))
     published = summary.filter(
         pl.col("published_accuracy_number") == pl.col("num_trials"),
         pl.col("view") != MESSAGE_ROWS,
-    )
-    published = published.with_columns(
-        (pl.col("attack") + " (published)").alias("attack"),
+    ).with_columns(
+        pl.col("attack") + " (published)",
         *(
             pl.col(f"published_accuracy{end}").alias(f"attack_accuracy{end}")
-            for end in ends
+            for end in ("", *(f"_{end}" for end in ENDS))
         ),
-    ).with_columns(*judge_reading())
-    return pl.concat([summary, published])
+    )
+    return pl.concat([summary, published.with_columns(_of_reading())])
 
 
 def strongest(summary: pl.DataFrame) -> pl.DataFrame:
     """The strongest reading on each model under each threat model.
 
-    By its mean, the first on a tie, one that ignores the defense before one that knows
-    it; that choice among noisy means is slightly in the attacks' favor. An attacker who
-    knows the defense may always use an attack that ignores it, so this is what it
-    finds. The main task is that of the model, from whichever attack's rows have it, of
-    a training by benign optimizers if any. `hides_names_only` is by what any attack on
-    the model finds up to a renaming.
+    By its mean; on a tie one that ignores the defense, then the first. That choice
+    among noisy means is slightly in the attacks' favor. An attacker who knows the
+    defense may always use an attack that ignores it, so this is what it finds. The main
+    task is that of the model, from whichever attack's rows have it, of a training by
+    benign optimizers if any. `hides_names_only` is by what any attack on the model
+    finds up to a renaming.
 
     Args:
         summary: of a `Frame`.
@@ -326,22 +290,23 @@ def naive(summary: pl.DataFrame) -> pl.DataFrame:
 
 def _strongest(attacks: pl.DataFrame, summary: pl.DataFrame) -> pl.DataFrame:
     """The strongest of the attacks, with the main task of the model."""
-    read = readings(attacks).sort(pl.col("is_adaptive"), maintain_order=True)
     best = []
     for point in distinct(attacks, POINT):
-        at_point = matching(read, POINT, point)
-        row = at_point.row(_first_highest(at_point["attack_accuracy"]), named=True)
-        found = up_to_names(matching(attacks, POINT, point))
-        row["hides_names_only"] = _hides_names_only(row, found)
-        everything = matching(summary, POINT, point)
-        row["is_knowing_tried"] = row["defense"] == UNDEFENDED or any(
-            everything["is_adaptive"]
+        here, everything = (matching(t, POINT, point) for t in (attacks, summary))
+        ordered = readings(here).sort(
+            "attack_accuracy",
+            "is_adaptive",
+            descending=[True, False],
+            maintain_order=True,
         )
+        row = ordered.row(0, named=True)
+        row["hides_names_only"] = _hides_names_only(row, up_to_names(here))
+        is_knowing = row["defense"] == UNDEFENDED or any(everything["is_adaptive"])
+        row["is_knowing_tried"] = is_knowing
         row["any_failed"] = any(everything["num_failed"])
         model = matching(summary, MODEL, [row[name] for name in MODEL])
-        main = main_of(pl.concat([everything, model]))
-        if main is not None:
-            row |= {name: main[name] for name in main if name.startswith("main_")}
+        main = main_of(pl.concat([everything, model])) or {}
+        row |= {name: main[name] for name in main if name.startswith("main_")}
         best.append(row)
     more = dict.fromkeys(("is_knowing_tried", "any_failed"), pl.Boolean)
     return pl.DataFrame(best, schema=summary.schema | more)
@@ -353,28 +318,21 @@ def main_of(attacks: pl.DataFrame) -> dict[str, Any] | None:
     An active attack has a training of its own, which is not what a defense costs.
     """
     trained = attacks.filter(pl.col("main_accuracy").is_not_null())
-    benign = trained.filter(pl.col("adversary_optimizer") == BENIGN)
-    first = (benign if benign.height else trained).head(1)
-    return first.row(0, named=True) if first.height else None
+    ordered = trained.sort(pl.col("adversary_optimizer") != BENIGN, maintain_order=True)
+    return ordered.row(0, named=True) if ordered.height else None
 
 
 def up_to_names(attacks: pl.DataFrame) -> dict[str, Any] | None:
     """The attack that finds most up to a renaming, one clearly above chance first."""
     matched = attacks.filter(pl.col("matched_accuracy").is_not_null())
-    ordered = matched.sort(
-        "finds_classes", "matched_accuracy", descending=True, maintain_order=True
-    )
+    order = ("finds_classes", "matched_accuracy")
+    ordered = matched.sort(order, descending=True, maintain_order=True)
     return ordered.row(0, named=True) if ordered.height else None
 
 
-def _hides_names_only(reading: Mapping[str, Any], found: Mapping[str, Any] | None):
+def _hides_names_only(reading, found):
     """Whether identity shows less than half of what is found up to a renaming."""
     if found is None or not found["finds_classes"]:
         return False
     beyond_chance = found["matched_accuracy"] - (found["matched_chance"] or 0.0)
     return reading["attack_accuracy"] - reading["chance_accuracy"] < beyond_chance / 2
-
-
-def _first_highest(rates: pl.Series) -> int:
-    """Where the highest is, the first on a tie."""
-    return rates.arg_max() or 0

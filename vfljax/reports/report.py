@@ -1,25 +1,19 @@
 """The report of a run folder: page, Markdown, all numbers, figures; and its answer."""
 
-import io
 import os
-from collections.abc import Sequence
 from pathlib import Path
 
-import matplotlib as mpl
-from matplotlib.figure import Figure
 from rich.console import Console
 from rich.text import Text
 
 from vfljax.experiments.records import Run, read_run
-from vfljax.reports import drawing
 from vfljax.reports.columns import ENDS, RATES
-from vfljax.reports.contents import make_report, title_of
-from vfljax.reports.frame import Frame, summarize
-from vfljax.reports.markdown import markdown
+from vfljax.reports.contents import HOW_TITLE, HOW_TO_READ, Report, make_report
+from vfljax.reports.frame import Frame
 from vfljax.reports.page import make_page
 from vfljax.reports.panels.defenses import table as defense_table
-from vfljax.reports.table import to_rich
-from vfljax.reports.words import RULE, caveats, findings, has_defenses, opening
+from vfljax.reports.picture import picture
+from vfljax.reports.table import to_markdown, to_rich
 
 PAGE = "report/report.html"
 _MOST_LINES = 40  # of the table on a terminal
@@ -52,24 +46,21 @@ def write_report(run_dir: Path) -> list[Path]:
         )
     out_dir = run_dir / "report"
     out_dir.mkdir(exist_ok=True)
-    frame = summarize(run.rows)
-    report = make_report(run, frame)
-    pictures, contents = {}, {}
+    report = make_report(run)
+    contents = {
+        "report.html": make_page(report).encode(),
+        "summary.md": markdown(report).encode(),
+        "summary.csv": csv(report.frame).encode(),
+    }
     for part in report.parts:
         if part.figure is not None:
-            name = part.panel.name
-            contents[f"{name}.png"] = _drawn(part.figure, "png")
-            contents[f"{name}.pdf"] = _drawn(part.figure, "pdf")
-            pictures[name] = _drawn(part.figure, "svg").decode()
+            for ending in ("png", "pdf"):
+                name = f"{part.panel.name}.{ending}"
+                contents[name] = picture(part.figure, ending)
     # The texts last, so that they never link to a picture not yet there.
-    contents |= {
-        "summary.csv": csv(frame).encode(),
-        "summary.md": markdown(report).encode(),
-        "report.html": make_page(report, pictures).encode(),
-    }
-    for name, content in contents.items():
-        _replace(out_dir / name, content)
-    return [out_dir / name for name in reversed(contents)]
+    for name in reversed(contents):
+        _replace(out_dir / name, contents[name])
+    return [out_dir / name for name in contents]
 
 
 def print_summary(run: Run, console: Console) -> None:
@@ -82,53 +73,53 @@ def print_summary(run: Run, console: Console) -> None:
     Raises:
         ValueError: if the run has no rows.
     """
-    frame = summarize(run.rows)
-    console.print(Text(title_of(run), style="bold"))
-    console.print(Text(opening(frame)))
-    for finding in findings(frame.summary):
+    report = make_report(run, with_parts=False)
+    console.print(Text(report.title, style="bold"))
+    console.print(Text(report.opening))
+    for found in report.findings:
         console.print()
-        console.print(Text(f"{finding.title}. ", style="bold") + Text(finding.found))
-        console.print(Text(f"{finding.verdict} {finding.reasons}".strip()))
-    if has_defenses(frame):
-        console.print(Text(f"\n{RULE}", style="dim"))
-    table = defense_table(frame, is_short=True)
-    num_left_out = len(table.cells) - _MOST_LINES
+        console.print(Text(f"{found.title}. ", style="bold") + Text(found.found))
+        console.print(Text(f"{found.verdict} {found.reasons}".strip()))
+    table = defense_table(report.frame, is_short=True)
     console.print(to_rich(table._replace(cells=table.cells[:_MOST_LINES])))
-    if num_left_out > 0:
-        console.print(Text(f"and {num_left_out} more lines."))
-    for note in (*table.footnotes, *caveats(frame)):
+    if len(table.cells) > _MOST_LINES:
+        console.print(Text(f"and {len(table.cells) - _MOST_LINES} more lines."))
+    for note in (*table.footnotes, *report.remarks):
         console.print(Text(note, style="dim"))
     console.print(Text(f"Everything else: {PAGE} in the run folder."))
 
 
+def markdown(report: Report) -> str:
+    """The text of summary.md."""
+    blocks = [f"# {report.title}", report.opening]
+    for found in report.findings:
+        text = f"**{found.title}.** {found.found} **{found.verdict}** {found.reasons}"
+        blocks.append(text.strip())
+    blocks += report.remarks
+    for part in report.parts:
+        name = part.panel.name
+        blocks.append(f"## {part.panel.title}")
+        if part.figure is not None:
+            blocks.append(f"![{part.panel.title}]({name}.png)")
+            blocks.append(f"{part.panel.caption} ([PDF]({name}.pdf))")
+        if part.table is not None:
+            blocks.append(to_markdown(part.table))
+        if part.notes:
+            blocks.append("\n".join(f"- {note}" for note in part.notes))
+    how = (f"- {name}: {value}" for name, value in report.how.items())
+    return "\n\n".join([*blocks, f"## {HOW_TITLE}", HOW_TO_READ, "\n".join(how)]) + "\n"
+
+
 def csv(frame: Frame) -> str:
-    """Every column of the summary that some row has, in full precision.
+    """Every column of the summary but the rates that no row has, in full precision.
 
     Rates are fractions, not percent; an empty field is null; booleans are `true` and
     `false`; an infinite number is `inf`. Reading a number back gives exactly the number
     written.
     """
     absent = [name for name in RATES if not frame.has(name)]
-    left_out = [f"{name}{end}" for name in absent for end in ("", *_ends())]
-    return frame.summary.drop(left_out).write_csv()
-
-
-def _ends() -> Sequence[str]:
-    return [f"_{end}" for end in ENDS]
-
-
-def _drawn(figure: Figure, file_format: str) -> bytes:
-    """The figure as a file's bytes, the same every time."""
-    buffer = io.BytesIO()
-    metadata = {
-        "pdf": {"CreationDate": None},
-        "png": {"Software": None},
-        "svg": dict.fromkeys(("Date", "Creator", "Format", "Type")),
-    }[file_format]
-    look = drawing.LOOK | {"svg.fonttype": "none", "svg.hashsalt": "vfljax"}
-    with mpl.rc_context(look):
-        figure.savefig(buffer, format=file_format, metadata=metadata)
-    return buffer.getvalue()
+    ends = [f"{name}_{end}" for name in absent for end in ENDS]
+    return frame.summary.drop(absent, ends).write_csv()
 
 
 def _replace(path: Path, content: bytes) -> None:

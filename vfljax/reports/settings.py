@@ -89,10 +89,10 @@ def panel_settings(frame: pl.DataFrame, drawn: Sequence[str]) -> tuple[str, ...]
 def describe(frame: pl.DataFrame, names: Sequence[str]) -> str:
     """The values of some settings in words, as they are in the first row."""
     row = frame.row(0, named=True)
-    return ", ".join(_words(name, row[name]) for name in names)
+    return ", ".join(in_words(name, row[name]) for name in names)
 
 
-def _words(name: str, value: Any) -> str:
+def in_words(name: str, value: Any) -> str:
     """One value, in words that say what it is."""
     if name == "defense_label" and value == UNDEFENDED:
         return "no defense"

@@ -10,21 +10,23 @@ from rich import box
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from vfljax.reports.columns import BY_NAME, view_of
+from vfljax.reports.columns import BY_NAME, PERCENT, view_of
+from vfljax.reports.frame import UNDEFENDED, Frame
 
 NOTHING = "-"
-BELOW_CHANCE = "†"
-FEWER_TRIALS = "‡"
 NAMES_ONLY = "§"
-SAYS_NOTHING = "?"
-_MARKS = {
-    "below_chance": BELOW_CHANCE,
-    "hides_names_only": NAMES_ONLY,
-    "says_nothing": SAYS_NOTHING,
-}
-_FEWER = "Mean over the trials that have this number only."
+_MARKS = {"below_chance": "†", "hides_names_only": NAMES_ONLY, "says_nothing": "?"}
+_FEWER_TRIALS = "‡"
+_ABOUT_DEFENSES = (
+    "the defense",
+    "the noise scale",
+    "the label encoder",
+    "kind and strength of the defense",
+    "what the defense puts in place of entries",
+)
 
 Row = Mapping[str, Any]
+Line = tuple[str, ...]
 
 
 class Field(NamedTuple):
@@ -36,144 +38,147 @@ class Field(NamedTuple):
 
     heading: str
     cell: Callable[[Row], str]
-    is_number: bool
-    is_result: bool
+    is_number: bool = True
+    is_result: bool = True
 
 
 class Table(NamedTuple):
     """Texts to be drawn.
 
     Attributes:
-        constants: heading and value of each setting that never varies.
         headings: of the columns.
         is_number: whether a column is aligned to the right.
         cells: one tuple of texts per line.
+        constants: what holds for every line, in one line of text, or "".
         footnotes: what the marks in the cells mean.
         num_groups: leading columns that a person reads once, above the lines that share
             them.
     """
 
-    constants: list[tuple[str, str]]
     headings: list[str]
     is_number: list[bool]
-    cells: list[tuple[str, ...]]
-    footnotes: list[str]
+    cells: list[Line]
+    constants: str = ""
+    footnotes: tuple[str, ...] = ()
     num_groups: int = 0
 
-    @property
-    def constants_line(self) -> str:
-        """What holds for every line, as one line."""
-        return ", ".join(f"{heading}: {value}" for heading, value in self.constants)
-
-    def groups(self) -> Iterator[tuple[str, list[tuple[str, ...]]]]:
+    def groups(self) -> Iterator[tuple[str, list[Line]]]:
         """What stands above some lines, or "", and the rest of those lines."""
         n = self.num_groups
         for group, lines in itertools.groupby(self.cells, lambda cells: cells[:n]):
             yield ", ".join(group), [cells[n:] for cells in lines]
 
 
-def field(name: str, *, heading: str | None = None, with_ends: bool = True) -> Field:
-    """The column of a summary by its name, as `columns.py` says it is read."""
+def field(name: str, heading: str | None = None, **more: bool) -> Field:
+    """A column of the summary as `columns.py` says that it is read, or under a heading.
+
+    Args:
+        name: of the column.
+        heading: instead of the column's own.
+        more: as of `cell`.
+    """
     column = BY_NAME[name]
-    is_result = column.kind not in ("setting", "derived", "first")
     return Field(
         heading or column.heading,
-        lambda row: cell(row, name, with_ends=with_ends),
+        lambda row: cell(row, name, **more),
         column.type != pl.String,
-        is_result,
+        column.kind not in ("setting", "derived", "first"),
     )
 
 
-def lay_out(fields: Iterable[Field], rows: Sequence[Row]) -> Table:
+def lay_out(
+    fields: Iterable[str | Field],
+    rows: Sequence[Row],
+    headings: Mapping[str, str] | None = None,
+) -> Table:
     """Chooses the columns: constants are said once, a result that no row has nowhere.
 
     Args:
-        fields: all that there could be.
+        fields: all that there could be; a name is that of a column of the summary.
         rows: of a summary, one per line.
+        headings: by name, where they are not those of `columns.py`.
     """
     constants, kept = [], []
     for each in fields:
+        if isinstance(each, str):
+            each = field(each, (headings or {}).get(each))
         values = {each.cell(row) for row in rows}
         if len(values) > 1 or (each.is_result and values != {NOTHING}):
             kept.append(each)
-        elif values and values != {NOTHING}:
-            constants.append((each.heading, values.pop()))
+        elif values - {NOTHING}:
+            constants.append(f"{each.heading}: {values.pop()}")
     cells = [tuple(each.cell(row) for each in kept) for row in rows]
+    marks = {word for line in cells for text in line for word in text.split(" ")}
+    notes = [
+        f"{_MARKS[of]} {BY_NAME[of].words}" for of in _MARKS if _MARKS[of] in marks
+    ]
+    if _FEWER_TRIALS in marks:
+        notes.append(f"{_FEWER_TRIALS} Mean over the trials that have this number.")
     return Table(
-        constants=constants,
         headings=[each.heading for each in kept],
         is_number=[each.is_number for each in kept],
         cells=cells,
-        footnotes=footnotes(text for line in cells for text in line),
+        constants=", ".join(constants),
+        footnotes=tuple(notes),
     )
 
 
-def footnotes(cells: Iterable[str]) -> list[str]:
-    """The meaning of the marks in these cells."""
-    marks = {word for text in cells for word in text.split(" ")}
-    notes = [
-        f"{mark} {BY_NAME[name].words}"
-        for name, mark in _MARKS.items()
-        if mark in marks
+def explain(frame: Frame, names: Iterable[str], **headings: str) -> list[str]:
+    """What some columns mean, of those that a frame has."""
+    return [
+        f"{headings.get(name, BY_NAME[name].heading)}: {BY_NAME[name].words}"
+        for name in names
+        if frame.has(name)
     ]
-    return notes + [f"{FEWER_TRIALS} {_FEWER}"] * (FEWER_TRIALS in marks)
 
 
-def cell(row: Row, name: str, *, with_ends: bool = True) -> str:
-    """One value of a summary as text; a rate with its interval and marks."""
+def cell(row: Row, name: str, *, has_ends: bool | None = None) -> str:
+    """One value of a summary as text; a rate with its interval, marks, chance level.
+
+    Args:
+        row: of a summary.
+        name: of the column.
+        has_ends: whether with its interval; None is as `columns.py` says.
+    """
     column, value = BY_NAME[name], row[name]
+    if name == "knowledge":
+        return _knows(row)
     if value is None or value == "":
         return NOTHING
     if name == "view":
         return view_of(value).name
-    if name == "knowledge":
-        return knows(row)
-    if name in ("adversary_optimizer", "protocol"):
-        return value.replace("_", " ")
     if column.kind == "rate":
-        scale, digits = (100, 1) if column.unit == "%" else (1, 2)
-        text = f"{scale * value:.{digits}f}"
-        low, high = row[f"{name}_low"], row[f"{name}_high"]
-        if with_ends and low is not None and high is not None:
-            text += f" ± {scale * max(value - low, high - value):.{digits}f}"
-        if name == "attack_accuracy":
-            text += "".join(f" {mark}" for of, mark in _MARKS.items() if row[of])
-        if row[f"{name}_number"] < row["num_trials"]:
-            text += f" {FEWER_TRIALS}"
-        return text
+        return _rate(row, name, column.has_ends if has_ends is None else has_ends)
     if isinstance(value, float):
         if value == float("inf"):
             return "∞"
-        return f"{100 * value:.1f}" if column.unit == "%" else f"{value:.3g}"
-    return str(value)
+        return f"{100 * value:.1f}" if column.unit == PERCENT else f"{value:.3g}"
+    is_name = name in ("adversary_optimizer", "protocol")
+    return value.replace("_", " ") if is_name else str(value)
 
 
-def with_chance(name: str, chance: str) -> Callable[[Row], str]:
-    """A rate, and in brackets what blind guesses get of it."""
+def _rate(row: Row, name: str, has_ends: bool) -> str:
+    """A rate: `97.3 ± 0.8`. Where an end is clipped, ± is towards the other end."""
+    column, value = BY_NAME[name], row[name]
+    scale, digits = (100, 1) if column.unit == PERCENT else (1, 2)
+    text = f"{scale * value:.{digits}f}"
+    low, high = row[f"{name}_low"], row[f"{name}_high"]
+    if has_ends and low is not None:
+        text += f" ± {scale * max(value - low, high - value):.{digits}f}"
+    if column.blind and row[column.blind] is not None:
+        text += f" ({scale * row[column.blind]:.{digits}f})"
+    if name == "attack_accuracy":
+        text += "".join(f" {mark}" for of, mark in _MARKS.items() if row[of])
+    return text + f" {_FEWER_TRIALS}" * (row[f"{name}_number"] < row["num_trials"])
 
-    def text(row: Row) -> str:
-        rate, level = cell(row, name), cell(row, chance, with_ends=False)
-        return rate if NOTHING in (rate, level) else f"{rate} ({level.split(' ')[0]})"
 
-    return text
-
-
-def knows(row: Row) -> str:
-    """What an attack knows beyond its view; no noise scale where there is no noise."""
+def _knows(row: Row) -> str:
+    """What an attack knows beyond its view; nothing of a defense if there is none."""
     words = row["knowledge"] or ("the defense" if row["is_adaptive"] else NOTHING)
-    if row["defense"] != "none":
+    if row["defense"] != UNDEFENDED:
         return words
     parts = [part for part in words.split(", ") if part not in _ABOUT_DEFENSES]
     return ", ".join(parts) or NOTHING
-
-
-_ABOUT_DEFENSES = (
-    "the defense",
-    "the noise scale",
-    "the label encoder",
-    "kind and strength of the defense",
-    "what the defense puts in place of entries",
-)
 
 
 def to_markdown(table: Table) -> str:
@@ -183,7 +188,7 @@ def to_markdown(table: Table) -> str:
         _markdown_row("---:" if right else "---" for right in table.is_number),
         *map(_markdown_row, table.cells),
     ]
-    blocks = [table.constants_line, "\n".join(lines), *table.footnotes]
+    blocks = [table.constants, "\n".join(lines), *table.footnotes]
     return "\n\n".join(block for block in blocks if block)
 
 
@@ -197,19 +202,14 @@ def to_html(table: Table, caption: str) -> str:
     classes = [' class="number"' if right else "" for right in table.is_number[n:]]
 
     def line(cells: Sequence[str], tag: str) -> str:
-        scope = ' scope="col"' if tag == "th" else ""
-        texts = (
-            f"<{tag}{scope}{of}>{html.escape(text)}</{tag}>"
-            for text, of in zip(cells, classes, strict=True)
-        )
+        pairs = zip(cells, classes, strict=True)
+        texts = (f"<{tag}{of}>{html.escape(text)}</{tag}>" for text, of in pairs)
         return f"<tr>{''.join(texts)}</tr>"
 
-    parts = []
-    if table.constants:
-        parts.append(f'<p class="constants">{html.escape(table.constants_line)}</p>')
-    label = html.escape(caption, quote=True)
+    parts = [_paragraph("constants", table.constants)] if table.constants else []
     parts.append(
-        f'<div class="scroll" role="region" tabindex="0" aria-label="{label}">'
+        f'<div class="scroll" role="region" tabindex="0" '
+        f'aria-label="{html.escape(caption)}">'
         f"<table><thead>{line(table.headings[n:], 'th')}</thead>"
     )
     for group, lines in table.groups():
@@ -221,23 +221,22 @@ def to_html(table: Table, caption: str) -> str:
             )
         parts += [*(line(cells, "td") for cells in lines), "</tbody>"]
     parts.append("</table></div>")
-    parts += [
-        f'<p class="footnote">{html.escape(note)}</p>' for note in table.footnotes
-    ]
-    return "\n".join(parts)
+    return "\n".join([*parts, *(_paragraph("footnote", n) for n in table.footnotes)])
+
+
+def _paragraph(kind: str, text: str) -> str:
+    return f'<p class="{kind}">{html.escape(text)}</p>'
 
 
 def to_rich(table: Table) -> RichTable:
     """The body for a terminal."""
     drawn = RichTable(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     n = table.num_groups
-    for heading, is_number in zip(table.headings[n:], table.is_number[n:], strict=True):
+    for heading, right in zip(table.headings[n:], table.is_number[n:], strict=True):
         # Text, because a label may hold brackets, which are markup in a plain str.
+        side = "right" if right else "left"
         drawn.add_column(
-            Text(heading),
-            justify="right" if is_number else "left",
-            vertical="bottom",
-            overflow="fold",
+            Text(heading), justify=side, vertical="bottom", overflow="fold"
         )
     for group, lines in table.groups():
         if group:

@@ -5,7 +5,7 @@ from typing import Any, Literal, NamedTuple
 
 import polars as pl
 
-from vfljax.reports.columns import BY_NAME, SCENE, View, view_of
+from vfljax.reports.columns import SCENE, View, view_of
 from vfljax.reports.frame import (
     UNDEFENDED,
     Frame,
@@ -14,7 +14,8 @@ from vfljax.reports.frame import (
     strongest,
     varying,
 )
-from vfljax.reports.table import NOTHING, knows
+from vfljax.reports.settings import in_words
+from vfljax.reports.table import NOTHING, cell
 
 MOST_LOST = 0.05
 """Main-task accuracy that a defense may cost at most."""
@@ -30,14 +31,7 @@ RULE = (
     "that are left the one that leaks least is named; if there is none, none is worth "
     "its price."
 )
-_REASONS = {
-    "failed": "trials failed",
-    "says nothing": "the interval says nothing",
-    "names": "only names are hidden, or the rate is below chance",
-    "leaks": "more than half of the leakage above chance is left",
-    "costs": "the main task loses more than 5 points",
-    "floor": "the model is no better than the label party alone",
-}
+_CANNOT = "Which defense to take cannot be said"
 
 Row = Mapping[str, Any]
 
@@ -55,53 +49,74 @@ class Scene(NamedTuple):
     undefended: Row | None
     defended: list[Row]
 
-    @property
     def unjudged(self) -> str:
         """Why no defense can be chosen, as a sentence, or ""."""
+        base = self.undefended
         if not self.defended:
             return "No defense was tried, so there is none to choose."
-        if self.undefended is None:
-            return (
-                "Which defense to take cannot be said: nothing was tried without a "
-                "defense, to compare with."
-            )
-        rows = (self.undefended, *self.defended)
-        if any(row["main_accuracy"] is None for row in rows):
-            return (
-                "Which defense to take cannot be said: what they cost the main task "
-                "was not recorded."
-            )
-        if self.undefended["says_nothing"] or self.undefended["any_failed"]:
-            return (
-                "Which defense to take cannot be said: without a defense, trials "
-                "failed or their interval says nothing."
-            )
-        if _leakage(self.undefended) <= 0:
-            return (
-                "Which defense to take cannot be said: not even without a defense do "
-                "these attacks find more than chance."
-            )
+        if base is None:
+            return f"{_CANNOT}: nothing was tried without one, to compare with."
+        if any(row["main_accuracy"] is None for row in (base, *self.defended)):
+            return f"{_CANNOT}: what they cost the main task was not recorded."
+        if base["says_nothing"] or base["any_failed"]:
+            return f"{_CANNOT}: without one, trials failed or the interval is too wide."
+        if _leakage(base) <= 0:
+            return f"{_CANNOT}: even without one no attack finds more than chance."
         return ""
 
     def why_not(self, row: Row) -> str:
-        """The key in `_REASONS` of why a defense is not worth its price, or ""."""
-        base = self.undefended or row
-        floor = row["floor_accuracy"]
+        """Why a defense is not worth its price, or ""."""
+        base, floor = self.undefended or row, row["floor_accuracy"]
         checks = {
-            "failed": row["any_failed"],
-            "says nothing": row["says_nothing"],
-            "names": row["below_chance"] or row["hides_names_only"],
-            "leaks": _leakage(row) > MOST_LEFT * _leakage(base),
-            "costs": row["main_accuracy"] < base["main_accuracy"] - MOST_LOST,
-            "floor": floor is not None and row["main_accuracy"] <= floor,
+            "trials failed": row["any_failed"],
+            "the interval says nothing": row["says_nothing"],
+            "only names are hidden, or the rate is below chance": (
+                row["below_chance"] or row["hides_names_only"]
+            ),
+            "more than half of the leakage above chance is left": (
+                _leakage(row) > MOST_LEFT * _leakage(base)
+            ),
+            "the main task loses more than 5 points": (
+                row["main_accuracy"] < base["main_accuracy"] - MOST_LOST
+            ),
+            "the model is no better than the label party alone": (
+                floor is not None and row["main_accuracy"] <= floor
+            ),
         }
         return next((reason for reason, holds in checks.items() if holds), "")
 
-    @property
     def chosen(self) -> Row | None:
-        """The defense to take by `RULE`, the first on a tie."""
+        """The defense to take by `RULE`, the first on a tie; None if none is or can."""
+        if self.unjudged():
+            return None
         worth = [row for row in self.defended if not self.why_not(row)]
         return min(worth, key=lambda row: row["attack_accuracy"], default=None)
+
+    def verdict(self) -> tuple[str, str]:
+        """The defense to take or that none is, and why."""
+        chosen, base = self.chosen(), self.undefended
+        if self.unjudged() or base is None:
+            return self.unjudged(), ""
+        if chosen is None:
+            reasons = [self.why_not(row) for row in self.defended]
+            why = ", ".join(
+                f"{reason} ({reasons.count(reason)} of {len(reasons)})"
+                for reason in dict.fromkeys(reasons)
+            )
+            return "None of the defenses tried is worth its price.", f"{capital(why)}."
+        numbers = (
+            f"The strongest attack on it ({chosen['attack']}) reaches "
+            f"{percent(chosen['attack_accuracy'])} where chance is "
+            f"{percent(chosen['chance_accuracy'])}, and the main task goes from "
+            f"{percent(base['main_accuracy'])} to {percent(chosen['main_accuracy'])}."
+        )
+        label = chosen["defense_label"]
+        if chosen["is_knowing_tried"]:
+            return f"Take {label}.", numbers
+        return (
+            f"{label} meets the rule so far, but no attack that knows it was tried.",
+            f"{numbers} More may leak to an attacker who knows it.",
+        )
 
 
 class Finding(NamedTuple):
@@ -129,48 +144,14 @@ class Finding(NamedTuple):
 
 def scenes(summary: pl.DataFrame) -> list[Scene]:
     """The settings in which defenses are compared, in order of first appearance."""
-    best = strongest(summary)
-    found = []
+    best, found = strongest(summary), []
     for setting in distinct(best, SCENE):
         rows = matching(best, SCENE, setting).to_dicts()
         bare = [row for row in rows if row["defense"] == UNDEFENDED]
-        found.append(
-            Scene(
-                setting=dict(zip(SCENE, setting, strict=True)),
-                undefended=bare[0] if bare else None,
-                defended=[row for row in rows if row["defense"] != UNDEFENDED],
-            )
-        )
+        others = [row for row in rows if row["defense"] != UNDEFENDED]
+        values = dict(zip(SCENE, setting, strict=True))
+        found.append(Scene(values, bare[0] if bare else None, others))
     return found
-
-
-def has_defenses(frame: Frame) -> bool:
-    """Whether any defense was tried."""
-    return frame.summary.filter(pl.col("defense") != UNDEFENDED).height > 0
-
-
-def opening(frame: Frame) -> str:
-    """Which settings were tried."""
-    summary = frame.summary
-    first = summary.row(0, named=True)
-    same = [name for name in SCENE if name not in varying(summary, SCENE)]
-    data = ", ".join(distinct_values(summary, "dataset"))
-    if "num_classes" in same:
-        data += f", {first['num_classes']} classes"
-    if "num_parties" in same and first["num_parties"]:
-        data += f", {first['num_parties']} parties"
-    defended = summary.filter(pl.col("defense") != UNDEFENDED)
-    defenses = count(defended["defense"].n_unique(), "defense")
-    if defended["defense_label"].n_unique() > defended["defense"].n_unique():
-        defenses += f" at {defended['defense_label'].n_unique()} strengths in all"
-    attacks = count(summary["attack"].n_unique(), "attack")
-    views = count(summary["view"].n_unique(), "threat model")
-    low, high = summary["num_trials"].min(), summary["num_trials"].max()
-    trials = count(high, "trial") if low == high else f"{low} to {high} trials"
-    return (
-        f"{attacks} under {views} and {defenses if defended.height else 'no defense'} "
-        f"were tried on {data}: {count(summary.height, 'setting')}, {trials} each."
-    )
 
 
 def findings(summary: pl.DataFrame) -> list[Finding]:
@@ -178,26 +159,113 @@ def findings(summary: pl.DataFrame) -> list[Finding]:
     found: dict[str, list[Scene]] = {}
     for scene in scenes(summary):
         found.setdefault(scene.setting["view"], []).append(scene)
-    return [_finding(view_of(view), of_view) for view, of_view in found.items()]
+    return [_finding(view_of(view), some) for view, some in found.items()]
 
 
 def _finding(view: View, some: Sequence[Scene]) -> Finding:
     """What the settings of one threat model say together."""
     bare = [scene.undefended for scene in some if scene.undefended is not None]
-    most = max(bare, key=lambda row: row["attack_accuracy"], default=None)
-    verdict, reasons = _verdict(some)
-    judged = [scene.chosen for scene in some if not scene.unjudged]
+    bare.sort(key=lambda row: row["attack_accuracy"])
+    judged = [scene.chosen() for scene in some if not scene.unjudged()]
     kind = "none" if judged and not any(judged) else "open"
     if any(row and row["is_knowing_tried"] for row in judged):
         kind = "take"
+    names = varying(pl.DataFrame([scene.setting for scene in some]), SCENE)
+    verdict, reasons = _verdict(some, names)
     return Finding(
         title=capital(view.name),
-        found=_found(some, view),
+        found=_found(bare, view, names),
         verdict=verdict,
         reasons=reasons,
-        rate=most and most["attack_accuracy"],
-        chance=most and most["chance_accuracy"],
+        rate=bare[-1]["attack_accuracy"] if bare else None,
+        chance=bare[-1]["chance_accuracy"] if bare else None,
         kind=kind,
+    )
+
+
+def _found(rows: Sequence[Row], view: View, names: Sequence[str]) -> str:
+    """What leaks without a defense, in one setting or as a range; weakest row first."""
+    if not rows:
+        return "Nothing was tried without a defense."
+    low, high = rows[0], rows[-1]
+    least, most = percent(low["attack_accuracy"]), percent(high["attack_accuracy"])
+    chances = sorted(row["chance_accuracy"] for row in rows)
+    ends = dict.fromkeys(map(percent, (chances[0], chances[-1])))
+    chance = view.chance.format(" to ".join(ends))
+    if len(rows) == 1:
+        known = cell(high, "knowledge")
+        who = high["attack"] + ("" if known == NOTHING else f", with {known}")
+        return (
+            f"Without a defense the strongest attack ({who}) "
+            f"{view.finds.format(most)}; {chance}.{_doubt(high)}"
+        )
+    if least != most:
+        most = f"{least} ({describe(low, names)}) to {most} ({describe(high, names)})"
+    silent = sum(row["says_nothing"] for row in rows)
+    doubt = f" In {silent} of them the interval says nothing." if silent else ""
+    return (
+        f"In {len(rows)} settings without a defense the strongest attack "
+        f"{view.finds.format(most)}; {chance}.{doubt}"
+    )
+
+
+def _doubt(row: Row) -> str:
+    """What must be said beside one rate."""
+    if row["num_failed"]:
+        return f" {row['num_failed']} of {count(row['num_trials'], 'trial')} failed."
+    if row["says_nothing"]:
+        return " Its interval is so wide that this says nothing either way."
+    if row["below_chance"] or row["hides_names_only"]:
+        return " That is no protection: the labels are found under other names."
+    return ""
+
+
+def _verdict(some: Sequence[Scene], names: Sequence[str]) -> tuple[str, str]:
+    """Which defense to take in which of the settings, and why."""
+    said: dict[str, dict[str, list[str]]] = {}
+    for scene in some:
+        verdict, reasons = scene.verdict()
+        where = said.setdefault(verdict, {}).setdefault(reasons, [])
+        where.append(describe(scene.setting, names))
+    if len(said) == 1 and len(some) == 1:
+        return scene.verdict()
+    verdicts = []
+    for verdict, of_verdict in said.items():
+        where = "; ".join(setting for some in of_verdict.values() for setting in some)
+        verdicts.append(verdict if len(said) == 1 else f"{capital(where)}: {verdict}")
+    whys = (
+        f"{capital('; '.join(where))}: {reasons}"
+        for of_verdict in said.values()
+        for reasons, where in of_verdict.items()
+        if reasons
+    )
+    return " ".join(verdicts), " ".join(whys)
+
+
+def has_defenses(frame: Frame) -> bool:
+    """Whether any defense was tried."""
+    return set(frame.summary["defense"]) != {UNDEFENDED}
+
+
+def opening(frame: Frame) -> str:
+    """Which settings were tried."""
+    summary = frame.summary
+    same = [n for n in ("num_classes", "num_parties") if summary[n].n_unique() == 1]
+    sets = ", ".join(name for (name,) in distinct(summary, ("dataset",)))
+    data = ", ".join(filter(None, (sets, describe(summary.row(0, named=True), same))))
+    defended = summary.filter(pl.col("defense") != UNDEFENDED)
+    number, strengths = (defended[n].n_unique() for n in ("defense", "defense_label"))
+    defenses = count(number, "defense") if number else "no defense"
+    if strengths > number:
+        defenses += f" at {strengths} strengths in all"
+    attacks = count(summary["attack"].n_unique(), "attack")
+    views = count(summary["view"].n_unique(), "threat model")
+    trials = sorted(set(summary["num_trials"]))
+    many = " to ".join(map(str, dict.fromkeys((trials[0], trials[-1]))))
+    return (
+        f"{attacks} under {views} and {defenses} were tried on {data}: "
+        f"{count(summary.height, 'setting')}, {many} "
+        f"{'trial' if many == '1' else 'trials'} each."
     )
 
 
@@ -223,27 +291,17 @@ def caveats(frame: Frame) -> list[str]:
             f"{silent} of {summary.height} settings say nothing either way, as their "
             "interval is too wide. More trials would tell."
         )
-    if summary["num_trials"].min() == 1:
+    if 1 in set(summary["num_trials"]):
         said.append("A single trial has no interval: the next one may differ.")
     return said
 
 
 def describe(row: Row, names: Iterable[str]) -> str:
-    """Some settings in words: `batch 16, classes 4`."""
-    parts = []
-    for name in names:
-        if row[name] not in (None, ""):
-            heading = "" if name == "variant" else f"{BY_NAME[name].heading} "
-            parts.append(f"{heading}{row[name]}")
-    return ", ".join(parts)
+    """Some settings in words, such as `batch size 16, 4 classes`."""
+    return ", ".join(in_words(n, row[n]) for n in names if row[n] not in (None, ""))
 
 
-def distinct_values(summary: pl.DataFrame, name: str) -> list[str]:
-    """The values of one column as texts."""
-    return [str(value) for (value,) in distinct(summary, (name,))]
-
-
-def count(number: Any, noun: str) -> str:
+def count(number: int, noun: str) -> str:
     """A number with its noun: `1 trial`, `3 trials`."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
@@ -261,94 +319,3 @@ def capital(text: str) -> str:
 def _leakage(row: Row) -> float:
     """What is found above chance."""
     return row["attack_accuracy"] - row["chance_accuracy"]
-
-
-def _found(some: Sequence[Scene], view: View) -> str:
-    """What leaks without a defense, of one setting or as a range over several."""
-    rows = [scene.undefended for scene in some if scene.undefended is not None]
-    if not rows:
-        return "Nothing was tried without a defense."
-    rows.sort(key=lambda row: row["attack_accuracy"])
-    low, high = rows[0], rows[-1]
-    chances = sorted(row["chance_accuracy"] for row in rows)
-    chance = percent(chances[-1])
-    if percent(chances[0]) != chance:
-        chance = f"{100 * chances[0]:.1f} to {chance}"
-    chance = view.chance.format(chance)
-    if len(rows) == 1:
-        known = knows(high)
-        who = high["attack"] + ("" if known == NOTHING else f", with {known}")
-        does = view.finds.format(percent(high["attack_accuracy"]))
-        return f"Without a defense the strongest attack ({who}) {does}; {chance}." + (
-            _doubt(high)
-        )
-    names = varying(pl.DataFrame([scene.setting for scene in some]), SCENE)
-    least, most = percent(low["attack_accuracy"]), percent(high["attack_accuracy"])
-    if least != most:
-        most = f"{least} ({describe(low, names)}) to {most} ({describe(high, names)})"
-    silent = sum(row["says_nothing"] for row in rows)
-    doubt = f" In {silent} of them the interval says nothing." if silent else ""
-    return (
-        f"In {len(rows)} settings without a defense the strongest attack "
-        f"{view.finds.format(most)}; {chance}.{doubt}"
-    )
-
-
-def _doubt(row: Row) -> str:
-    """What must be said beside one rate."""
-    if row["num_failed"]:
-        return f" {row['num_failed']} of {count(row['num_trials'], 'trial')} failed."
-    if row["says_nothing"]:
-        return " Its interval is so wide that this says nothing either way."
-    if row["below_chance"] or row["hides_names_only"]:
-        return " That is no protection: the labels are found under other names."
-    return ""
-
-
-def _verdict(some: Sequence[Scene]) -> tuple[str, str]:
-    """Which defense to take in which of the settings, and why."""
-    said: dict[tuple[str, str], list[Scene]] = {}
-    for scene in some:
-        said.setdefault(_verdict_of(scene), []).append(scene)
-    if len(said) == 1:
-        return next(iter(said))
-    names = varying(pl.DataFrame([scene.setting for scene in some]), SCENE)
-    verdicts, whys = {}, []
-    for (verdict, reasons), of_verdict in said.items():
-        where = "; ".join(describe(scene.setting, names) for scene in of_verdict)
-        verdicts.setdefault(verdict, []).append(where)
-        if reasons:
-            whys.append(f"{capital(where)}: {reasons}")
-    lines = [
-        f"{capital('; '.join(where))}: {verdict}" for verdict, where in verdicts.items()
-    ]
-    return " ".join(lines), " ".join(whys)
-
-
-def _verdict_of(scene: Scene) -> tuple[str, str]:
-    """The defense to take in one setting or that none is, and why."""
-    if scene.unjudged or scene.undefended is None:
-        return scene.unjudged, ""
-    chosen, tried = scene.chosen, scene.defended
-    if chosen is None:
-        found = [scene.why_not(row) for row in tried]
-        why = ", ".join(
-            f"{words} ({found.count(reason)} of {len(found)})"
-            for reason, words in _REASONS.items()
-            if reason in found
-        )
-        return "None of the defenses tried is worth its price.", f"{capital(why)}."
-    numbers = (
-        f"The strongest attack on it ({chosen['attack']}) reaches "
-        f"{percent(chosen['attack_accuracy'])} where chance is "
-        f"{percent(chosen['chance_accuracy'])}, and the main task goes from "
-        f"{percent(scene.undefended['main_accuracy'])} to "
-        f"{percent(chosen['main_accuracy'])}."
-    )
-    if chosen["is_knowing_tried"]:
-        return f"Take {chosen['defense_label']}.", numbers
-    return (
-        f"{chosen['defense_label']} meets the rule so far, but no attack that knows it "
-        "was tried.",
-        f"{numbers} More may leak to an attacker who knows it.",
-    )

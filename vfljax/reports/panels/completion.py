@@ -2,36 +2,35 @@
 
 import polars as pl
 
-from vfljax.reports.columns import BY_NAME, READINGS, SCENE, SCORES
-from vfljax.reports.frame import Frame, varying
+from vfljax.reports.columns import COMPLETION, SCENE
+from vfljax.reports.frame import TRAINED_MODEL, Frame, varying
 from vfljax.reports.panels.base import Panel
-from vfljax.reports.table import Table, field, lay_out
+from vfljax.reports.table import Table, explain, lay_out
 
-OF_TRAINED_MODEL = pl.col("view") == "trained_model"
+_HERE = pl.col("view") == TRAINED_MODEL
+_ATTACKER = ("attack", "known_per_class", "adversary_optimizer")
+_LEVELS = ("alone_accuracy", "chance_accuracy", "floor_accuracy")
+_MAIN = ("main_accuracy", "main_top5", "main_f1")
 
 
 def _table(frame: Frame) -> Table:
     """A line per setting and attack."""
     settings = [name for name in SCENE if name != "view"]
-    scores = [f"{reading}_{score}" for score in SCORES for reading in READINGS]
-    fields = (
-        *map(field, (*settings, "defense_label", "attack", "known_per_class")),
-        *map(field, ("adversary_optimizer", "num_trials", "num_failed")),
-        field("attack_accuracy", heading="train % last"),
-        *(field(s, with_ends=s.startswith("attack")) for s in scores[1:]),
-        *(
-            field(name, with_ends=False)
-            for name in ("alone_accuracy", "chance_accuracy", "floor_accuracy")
+    scores = [column.name for column in COMPLETION]
+    return lay_out(
+        (
+            *(*settings, "defense_label", *_ATTACKER, "num_trials", "num_failed"),
+            *(*scores, *_LEVELS, *_MAIN),
         ),
-        field("main_accuracy"),
-        *(field(name, with_ends=False) for name in ("main_top5", "main_f1")),
+        frame.summary.filter(_HERE).to_dicts(),
+        headings={"attack_accuracy": COMPLETION[0].heading},
     )
-    return lay_out(fields, frame.summary.filter(OF_TRAINED_MODEL).to_dicts())
 
 
 def _notes(frame: Frame) -> list[str]:
     """What the columns mean, one note per idea that the rows need."""
-    here = frame.only(OF_TRAINED_MODEL)
+    here = frame.only(_HERE)
+    optimizers = varying(here.summary, ("adversary_optimizer",))
     notes = [
         (
             "last: after the last epoch of the attack, which is what an attacker has. "
@@ -42,11 +41,8 @@ def _notes(frame: Frame) -> list[str]:
             "train: the training samples whose labels the attacker does not know. "
             "test: samples that nobody trained on."
         ),
+        *explain(here, ("known_per_class", *optimizers, *_LEVELS)),
     ]
-    names = [name for name in ("known_per_class",) if here.has(name)]
-    names += varying(here.summary, ("adversary_optimizer",))
-    names += [name for name in ("alone_accuracy", "floor_accuracy") if here.has(name)]
-    notes += [f"{BY_NAME[name].heading}: {BY_NAME[name].words}" for name in names]
     if here.has("attack_fu_batch_f1"):
         notes.append(
             "batch F1: as in the code of Fu et al. 2022, precision and recall "
@@ -55,10 +51,10 @@ def _notes(frame: Frame) -> list[str]:
     return notes
 
 
-COMPLETION = Panel(
+COMPLETION_PANEL = Panel(
     name="completion",
     title="Model completion",
-    wants=lambda frame: frame.summary.filter(OF_TRAINED_MODEL).height > 0,
+    wants=lambda frame: frame.summary.filter(_HERE).height > 0,
     table=_table,
     notes=_notes,
 )

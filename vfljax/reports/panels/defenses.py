@@ -5,7 +5,6 @@ from typing import Any
 
 from vfljax.reports.columns import POINT, SCENE
 from vfljax.reports.frame import (
-    UNDEFENDED,
     Frame,
     matching,
     naive,
@@ -13,19 +12,8 @@ from vfljax.reports.frame import (
     varying,
 )
 from vfljax.reports.panels.base import Panel
-from vfljax.reports.table import (
-    NAMES_ONLY,
-    NOTHING,
-    Field,
-    Row,
-    Table,
-    cell,
-    field,
-    knows,
-    lay_out,
-    with_chance,
-)
-from vfljax.reports.words import describe, scenes
+from vfljax.reports.table import NAMES_ONLY, NOTHING, Field, Row, Table, cell, lay_out
+from vfljax.reports.words import describe, has_defenses, scenes
 
 NEAR_CHANCE = "≈ chance"
 NOT_TRIED = "not tried"
@@ -39,74 +27,51 @@ def table(frame: Frame, *, is_short: bool = False) -> Table:
         is_short: at most seven columns, for a terminal: no names of attacks, and the
             settings that vary in one column.
     """
-    rows = list(_rows(frame, is_short=is_short))
-    is_defended = any(row["defense"] != UNDEFENDED for row in rows)
-    settings = [field(name) for name in (*SCENE, "defense_label")]
+    is_defended = has_defenses(frame)
+    main = "main task % (change)" if is_defended else "main task %"
+    fields: list[str | Field] = [*SCENE, "defense_label"]
     if is_short:
-        settings = [
-            _text("setting", "setting"),
-            field("view"),
-            field("defense_label"),
-        ]
-    rates = [_text("found %", "knowing", True), _text("by", "knowing_by")]
+        fields = [_text("setting", "setting"), "view", "defense_label"]
     if is_defended:
-        rates = [
-            _text("ignores it %", "ignoring", True),
-            _text("by", "ignoring_by"),
-            _text("knows it %", "knowing", True),
-            _text("by", "knowing_by"),
-            Field("which knows", knows, is_number=False, is_result=True),
-        ]
-    if is_short:
-        rates = [rate for rate in rates if rate.is_number]
-    else:
-        rates.append(_text("up to names % (chance)", "names", True))
-    results = [
-        *rates,
-        field("chance_accuracy", with_ends=False),
-        _text("main task % (change)" if is_defended else "main task %", "main", True),
+        fields.append(_text("ignores it %", "ignoring"))
+    fields += [
+        _text("knows it %" if is_defended else "found %", "knowing"),
+        "chance_accuracy",
+        _text(main, "main"),
     ]
     if not is_short:
-        results.append(field("floor_accuracy", with_ends=False))
-    laid = lay_out([*settings, *results], rows)
+        ignoring = [_text("ignores it: by", "ignoring_by")] * is_defended
+        knowing = _text("knows it: by" if is_defended else "by", "knowing_by")
+        names = _text("up to names % (chance)", "names")
+        fields += ["floor_accuracy", *ignoring, knowing, "knowledge", names]
+    laid = lay_out(fields, list(_rows(frame, is_short)))
     if "defense" not in laid.headings:
         return laid
     return laid._replace(num_groups=laid.headings.index("defense"))
 
 
-def _rows(frame: Frame, *, is_short: bool) -> Iterator[dict[str, Any]]:
+def _rows(frame: Frame, is_short: bool) -> Iterator[dict[str, Any]]:
     """The strongest attack on each model, with what else its line says."""
-    summary = frame.summary
-    ignoring = {_point(row): row for row in naive(summary).to_dicts()}
-    names = [name for name in varying(summary, SCENE) if name != "view"]
-    for scene in scenes(summary):
-        for row in [scene.undefended, *scene.defended]:
-            if row is None:
-                continue
-            of_naive = ignoring.get(_point(row))
-            is_tried = row["is_knowing_tried"]
+    ignoring = {_point(row): row for row in naive(frame.summary).to_dicts()}
+    names = [name for name in varying(frame.summary, SCENE) if name != "view"]
+    for scene in scenes(frame.summary):
+        for row in filter(None, [scene.undefended, *scene.defended]):
+            of_naive, is_tried = ignoring.get(_point(row)), row["is_knowing_tried"]
+            found = "attack_accuracy"
+            main = cell(row, "main_accuracy", has_ends=not is_short)
+            bare = scene.undefended and scene.undefended["main_accuracy"]
+            if None not in (bare, row["main_accuracy"]) and scene.undefended != row:
+                main += f" ({100 * (row['main_accuracy'] - bare):+.1f})"
             yield {
                 **row,
                 "setting": describe(row, names) or NOTHING,
-                "ignoring": cell(of_naive, "attack_accuracy")
-                if of_naive
-                else NOT_TRIED,
+                "ignoring": cell(of_naive, found) if of_naive else NOT_TRIED,
                 "ignoring_by": of_naive["attack"] if of_naive else NOTHING,
-                "knowing": cell(row, "attack_accuracy") if is_tried else NOT_TRIED,
+                "knowing": cell(row, found) if is_tried else NOT_TRIED,
                 "knowing_by": row["attack"] if is_tried else NOTHING,
+                "main": main,
                 "names": _names(frame, row),
-                "main": _main(row, scene.undefended, with_ends=not is_short),
             }
-
-
-def _main(row: Row, undefended: Row | None, *, with_ends: bool) -> str:
-    """The main task, and in brackets its points above that without a defense."""
-    text = cell(row, "main_accuracy", with_ends=with_ends)
-    bare = undefended and undefended["main_accuracy"]
-    if text == NOTHING or bare is None or row["defense"] == UNDEFENDED:
-        return text
-    change = 100 * (row["main_accuracy"] - bare)
-    return f"{text} ({change:+.1f})"
 
 
 def _names(frame: Frame, row: Row) -> str:
@@ -116,13 +81,14 @@ def _names(frame: Frame, row: Row) -> str:
         return NOTHING
     if not found["finds_classes"]:
         return NEAR_CHANCE
-    text = with_chance("matched_accuracy", "matched_chance")(found)
+    text = cell(found, "matched_accuracy")
     return f"{text} {NAMES_ONLY}" if row["hides_names_only"] else text
 
 
-def _text(heading: str, name: str, is_number: bool = False) -> Field:
+def _text(heading: str, name: str) -> Field:
     """A column of texts that `_rows` made."""
-    return Field(heading, lambda row: row[name], is_number, name != "setting")
+    is_words = name == "setting" or name.endswith("_by")
+    return Field(heading, lambda row: row[name], not is_words, name != "setting")
 
 
 def _point(row: Row) -> tuple[Any, ...]:
@@ -131,9 +97,9 @@ def _point(row: Row) -> tuple[Any, ...]:
 
 def _notes(frame: Frame) -> list[str]:
     """How to read the columns."""
-    summary, notes = frame.summary, []
-    if set(summary["defense"]) != {UNDEFENDED}:
-        notes += [
+    notes = []
+    if has_defenses(frame):
+        notes = [
             (
                 "ignores it %: found by the strongest attack that ignores the "
                 "defense. knows it %: by the strongest of all, as an attacker who "

@@ -3,7 +3,7 @@
 from vfljax.reports.columns import view_of
 from vfljax.reports.frame import Frame, distinct, matching
 from vfljax.reports.panels.base import Panel
-from vfljax.reports.table import Table, knows
+from vfljax.reports.table import NOTHING, Table, cell
 
 
 def _table(frame: Frame) -> Table:
@@ -11,29 +11,13 @@ def _table(frame: Frame) -> Table:
     cells = []
     for (name,) in distinct(frame.summary, ("view",)):
         rows = matching(frame.summary, ("view",), (name,)).to_dicts()
-        known = dict.fromkeys(knows(row) for row in rows)
+        known = dict.fromkeys(cell(row, "knowledge") for row in rows)
+        known.pop(NOTHING, None)
         view = view_of(name)
-        attacks = dict.fromkeys(row["attack"] for row in rows)
-        cells.append(
-            (
-                view.name,
-                view.words,
-                "; ".join(words for words in known if words != "-") or "nothing",
-                ", ".join(attacks),
-            )
-        )
-    return Table(
-        constants=[],
-        headings=["the attacker sees", "that is", "it may know", "attacks tried"],
-        is_number=[False] * 4,
-        cells=cells,
-        footnotes=[],
-    )
+        attacks = ", ".join(dict.fromkeys(row["attack"] for row in rows))
+        cells.append((view.name, view.words, "; ".join(known) or "nothing", attacks))
+    headings = ["the attacker sees", "that is", "it may know", "attacks tried"]
+    return Table(headings, [False] * 4, cells)
 
 
-WHO_SEES = Panel(
-    name="who_sees",
-    title="Who sees what",
-    wants=lambda frame: True,
-    table=_table,
-)
+WHO_SEES = Panel("who_sees", "Who sees what", wants=lambda frame: True, table=_table)
