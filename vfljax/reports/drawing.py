@@ -13,7 +13,6 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
-from matplotlib.legend_handler import HandlerTuple
 from matplotlib.lines import Line2D
 from matplotlib.transforms import Bbox
 
@@ -60,34 +59,32 @@ COLORS = (
 )
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">")
 _DASHES = ("-", (0, (6, 1.5)), (0, (4, 1, 1, 1)), (0, (2, 1)), (0, (8, 1, 1, 1, 1, 1)))
-CHANCE: dict[str, Any] = {"linestyle": (0, (2, 2)), "linewidth": 1, "zorder": 1.5}
-CHANCE_COLOR = "0.45"
+_SERIES, _HOLLOW = 3, 3.5  # the layers of lines and of the hollow markers on them
+CHANCE: dict[str, Any] = {
+    "color": "0.45",
+    "linestyle": (0, (2, 2)),
+    "linewidth": 1,
+    "zorder": 1.5,
+}
 FLOOR: dict[str, Any] = {
     "color": "#8B0000",
     "linestyle": (0, (5, 1, 1, 1)),
     "linewidth": 1,
     "zorder": 1.6,
 }
-HOLLOW: dict[str, Any] = {"linestyle": "none", "markerfacecolor": "white"}
-LEAKS = pl.col("below_chance") | pl.col("hides_names_only")
-"""Where a low rate would be misread as protection."""
+HOLLOW = "hollow: leaks in other names"
 
 
-class Style(NamedTuple):
-    """How one series looks: told apart by color, and without color."""
+def style(index: int) -> dict[str, Any]:
+    """The look of series `index`: no two of the first 360 are the same.
 
-    color: str
-    marker: str
-    linestyle: Any
-
-
-def style(index: int) -> Style:
-    """The look of series `index`: no two of the first 360 are the same."""
-    return Style(
-        color=COLORS[index % len(COLORS)],
-        marker=_MARKERS[index % len(_MARKERS)],
-        linestyle=_DASHES[index % len(_DASHES)],
-    )
+    They are told apart by color, and without color.
+    """
+    return {
+        "color": COLORS[index % len(COLORS)],
+        "marker": _MARKERS[index % len(_MARKERS)],
+        "linestyle": _DASHES[index % len(_DASHES)],
+    }
 
 
 def percent(frame: pl.DataFrame, name: str) -> np.ndarray:
@@ -102,40 +99,25 @@ def interval(frame: pl.DataFrame, name: str) -> tuple[np.ndarray, np.ndarray]:
     return percent(both, "low"), percent(both, "high")
 
 
-def draw_line(
-    axes: Axes, frame: pl.DataFrame, x: str, y: str, band_alpha: float, **look: Any
+def leaks(frame: pl.DataFrame) -> np.ndarray:
+    """Whether the low rate of a row would be misread as protection."""
+    return (frame["below_chance"] | frame["hides_names_only"]).to_numpy()
+
+
+def draw_series(
+    axes: Axes,
+    xs: np.ndarray,
+    ys: np.ndarray,
+    look: dict[str, Any],
+    label: str,
+    is_hollow: np.ndarray | None = None,
 ) -> None:
-    """A rate in percent along a column, with the band of its intervals."""
-    axes.plot(frame[x], percent(frame, y), clip_on=False, zorder=3, **look)
-    band: dict[str, Any] = {"color": look["color"], "alpha": band_alpha, "linewidth": 0}
-    axes.fill_between(frame[x].to_numpy(), *interval(frame, y), **band)
-
-
-def draw_hollow(
-    axes: Axes, frame: pl.DataFrame, x: str, y: str, look: dict[str, Any], label: str
-) -> None:
-    """Makes the markers hollow that must not be read as protection.
-
-    Args:
-        axes: where the line of `frame` is.
-        frame: a row per marker.
-        x: a rate, or "x", which is drawn as it is.
-        y: a rate.
-        look: color and marker of the line.
-        label: of the line.
-    """
-    leaking = frame.filter(LEAKS)
-    if leaking.height:
-        axes.plot(
-            leaking["x"] if x == "x" else percent(leaking, x),
-            percent(leaking, y),
-            color=look["color"],
-            marker=look["marker"],
-            label=f"_leaks nonetheless {label}",
-            clip_on=False,
-            zorder=3.5,
-            **HOLLOW,
-        )
+    """One line, with hollow markers where it must not be read as protection."""
+    axes.plot(xs, ys, label=label, clip_on=False, zorder=_SERIES, **look)
+    if is_hollow is not None and is_hollow.any():
+        hollow = {**look, "linestyle": "none", "markerfacecolor": "white"}
+        xs, ys = xs[is_hollow], ys[is_hollow]
+        axes.plot(xs, ys, label=HOLLOW, clip_on=False, zorder=_HOLLOW, **hollow)
 
 
 def panels(
@@ -146,7 +128,7 @@ def panels(
     size: tuple[float, float] | None = None,
     **kwargs: Any,
 ) -> tuple[Figure, list[Axes]]:
-    """An empty figure with axes for `num_panels` panels.
+    """An empty figure with axes for `num_panels` panels, row by row.
 
     Args:
         num_panels: number of panels.
@@ -154,9 +136,6 @@ def panels(
         most_columns: panels in a row, at most.
         size: inches a panel, or None for sizes that suit curves.
         **kwargs: passed to `Figure.subplots` (`sharex`, `sharey`).
-
-    Returns:
-        The figure, and its axes row by row.
     """
     num_rows = -(-num_panels // most_columns)
     num_columns = -(-num_panels // num_rows)
@@ -178,41 +157,39 @@ def title_panel(axes: Axes, text: str) -> None:
     axes.set_title(fill(text, width=42))
 
 
-def draw_legend(figure: Figure, handles: Sequence[Any]) -> None:
-    """A legend below the panels, where no data can be, and the room for it.
+def draw_legend(figure: Figure, explained: Sequence[Line2D] = ()) -> None:
+    """A legend of all lines below the panels, where no data can be, and room for it.
 
-    A tuple of handles is one entry, under the label of its last.
+    Series first. Lines of one label are one entry, gray if they differ in color; those
+    whose label starts with an underscore have none.
+
+    Args:
+        figure: with its lines drawn.
+        explained: further entries, after the series.
     """
-    lasts = [each[-1] if isinstance(each, tuple) else each for each in handles]
-    labels = [str(each.get_label()) for each in lasts]
-    # 8 pt text is about 0.06 inch a letter; the handle and gaps take 0.6 inch.
-    fitting = int(figure.get_figwidth() / (0.06 * max(map(len, labels)) + 0.6))
-    num_columns = max(1, min(len(handles), fitting))
-    figure.set_figheight(
-        figure.get_figheight() + 0.18 * -(-len(handles) // num_columns)
-    )
+    lines = [line for axes in figure.axes for line in axes.get_lines()]
+    series = [line for line in lines if line.get_zorder() == _SERIES]
+    others = [line for line in lines if line.get_zorder() != _SERIES]
+    entries: dict[str, Line2D] = {}
+    for line in (*series, *explained, *others):
+        label = str(line.get_label())
+        entry = Line2D([], [])
+        entry.update_from(line)
+        entry.set_markevery(None)
+        known = entries.setdefault(label, entry)
+        if known.get_color() != line.get_color():
+            known.set(color="0.3", marker="o" if known.get_marker() != "None" else "")
+    handles = {key: line for key, line in entries.items() if not key.startswith("_")}
+    # 8 pt text is about 0.055 inch a letter; the handle and gaps take 0.6 inch.
+    width = 0.055 * max(map(len, handles)) + 0.6
+    columns = max(1, min(len(handles), int(figure.get_figwidth() / width)))
+    figure.set_figheight(figure.get_figheight() + 0.18 * -(-len(handles) // columns))
     figure.legend(
-        handles=handles,
-        labels=labels,
+        list(handles.values()),
+        list(handles),
         loc="outside lower center",
-        ncols=num_columns,
-        handler_map={tuple: HandlerTuple(ndivide=None)},
+        ncols=columns,
     )
-
-
-def entry(label: str, **look: Any) -> Line2D:
-    """An entry of a legend that looks like what it stands for."""
-    return Line2D([], [], label=label, **look)
-
-
-def chance_entry(label: str = "chance") -> Line2D:
-    """The entry of the chance level."""
-    return entry(label, color=CHANCE_COLOR, **CHANCE)
-
-
-def hollow_entry() -> Line2D:
-    """The entry of markers that must not be read as protection."""
-    return entry("hollow: leaks in other names", color="0.3", marker="o", **HOLLOW)
 
 
 def label_left(all_axes: Sequence[Axes], text: str) -> None:
@@ -237,15 +214,10 @@ def tick_values(axes: Axes, values: Sequence[int | float]) -> None:
     places = axes.xaxis.get_transform().transform(np.asarray(values, dtype=float))
     gap = 0.07 * (places[-1] - places[0])
     kept = [0]
-    for index in range(1, len(values)):
-        while (
-            index == len(values) - 1
-            and kept[1:]
-            and places[-1] - places[kept[-1]] < gap
-        ):
-            kept.pop()
-        if index == len(values) - 1 or places[index] - places[kept[-1]] >= gap:
+    for index in range(1, len(values) - 1):
+        if min(places[index] - places[kept[-1]], places[-1] - places[index]) >= gap:
             kept.append(index)
+    kept = sorted({*kept, len(values) - 1})
     axes.set_xticks([values[i] for i in kept], [f"{values[i]:g}" for i in kept])
     axes.minorticks_off()
 
@@ -277,18 +249,17 @@ def write_labels(axes: Axes, labels: Sequence[Label]) -> None:
     frame = axes.get_window_extent()
     covered = _drawn_points(axes)
     written: list[Bbox] = []
+    font: dict[str, Any] = {"fontsize": 7, "ha": "center", "va": "center"}
     for label in sorted(labels, key=lambda label: not label.is_required):
         text = axes.annotate(
             label.text,
             (label.x, label.y),
-            textcoords="offset points",
             xytext=(0, 0),
-            ha="center",
-            va="center",
-            fontsize=7,
+            textcoords="offset points",
             color=label.color,
+            in_layout=False,
+            **font,
         )
-        text.set_in_layout(False)
         costs = []
         for offset in _OFFSETS:
             text.xyann = offset
@@ -306,16 +277,15 @@ def write_labels(axes: Axes, labels: Sequence[Label]) -> None:
 
 def _drawn_points(axes: Axes) -> np.ndarray:
     """Pixels along all lines and crosses in data coordinates, (n, 2)."""
-    paths = [
-        line.get_xydata()
-        for line in axes.lines
-        if line.get_transform() == axes.transData
-    ]
+    in_data = [line for line in axes.lines if line.get_transform() == axes.transData]
+    paths = [np.asarray(line.get_xydata()) for line in in_data]
     for bars in axes.collections:
         paths += bars.get_segments() if isinstance(bars, LineCollection) else []
     steps = np.linspace(0, 1, 20)[:, None]
-    dense = [path[:1] for path in paths] + [
-        start + steps * (end - start) for path in paths for start, end in pairwise(path)
+    dense = [
+        start + steps * (end - start)
+        for path in paths
+        for start, end in pairwise([*path, path[-1]])
     ]
     return axes.transData.transform(np.concatenate([np.zeros((0, 2)), *dense]))
 

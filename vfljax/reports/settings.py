@@ -5,33 +5,14 @@ from typing import Any
 
 import polars as pl
 
-from vfljax.reports.columns import view_of
+from vfljax.reports.columns import POINT, SCENE, view_of
 from vfljax.reports.frame import UNDEFENDED, varying
 
-# The settings, with a defense and its strength as one, in the order titles name them.
-SETTINGS = (
-    "dataset",
-    "num_parties",
-    "variant",
-    "protocol",
-    "view",
-    "attack",
-    "defense_label",
-    "train_step",
-    "batch_size",
-    "num_classes",
-    "known_per_class",
-    "adversary_optimizer",
-)
+SETTINGS = (*POINT, "attack", "known_per_class", "adversary_optimizer")
+"""The settings, with a defense and its strength as one, in the order of titles."""
+
 # What goes without saying where these are said, if it is the same wherever they are.
-_OF_VARIANT = (
-    "dataset",
-    "num_parties",
-    "protocol",
-    "train_step",
-    "batch_size",
-    "num_classes",
-)
+_OF_VARIANT = tuple(name for name in SCENE if name not in ("variant", "view"))
 _OF_ATTACK = ("view", "known_per_class", "adversary_optimizer")
 
 

@@ -2,151 +2,119 @@
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import matplotlib as mpl
 import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from vfljax.reports import drawing
+from vfljax.reports.drawing import interval, percent
 from vfljax.reports.frame import Frame, distinct, main_of, varying
 from vfljax.reports.panels.base import Panel
-from vfljax.reports.settings import (
-    describe,
-    groups,
-    is_swept,
-    is_told,
-    panel_settings,
-)
+from vfljax.reports.settings import describe, groups, is_swept, is_told, panel_settings
 
 _MOST_SERIES = 8
 _FEW_SERIES = 5  # whose bands can lie over each other
 _SAME_CHANCE = 2.0  # percentage points between series that share one line
 _LONG_NAMES = 30  # letters of all variants that fit below one panel
 _BASELINES = ("direct", "direct_semi_supervised")  # families that use no trained model
-_BY_ATTACK = ("attack", "defense_label")
-_BY_FAMILY = ("attack_family", "adversary_optimizer")
-_SERIES = {
-    "num_classes": ("batch_size",),
-    "batch_size": _BY_ATTACK,
-    "train_step": _BY_ATTACK,
-    "known_per_class": _BY_FAMILY,
-    "variant": ("attack", "adversary_optimizer"),
-}
-"""What tells one line from another, for each setting on the x axis."""
+
+Looks = dict[tuple[Any, ...], dict[str, Any]]
 
 
-def wants(frame: Frame, x_name: str) -> bool:
-    """Whether a setting was swept; the batch size is a line where classes are."""
-    if x_name == "batch_size" and wants(frame, "num_classes"):
+class Sweep(NamedTuple):
+    """A setting on the x axis: its label there, and what tells lines apart."""
+
+    setting: str
+    x_label: str
+    series: tuple[str, ...]
+
+
+def _wants(frame: Frame, sweep: Sweep) -> bool:
+    """Whether the setting was swept; the batch size is a line where classes are."""
+    if sweep == _BATCH_SIZE and _wants(frame, _NUM_CLASSES):
         return False
-    return is_swept(_drawn(frame, x_name), x_name)
+    return is_swept(_drawn(frame, sweep.setting), sweep.setting)
 
 
 @mpl.rc_context(drawing.LOOK)
-def figure(frame: Frame, title: str | None, x_name: str) -> Figure:
-    """Labels recovered against one setting: a line per series with its 95 % band.
-
-    A panel per value of what else varies. Lines of attacks that know the defense are
-    dashed where there are others too. A hollow marker looks like protection and is
-    leakage. A family of attacks that uses no trained model is a baseline. Against the
-    number of classes, as in Figure 5 of Zou et al. 2022,
-    https://arxiv.org/abs/2112.05409, the published readout is drawn lighter; against
-    the variants, the main task and what a party reaches alone are thin lines.
-
-    Args:
-        frame: of any run.
-        title: the figure's title, or None.
-        x_name: the setting, a key of `_SERIES`.
-
-    Returns:
-        The figure.
-
-    Raises:
-        ValueError: if no two settings differ in `x_name` alone.
-    """
-    summary = _drawn(frame, x_name)
-    if not is_swept(summary, x_name):
-        raise ValueError(
-            f"frame has no two settings that differ in {x_name} alone; allowed: a run "
-            f"that sweeps {x_name}"
-        )
-    series = _series(summary, x_name)
-    names = panel_settings(summary, (x_name, *series))
-    if x_name == "num_classes" and "attack" not in names:
-        names = ("attack", *names)
-    styles = _styles(summary, series)
-    band_alpha = 0.18 if len(styles) <= _FEW_SERIES else 0.07
+def _figure(frame: Frame, title: str | None, sweep: Sweep) -> Figure:
+    """A line per series with its 95 % band, a panel per value of what else varies."""
+    summary = _drawn(frame, sweep.setting)
+    series = _series(summary, sweep)
+    names = panel_settings(summary, (sweep.setting, *series))
+    if sweep == _NUM_CLASSES:
+        names = tuple(dict.fromkeys(("attack", *names)))
+    looks = _looks(summary, series)
     all_panels = groups(summary, names)
     figure, all_axes = drawing.panels(len(all_panels), title, sharey=True)
-    has_own_chance = False
     for axes, (_, in_panel) in zip(all_axes, all_panels, strict=True):
         in_panel = in_panel.sort("x", maintain_order=True)
-        for key, line in groups(in_panel, series):
-            _draw_series(axes, line, describe(line, series), styles[key], band_alpha)
-            if x_name == "num_classes":
-                _draw_published(axes, line, describe(line, series), styles[key])
-        has_own_chance |= _draw_chance(axes, in_panel, series, styles)
-        if x_name == "variant":
+        _draw_series(
+            axes, in_panel, series, looks, with_published=sweep == _NUM_CLASSES
+        )
+        _draw_chance(axes, in_panel, series, looks)
+        if sweep == _VARIANT:
             _draw_models(axes, in_panel)
-        _finish_x(axes, x_name, in_panel, distinct(summary, ("variant",)))
+        axes.set_xlabel(sweep.x_label)
+        _scale_x(axes, sweep, in_panel, distinct(summary, ("variant",)))
         drawing.percent_axis(axes, "y")
         drawing.title_panel(axes, describe(in_panel, names))
     drawing.label_left(all_axes, "labels recovered (%)")
-    entries = _entries(summary, x_name, series, styles)
-    chance = "chance (in the color of its line)" if has_own_chance else "chance"
-    drawing.draw_legend(figure, [*entries, drawing.chance_entry(chance)])
+    dashed = Line2D(
+        [], [], color="0.3", linestyle="--", label="dashed: knows the defense"
+    )
+    drawing.draw_legend(figure, [dashed] if _has_dashes(summary, series) else [])
     return figure
 
 
-def _drawn(frame: Frame, x_name: str) -> pl.DataFrame:
+def _drawn(frame: Frame, setting: str) -> pl.DataFrame:
     """The attacks that infer labels, with their place on the axis as `x`.
 
     Against the known labels, only views in which these are swept. Variants stand side
     by side in their order.
     """
     summary = frame.summary.filter(pl.col("view") != "message_rows")
-    if x_name == "known_per_class":
-        known = summary.filter(pl.col(x_name) > 0)
+    if setting == "known_per_class":
+        known = summary.filter(pl.col(setting) > 0)
         by_view = [
-            part for _, part in groups(known, ("view",)) if is_swept(part, x_name)
+            view for _, view in groups(known, ("view",)) if is_swept(view, setting)
         ]
         summary = pl.concat([known.clear(), *by_view])
-    x = pl.col(x_name)
-    if x_name == "variant":
-        x = x.cast(pl.Enum([name for (name,) in distinct(summary, ("variant",))]))
-        x = x.to_physical()
+    x = pl.col(setting)
+    if setting == "variant":
+        x = x.cast(
+            pl.Enum(summary["variant"].unique(maintain_order=True))
+        ).to_physical()
     return summary.with_columns(x.cast(pl.Float64).alias("x"))
 
 
-def _series(summary: pl.DataFrame, x_name: str) -> tuple[str, ...]:
+def _series(summary: pl.DataFrame, sweep: Sweep) -> tuple[str, ...]:
     """What tells lines apart here: nothing that is the same everywhere, or told."""
-    first, *others = _SERIES[x_name]
-    if x_name == "variant" and is_swept(summary, "known_per_class"):
+    first, *others = sweep.series
+    if sweep == _VARIANT and is_swept(summary, "known_per_class"):
         first = "attack_family"
     others = [
         name for name in varying(summary, others) if not is_told(summary, name, first)
     ]
-    if "defense_label" in others:
-        if len(distinct(summary, (first, *others))) > _MOST_SERIES:
-            others.remove("defense_label")
+    if len(distinct(summary, (first, *others))) > _MOST_SERIES:
+        others = [name for name in others if name != "defense_label"]
     return (first, *others)
 
 
-def _styles(
-    summary: pl.DataFrame, series: tuple[str, ...]
-) -> dict[tuple[Any, ...], drawing.Style]:
+def _looks(summary: pl.DataFrame, series: tuple[str, ...]) -> Looks:
     """A look per series; where there are adaptive attacks, they and only they dash."""
-    styles = {}
+    looks: Looks = {}
     for index, (key, line) in enumerate(groups(summary, series)):
-        look = drawing.style(index)
+        looks[key] = drawing.style(index)
         if _has_dashes(summary, series):
-            look = look._replace(linestyle="--" if line["is_adaptive"][0] else "-")
+            looks[key]["linestyle"] = "--" if line["is_adaptive"][0] else "-"
         if _is_baseline(line):
-            look = look._replace(color="0.25", linestyle=(0, (1, 1)))
-        styles[key] = look
-    return styles
+            looks[key] |= {"color": "0.25", "linestyle": (0, (1, 1))}
+    return looks
 
 
 def _has_dashes(summary: pl.DataFrame, series: Sequence[str]) -> bool:
@@ -156,124 +124,83 @@ def _has_dashes(summary: pl.DataFrame, series: Sequence[str]) -> bool:
 
 def _is_baseline(line: pl.DataFrame) -> bool:
     """Whether an attack needs no model that was trained with others."""
-    first = line.row(0, named=True)
-    return first["view"] == "trained_model" and first["attack_family"] in _BASELINES
+    return line["view"][0] == "trained_model" and line["attack_family"][0] in _BASELINES
 
 
 def _draw_series(
-    axes: Axes, line: pl.DataFrame, label: str, look: drawing.Style, band_alpha: float
-) -> None:
-    """One line with its band, hollow where it leaks nonetheless."""
-    drawing.draw_line(
-        axes, line, "x", "attack_accuracy", band_alpha, label=label, **look._asdict()
-    )
-    drawing.draw_hollow(axes, line, "x", "attack_accuracy", look._asdict(), label)
-
-
-def _draw_published(
-    axes: Axes, line: pl.DataFrame, label: str, look: drawing.Style
-) -> None:
-    """The published readout of one line, lighter, where there is one."""
-    line = line.filter(pl.col("published_accuracy").is_not_null())
-    if line.height:
-        axes.plot(
-            line["x"],
-            drawing.percent(line, "published_accuracy"),
-            color=look.color,
-            marker=look.marker,
-            label=f"_published {label}",
-            **_PUBLISHED,
-        )
-
-
-def _draw_chance(
     axes: Axes,
     in_panel: pl.DataFrame,
     series: tuple[str, ...],
-    styles: dict[tuple[Any, ...], drawing.Style],
-) -> bool:
-    """The chance level along x; one per series, and True, where the series differ."""
+    looks: Looks,
+    *,
+    with_published: bool,
+) -> None:
+    """The lines of a panel with their bands, and lighter the published readout."""
+    for key, line in groups(in_panel, series):
+        look, xs = looks[key], line["x"].to_numpy()
+        label = describe(line, series) + ", the baseline" * _is_baseline(line)
+        ys = percent(line, "attack_accuracy")
+        drawing.draw_series(axes, xs, ys, look, label, drawing.leaks(line))
+        alpha = 0.18 if len(looks) <= _FEW_SERIES else 0.07
+        band = {"color": look["color"], "alpha": alpha, "linewidth": 0}
+        axes.fill_between(xs, *interval(line, "attack_accuracy"), **band)
+        published = percent(line, "published_accuracy")
+        if with_published and line["published_accuracy"].count():
+            axes.plot(xs, published, **look | _PUBLISHED)
+
+
+def _draw_chance(
+    axes: Axes, in_panel: pl.DataFrame, series: tuple[str, ...], looks: Looks
+) -> None:
+    """The chance level along x, a line per series where these differ."""
     chance = 100 * pl.col("chance_accuracy")
     levels = in_panel.group_by("x", maintain_order=True).agg(
-        chance.max().alias("highest"), (chance.max() - chance.min()).alias("spread")
+        chance.max().alias("chance"), (chance.max() - chance.min()).alias("spread")
     )
     if (levels["spread"] <= _SAME_CHANCE).all():
-        look = drawing.CHANCE | {"color": drawing.CHANCE_COLOR, "label": "_chance"}
-        axes.plot(levels["x"], levels["highest"], **look)
-        return False
+        axes.plot(levels["x"], levels["chance"], label="chance", **drawing.CHANCE)
+        return
     for key, line in groups(in_panel, series):
-        look = drawing.CHANCE | {"color": styles[key].color, "alpha": 0.7}
-        level = drawing.percent(line, "chance_accuracy")
-        axes.plot(line["x"], level, label=f"_chance {describe(line, series)}", **look)
-    return True
+        look = drawing.CHANCE | {"color": looks[key]["color"], "alpha": 0.7}
+        label = "chance (in the color of its line)"
+        axes.plot(line["x"], percent(line, "chance_accuracy"), label=label, **look)
 
 
 def _draw_models(axes: Axes, in_panel: pl.DataFrame) -> None:
     """The main task as it is without an active attack, and what a party has alone."""
     models = [main_of(part) for _, part in groups(in_panel, ("x",))]
     trained = pl.DataFrame([m for m in models if m], schema=in_panel.schema)
-    for name, (label, look) in _MODELS.items():
+    for name, look in _MODELS.items():
         drawn = trained if name == "main_accuracy" else in_panel
-        drawn = drawn.filter(pl.col(name).is_not_null()).unique("x", keep="last")
+        drawn = drawn.drop_nulls(name).unique("x", keep="last").sort("x")
         if drawn.height:
-            drawn = drawn.sort("x")
-            axes.plot(
-                drawn["x"], drawing.percent(drawn, name), label=f"_{label}", **look
-            )
+            axes.plot(drawn["x"], percent(drawn, name), **look)
 
 
-def _finish_x(
-    axes: Axes, x_name: str, in_panel: pl.DataFrame, variants: Sequence[tuple[str]]
+def _scale_x(
+    axes: Axes, sweep: Sweep, in_panel: pl.DataFrame, variants: list[tuple[str]]
 ) -> None:
-    """Sets scale, ticks and label of the x axis."""
-    axes.set_xlabel(_X_LABELS[x_name])
-    if x_name == "variant":
+    """Sets scale and ticks of the x axis."""
+    xs = in_panel["x"].unique().sort().to_list()
+    if sweep == _VARIANT:
         names = [name for (name,) in variants]
         is_long = sum(map(len, names)) > _LONG_NAMES
         turned: dict[str, Any] = {"rotation": 30, "ha": "right"} if is_long else {}
         axes.set_xticks(range(len(names)), names, **turned)
         axes.set_xlim(-0.3, len(names) - 0.7)
         return
-    xs = in_panel["x"].unique().sort().to_list()
-    if x_name == "batch_size":
+    if sweep == _BATCH_SIZE:
         axes.set_xscale("log", base=2)
-    elif x_name == "train_step":
+    elif sweep == _TRAIN_STEP:
         first_step = min((step for step in xs if step > 0), default=1)
         axes.set_xscale("symlog", linthresh=first_step, linscale=0.5)
-    elif x_name == "known_per_class" or (xs[0] > 0 and xs[-1] / xs[0] > 20):
+    elif sweep == _KNOWN or (xs[0] > 0 and xs[-1] / xs[0] > 20):
         axes.set_xscale("log")
     drawing.tick_values(axes, xs)
 
 
-def _entries(
-    summary: pl.DataFrame,
-    x_name: str,
-    series: tuple[str, ...],
-    styles: dict[tuple[Any, ...], drawing.Style],
-) -> list[Any]:
-    """The legend: every series and every other mark that is there, but chance."""
-    entries = []
-    for key, line in groups(summary, series):
-        label = describe(line, series) + ", the baseline" * _is_baseline(line)
-        entries.append(drawing.entry(label, **styles[key]._asdict()))
-    if x_name == "num_classes" and summary["published_accuracy"].count():
-        look = _PUBLISHED | {"color": "0.3", "marker": "o"}
-        entries.append(drawing.entry("published readout", **look))
-    if _has_dashes(summary, series):
-        label = "dashed: knows the defense"
-        entries.append(drawing.entry(label, color="0.3", linestyle="--"))
-    if summary.filter(drawing.LEAKS).height:
-        entries.append(drawing.hollow_entry())
-    if x_name == "variant":
-        entries += [
-            drawing.entry(label, **look)
-            for name, (label, look) in _MODELS.items()
-            if summary[name].count()
-        ]
-    return entries
-
-
 _PUBLISHED: dict[str, Any] = {
+    "label": "published readout",
     "linestyle": ":",
     "linewidth": 1,
     "markerfacecolor": "white",
@@ -281,65 +208,66 @@ _PUBLISHED: dict[str, Any] = {
     "alpha": 0.6,
     "zorder": 2,
 }
-_MODELS: dict[str, tuple[str, dict[str, Any]]] = {
-    "main_accuracy": ("main task", {"color": "0.6", "linewidth": 1, "zorder": 1.7}),
-    "alone_accuracy": (
-        "attacker alone, all labels (test)",
-        {"color": "0.4", "linestyle": "-.", "linewidth": 1, "zorder": 1.7},
-    ),
-    "floor_accuracy": ("label party alone", drawing.FLOOR),
-}
-_X_LABELS = {
-    "batch_size": "batch size",
-    "train_step": "training step at which the view is taken",
-    "num_classes": "number of classes",
-    "known_per_class": "known labels per class",
-    "variant": "",  # its values say what they are
+_THIN = {"linewidth": 1, "zorder": 1.7}
+_ALONE = "attacker alone, all labels (test)"
+_MODELS: dict[str, dict[str, Any]] = {
+    "main_accuracy": {"label": "main-task accuracy", "color": "0.6", **_THIN},
+    "alone_accuracy": {"label": _ALONE, "color": "0.4", "linestyle": "-.", **_THIN},
+    "floor_accuracy": {"label": "label party alone", **drawing.FLOOR},
 }
 
+_BY_ATTACK = ("attack", "defense_label")
+_STEPS = "training step at which the view is taken"
+_NUM_CLASSES = Sweep("num_classes", "number of classes", ("batch_size",))
+_BATCH_SIZE = Sweep("batch_size", "batch size", _BY_ATTACK)
+_TRAIN_STEP = Sweep("train_step", _STEPS, _BY_ATTACK)
+_KNOWN = Sweep(
+    "known_per_class",
+    "known labels per class",
+    ("attack_family", "adversary_optimizer"),
+)
+_VARIANT = Sweep("variant", "", ("attack", "adversary_optimizer"))
 
-def _panel(name: str, title: str, x_name: str, caption: str) -> Panel:
-    return Panel(
-        name=name,
-        title=title,
-        wants=partial(wants, x_name=x_name),
-        figure=partial(figure, x_name=x_name),
-        caption=caption,
-    )
+
+def _panel(name: str, title: str, sweep: Sweep, caption: str) -> Panel:
+    wants, figure = partial(_wants, sweep=sweep), partial(_figure, sweep=sweep)
+    return Panel(name, f"Labels found and {title}", wants, figure, caption)
 
 
 CURVES = (
     _panel(
         "accuracy_against_classes",
-        "Labels found and the number of classes",
-        "num_classes",
-        "Labels recovered against the number of classes, one line per batch size, with "
-        "95 % bands. Lighter lines with hollow markers are the published readout.",
+        "the number of classes",
+        _NUM_CLASSES,
+        "Labels recovered against the number of classes, one line per batch size with "
+        "its 95 % band, as in Figure 5 of Zou et al. 2022 (arXiv 2112.05409). Lighter "
+        "lines are the published readout.",
     ),
     _panel(
         "accuracy_against_batch_size",
-        "Labels found and the batch size",
-        "batch_size",
+        "the batch size",
+        _BATCH_SIZE,
         "Labels recovered against the batch size, with 95 % bands.",
     ),
     _panel(
         "accuracy_against_train_step",
-        "Labels found and the training step",
-        "train_step",
+        "the training step",
+        _TRAIN_STEP,
         "Labels recovered against the training step at which the view is taken, with "
         "95 % bands. The axis is linear up to the first step and logarithmic beyond.",
     ),
     _panel(
         "accuracy_against_known_labels",
-        "Labels found and labels known",
-        "known_per_class",
+        "the labels known",
+        _KNOWN,
         "Labels recovered, of the samples whose labels are not known, against the "
-        "labels known per class, after the last epoch of the attack.",
+        "labels known per class, after the last epoch of the attack. An attack that "
+        "uses no trained model is the baseline.",
     ),
     _panel(
         "accuracy_against_variant",
-        "Labels found and the variant",
-        "variant",
+        "the variant",
+        _VARIANT,
         "Labels recovered against the variants of the experiment. The thin gray line "
         "is the main-task accuracy, as it is without an active attack.",
     ),

@@ -11,7 +11,7 @@ from matplotlib.image import AxesImage
 
 from vfljax.reports import drawing
 from vfljax.reports.columns import SETTINGS as KEYS
-from vfljax.reports.frame import Frame, varying
+from vfljax.reports.frame import Frame
 from vfljax.reports.panels.base import Panel
 from vfljax.reports.settings import describe, groups, panel_settings
 
@@ -20,37 +20,19 @@ _MOST_NUMBERED = 10  # classes whose cells have room for a number
 
 
 @mpl.rc_context(drawing.LOOK)
-def figure(frame: Frame, title: str | None = None) -> Figure:
-    """How often each class is restored as which, as in Figure 10 of the paper.
+def _figure(frame: Frame, title: str | None = None) -> Figure:
+    """A panel per setting and attack: P(restored j | true i) over all trials.
 
-    P(restored j | true i) of Zou et al. 2022, https://arxiv.org/abs/2112.05409, in
-    percent, over the samples of class i in all trials that got an answer. A panel per
-    setting and attack, in its published readout where every row has that. A class never
-    seen is blank. At most twelve panels: attacks that ignore the defense first, of
-    those every defense, then its further settings; how many are missing is said.
-
-    Args:
-        frame: of any run; trials without a confusion are left out.
-        title: the figure's title, or None.
-
-    Returns:
-        The figure.
+    In its published readout where every trial has that. At most twelve panels: attacks
+    that ignore the defense first, of those every defense, then its further settings.
 
     Raises:
-        ValueError: if no trial has a confusion, or one has not classes² counts.
+        ValueError: if a trial has not classes² counts.
     """
     counted = frame.raw.filter(pl.col("confusion").is_not_null())
-    if counted.is_empty():
-        raise ValueError(
-            "frame has no confusion; allowed: a run that records at least one"
-        )
     every = [trials for _, trials in groups(counted, KEYS)]
     chosen = _choose(every)
-    names = panel_settings(counted, ("attack", "view", "defense_label"))
-    names = ("defense_label", *names)
-    attacks = counted["attack"].n_unique()
-    if counted.select("attack", "view").n_unique() > attacks:
-        names = (*names, "view")
+    names = ["defense_label", *panel_settings(counted, ("attack", "defense_label"))]
     figure, all_axes = drawing.panels(
         len(chosen),
         title,
@@ -138,10 +120,11 @@ RESTORED = Panel(
     name="restored_given_true",
     title="Which class is taken for which",
     wants=lambda frame: frame.raw["confusion"].count() > 0,
-    figure=figure,
+    figure=_figure,
     caption=(
         "How often each class is restored as which, of the samples of that class that "
-        "got an answer. One dark entry per row: the labels leak, at most under other "
+        "got an answer, as in Figure 10 of Zou et al. 2022 (arXiv 2112.05409); a class "
+        "never seen is blank. One dark entry per row: the labels leak, at most under other "
         "names. Equal rows: nothing leaks."
     ),
 )
