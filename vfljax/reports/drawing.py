@@ -1,12 +1,9 @@
 """What all figures share: look, axes, legend, and the files they become."""
 
-import io
 from collections.abc import Sequence
 from itertools import pairwise
-from textwrap import fill
 from typing import Any, NamedTuple
 
-import matplotlib as mpl
 import numpy as np
 import polars as pl
 from matplotlib.axes import Axes
@@ -152,11 +149,6 @@ def panels(
     return figure, axes[:num_panels]
 
 
-def title_panel(axes: Axes, text: str) -> None:
-    """Titles a panel, over several lines where one is too short."""
-    axes.set_title(fill(text, width=42))
-
-
 def draw_legend(figure: Figure, explained: Sequence[Line2D] = ()) -> None:
     """A legend of all lines below the panels, where no data can be, and room for it.
 
@@ -190,14 +182,6 @@ def draw_legend(figure: Figure, explained: Sequence[Line2D] = ()) -> None:
         loc="outside lower center",
         ncols=columns,
     )
-
-
-def label_left(all_axes: Sequence[Axes], text: str) -> None:
-    """Labels the y axes of the panels at the left edge."""
-    for axes in all_axes:
-        place = axes.get_subplotspec()
-        if place is not None and place.is_first_col():
-            axes.set_ylabel(text)
 
 
 def percent_axis(axes: Axes, axis: str) -> None:
@@ -288,13 +272,3 @@ def _drawn_points(axes: Axes) -> np.ndarray:
         for start, end in pairwise([*path, path[-1]])
     ]
     return axes.transData.transform(np.concatenate([np.zeros((0, 2)), *dense]))
-
-
-def picture(figure: Figure, file_format: str) -> bytes:
-    """A figure as the bytes of a "png", "pdf" or "svg" file, the same every time."""
-    buffer = io.BytesIO()
-    unset = {"pdf": ("CreationDate",), "svg": ("Date", "Creator")}
-    metadata = dict.fromkeys(unset.get(file_format, ("Software",)))
-    with mpl.rc_context(LOOK):
-        figure.savefig(buffer, format=file_format, metadata=metadata)
-    return buffer.getvalue()

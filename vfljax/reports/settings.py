@@ -1,6 +1,7 @@
 """What a figure needs a line or a panel for, and how it calls it."""
 
 from collections.abc import Sequence
+from textwrap import fill
 from typing import Any
 
 import polars as pl
@@ -67,10 +68,10 @@ def panel_settings(frame: pl.DataFrame, drawn: Sequence[str]) -> tuple[str, ...]
     )
 
 
-def describe(frame: pl.DataFrame, names: Sequence[str]) -> str:
-    """The values of some settings in words, as they are in the first row."""
+def describe(frame: pl.DataFrame, names: Sequence[str], width: int = 999) -> str:
+    """The values of some settings in words, as in the first row, in lines so wide."""
     row = frame.row(0, named=True)
-    return ", ".join(in_words(name, row[name]) for name in names)
+    return fill(", ".join(in_words(name, row[name]) for name in names), width)
 
 
 def in_words(name: str, value: Any) -> str:

@@ -45,8 +45,8 @@ def _figure(frame: Frame, title: str | None = None) -> Figure:
         drawing.tick_values(axes, xs.tolist())
         axes.set_xlabel(r"amplification $\gamma$")
         drawing.percent_axis(axes, "y")
-        drawing.title_panel(axes, describe(line, names))
-    drawing.label_left(all_axes, "accuracy (%)")
+        axes.set_title(describe(line, names, width=42))
+    figure.supylabel("accuracy (%)", fontsize=9)
     drawing.draw_legend(figure)
     return figure
 

@@ -26,16 +26,20 @@ Looks = dict[tuple[Any, ...], dict[str, Any]]
 
 
 class Sweep(NamedTuple):
-    """A setting on the x axis: its label there, and what tells lines apart."""
+    """A figure: the setting on its x axis, what tells lines apart, words."""
 
+    name: str
     setting: str
-    x_label: str
     series: tuple[str, ...]
+    title: str
+    x_label: str
+    caption: str
 
 
 def _wants(frame: Frame, sweep: Sweep) -> bool:
     """Whether the setting was swept; the batch size is a line where classes are."""
-    if sweep == _BATCH_SIZE and _wants(frame, _NUM_CLASSES):
+    with_classes = is_swept(_drawn(frame, "num_classes"), "num_classes")
+    if sweep.setting == "batch_size" and with_classes:
         return False
     return is_swept(_drawn(frame, sweep.setting), sweep.setting)
 
@@ -46,7 +50,7 @@ def _figure(frame: Frame, title: str | None, sweep: Sweep) -> Figure:
     summary = _drawn(frame, sweep.setting)
     series = _series(summary, sweep)
     names = panel_settings(summary, (sweep.setting, *series))
-    if sweep == _NUM_CLASSES:
+    if sweep.setting == "num_classes":
         names = tuple(dict.fromkeys(("attack", *names)))
     looks = _looks(summary, series)
     all_panels = groups(summary, names)
@@ -54,16 +58,16 @@ def _figure(frame: Frame, title: str | None, sweep: Sweep) -> Figure:
     for axes, (_, in_panel) in zip(all_axes, all_panels, strict=True):
         in_panel = in_panel.sort("x", maintain_order=True)
         _draw_series(
-            axes, in_panel, series, looks, with_published=sweep == _NUM_CLASSES
+            axes, in_panel, series, looks, with_published=sweep.setting == "num_classes"
         )
         _draw_chance(axes, in_panel, series, looks)
-        if sweep == _VARIANT:
+        if sweep.setting == "variant":
             _draw_models(axes, in_panel)
         axes.set_xlabel(sweep.x_label)
         _scale_x(axes, sweep, in_panel, distinct(summary, ("variant",)))
         drawing.percent_axis(axes, "y")
-        drawing.title_panel(axes, describe(in_panel, names))
-    drawing.label_left(all_axes, "labels recovered (%)")
+        axes.set_title(describe(in_panel, names, width=42))
+    figure.supylabel("labels recovered (%)", fontsize=9)
     dashed = Line2D(
         [], [], color="0.3", linestyle="--", label="dashed: knows the defense"
     )
@@ -95,7 +99,7 @@ def _drawn(frame: Frame, setting: str) -> pl.DataFrame:
 def _series(summary: pl.DataFrame, sweep: Sweep) -> tuple[str, ...]:
     """What tells lines apart here: nothing that is the same everywhere, or told."""
     first, *others = sweep.series
-    if sweep == _VARIANT and is_swept(summary, "known_per_class"):
+    if sweep.setting == "variant" and is_swept(summary, "known_per_class"):
         first = "attack_family"
     others = [
         name for name in varying(summary, others) if not is_told(summary, name, first)
@@ -182,19 +186,19 @@ def _scale_x(
 ) -> None:
     """Sets scale and ticks of the x axis."""
     xs = in_panel["x"].unique().sort().to_list()
-    if sweep == _VARIANT:
+    if sweep.setting == "variant":
         names = [name for (name,) in variants]
         is_long = sum(map(len, names)) > _LONG_NAMES
         turned: dict[str, Any] = {"rotation": 30, "ha": "right"} if is_long else {}
         axes.set_xticks(range(len(names)), names, **turned)
         axes.set_xlim(-0.3, len(names) - 0.7)
         return
-    if sweep == _BATCH_SIZE:
+    if sweep.setting == "batch_size":
         axes.set_xscale("log", base=2)
-    elif sweep == _TRAIN_STEP:
+    elif sweep.setting == "train_step":
         first_step = min((step for step in xs if step > 0), default=1)
         axes.set_xscale("symlog", linthresh=first_step, linscale=0.5)
-    elif sweep == _KNOWN or (xs[0] > 0 and xs[-1] / xs[0] > 20):
+    elif sweep.setting == "known_per_class" or (xs[0] > 0 and xs[-1] / xs[0] > 20):
         axes.set_xscale("log")
     drawing.tick_values(axes, xs)
 
@@ -216,59 +220,61 @@ _MODELS: dict[str, dict[str, Any]] = {
     "floor_accuracy": {"label": "label party alone", **drawing.FLOOR},
 }
 
-_BY_ATTACK = ("attack", "defense_label")
-_STEPS = "training step at which the view is taken"
-_NUM_CLASSES = Sweep("num_classes", "number of classes", ("batch_size",))
-_BATCH_SIZE = Sweep("batch_size", "batch size", _BY_ATTACK)
-_TRAIN_STEP = Sweep("train_step", _STEPS, _BY_ATTACK)
-_KNOWN = Sweep(
-    "known_per_class",
-    "known labels per class",
-    ("attack_family", "adversary_optimizer"),
-)
-_VARIANT = Sweep("variant", "", ("attack", "adversary_optimizer"))
-
-
-def _panel(name: str, title: str, sweep: Sweep, caption: str) -> Panel:
-    wants, figure = partial(_wants, sweep=sweep), partial(_figure, sweep=sweep)
-    return Panel(name, f"Labels found and {title}", wants, figure, caption)
-
-
-CURVES = (
-    _panel(
+_SWEEPS = (
+    Sweep(
         "accuracy_against_classes",
+        "num_classes",
+        ("batch_size",),
         "the number of classes",
-        _NUM_CLASSES,
+        "number of classes",
         "Labels recovered against the number of classes, one line per batch size with "
         "its 95 % band, as in Figure 5 of Zou et al. 2022 (arXiv 2112.05409). Lighter "
         "lines are the published readout.",
     ),
-    _panel(
+    Sweep(
         "accuracy_against_batch_size",
+        "batch_size",
+        ("attack", "defense_label"),
         "the batch size",
-        _BATCH_SIZE,
+        "batch size",
         "Labels recovered against the batch size, with 95 % bands.",
     ),
-    _panel(
+    Sweep(
         "accuracy_against_train_step",
+        "train_step",
+        ("attack", "defense_label"),
         "the training step",
-        _TRAIN_STEP,
+        "training step at which the view is taken",
         "Labels recovered against the training step at which the view is taken, with "
         "95 % bands. The axis is linear up to the first step and logarithmic beyond.",
     ),
-    _panel(
+    Sweep(
         "accuracy_against_known_labels",
+        "known_per_class",
+        ("attack_family", "adversary_optimizer"),
         "the labels known",
-        _KNOWN,
+        "known labels per class",
         "Labels recovered, of the samples whose labels are not known, against the "
         "labels known per class, after the last epoch of the attack. An attack that "
         "uses no trained model is the baseline.",
     ),
-    _panel(
+    Sweep(
         "accuracy_against_variant",
+        "variant",
+        ("attack", "adversary_optimizer"),
         "the variant",
-        _VARIANT,
+        "",  # its values say what they are
         "Labels recovered against the variants of the experiment. The thin gray line "
         "is the main-task accuracy, as it is without an active attack.",
     ),
+)
+CURVES = tuple(
+    Panel(
+        name=sweep.name,
+        title=f"Labels found and {sweep.title}",
+        wants=partial(_wants, sweep=sweep),
+        figure=partial(_figure, sweep=sweep),
+        caption=sweep.caption,
+    )
+    for sweep in _SWEEPS
 )

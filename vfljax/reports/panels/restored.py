@@ -1,7 +1,5 @@
 """Which class is restored as which: matrices of counts as heat maps."""
 
-from textwrap import fill
-
 import matplotlib as mpl
 import numpy as np
 import polars as pl
@@ -45,21 +43,15 @@ def _figure(frame: Frame, title: str | None = None) -> Figure:
         name = "published_confusion" if is_published else "confusion"
         image = _draw(axes, _counts(trials, name))
         readout = " (published)" if is_published else ""
-        setting = fill(describe(trials, names), width=30)
+        setting = describe(trials, names, width=30)
         axes.set_title(f"{setting}\n{trials['attack'][0]}{readout}", fontsize=8)
     figure.colorbar(image, ax=all_axes, label="of the true class (%)", aspect=30)
-    drawing.label_left(all_axes, "true class")
-    place = all_axes[0].get_subplotspec()
-    num_columns = place.get_gridspec().ncols if place else 1
-    for axes in all_axes[-num_columns:]:
-        axes.set_xlabel("restored class")
-    if len(every) > len(chosen):
-        figure.supxlabel(
-            f"{len(every) - len(chosen)} of {len(every)} matrices are left out: "
-            "attacks that know the defense, then further settings of each defense",
-            fontsize=7,
-            color="0.4",
-        )
+    left_out = (
+        f"\n{len(every) - len(chosen)} of {len(every)} matrices are left out: attacks "
+        "that know the defense, then further settings of each defense"
+    )
+    figure.supxlabel("restored class" + left_out * (chosen != every), fontsize=8)
+    figure.supylabel("true class", fontsize=8)
     return figure
 
 
@@ -124,7 +116,7 @@ RESTORED = Panel(
     caption=(
         "How often each class is restored as which, of the samples of that class that "
         "got an answer, as in Figure 10 of Zou et al. 2022 (arXiv 2112.05409); a class "
-        "never seen is blank. One dark entry per row: the labels leak, at most under other "
-        "names. Equal rows: nothing leaks."
+        "never seen is blank. One dark entry per row: the labels leak, at most under "
+        "other names. Equal rows: nothing leaks."
     ),
 )

@@ -88,8 +88,9 @@ def _draw(points: pl.DataFrame, names: tuple[str, ...], title: str | None) -> Fi
         _draw_levels(axes, in_panel)
         drawing.percent_axis(axes, "x")
         axes.set_xlabel(_x_label(in_panel, width=60 if is_crowded else 40))
-        drawing.title_panel(axes, describe(in_panel, names))
+        axes.set_title(describe(in_panel, names, width=42))
     _set_main_axis(all_axes, points)
+    figure.supylabel("main-task accuracy (%)\n(higher: model is better)", fontsize=9)
     drawing.draw_legend(figure)
     figure.draw_without_rendering()  # settles the layout
     for axes, of_panel in zip(all_axes, labels, strict=True):
@@ -163,9 +164,9 @@ def _set_main_axis(all_axes: list[Axes], points: pl.DataFrame) -> None:
     low, high = min(ends) - 0.08 * span, max(ends) + 0.2 * span
     wish = "backdoor without effect" if _is_backdoor(points) else "attack at chance"
     for axes in all_axes:
-        axes.set_ylim(low, high)
-        axes.set_yticks([tick for tick in axes.get_yticks() if low <= tick <= 100])
-        axes.set_ylim(low, high)
+        axes.set(ylim=(low, high))
+        ticks = [tick for tick in axes.get_yticks() if low <= tick <= 100]
+        axes.set(yticks=ticks, ylim=(low, high))
         axes.text(
             0.01,
             0.985,
@@ -177,11 +178,10 @@ def _set_main_axis(all_axes: list[Axes], points: pl.DataFrame) -> None:
             color="0.45",
             bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.5},
         )
-    drawing.label_left(all_axes, "main-task accuracy (%)\n(higher: model is better)")
 
 
 _JOINED: dict[str, Any] = {
-    "label": "from ignoring to knowing the defense",
+    "label": "gained by knowing the defense",
     "linestyle": ":",
     "linewidth": 1,
     "alpha": 0.4,
