@@ -77,6 +77,7 @@ def summarize(rows: Sequence[Mapping[str, Any]]) -> Frame:
     failures = pl.col("status").filter(pl.col("status") != "ok")
     summary = raw.group_by(*SETTINGS, "defense_label", maintain_order=True).agg(
         *(pl.col(name).drop_nulls().first() for name in names_of("first")),
+        pl.col("knowledge").drop_nulls().unique(maintain_order=True).alias("known"),
         pl.len().cast(pl.Int64).alias("num_trials"),
         failures.len().cast(pl.Int64).alias("num_failed"),
         failures.unique().sort().alias("failures"),
@@ -88,6 +89,9 @@ def summarize(rows: Sequence[Mapping[str, Any]]) -> Frame:
         pl.col("attack_family").fill_null(pl.col("attack")),
         pl.col("is_adaptive").fill_null(value=False),
         pl.col("failures").list.join(" "),
+        pl.when(pl.col("known").list.len() > 0)
+        .then(pl.col("known").list.join(" or "))
+        .alias("knowledge"),
         *(expression for name in RATES for expression in _interval(name)),
     )
     kinds = ("setting", "first", "derived", "rate", "median", "account", "judgment")

@@ -1,12 +1,11 @@
 """The report as one page that needs nothing else: no script, no font, no request."""
 
-import html
 import json
 from importlib.resources import files
 
 from vfljax.reports.contents import HOW_TITLE, HOW_TO_READ, Part, Report
 from vfljax.reports.picture import inline_svg
-from vfljax.reports.table import to_html
+from vfljax.reports.table import escape, to_html
 from vfljax.reports.words import Finding
 
 
@@ -15,7 +14,7 @@ def make_page(report: Report) -> str:
     style = files("vfljax.reports").joinpath("page.css").read_text("utf-8")
     links = {part.panel.name: part.panel.title for part in report.parts}
     items = "".join(
-        f'<li><a href="#{name}">{_text(title)}</a></li>'
+        f'<li><a href="#{name}">{escape(title)}</a></li>'
         for name, title in {**links, "how": HOW_TITLE}.items()
     )
     return "\n".join(
@@ -24,14 +23,14 @@ def make_page(report: Report) -> str:
             '<meta name="viewport" content="width=device-width, initial-scale=1">',
             '<meta name="color-scheme" content="light dark">',
             '<link rel="icon" href="data:,">',
-            f"<title>{_text(report.title)}</title>",
+            f"<title>{escape(report.title)}</title>",
             f"<style>\n{style}</style>\n</head>\n<body>",
-            f"<header><h1>{_text(report.title)}</h1>",
-            f"<p>{_text(report.opening)}</p></header>\n<main>",
+            f"<header><h1>{escape(report.title)}</h1>",
+            f"<p>{escape(report.opening)}</p></header>\n<main>",
             '<section aria-label="The answer"><div class="cards">',
             *map(_card, report.findings),
             "</div>",
-            *(f'<p class="rule">{_text(remark)}</p>' for remark in report.remarks),
+            *(f'<p class="rule">{escape(remark)}</p>' for remark in report.remarks),
             f'</section>\n<nav aria-label="Contents"><ul>{items}</ul></nav>',
             *map(_section, report.parts),
             f"{_how(report)}\n</main>\n</body>\n</html>\n",
@@ -53,29 +52,29 @@ def _card(finding: Finding) -> str:
             "</div>"
         )
     return (
-        f'<article class="{finding.kind}"><h2>{_text(finding.title)}</h2>{bar}'
-        f"<p>{_text(finding.found)}</p>"
-        f'<p class="verdict">{_text(finding.verdict)}</p>'
-        f"<p>{_text(finding.reasons)}</p></article>"
+        f'<article class="{finding.kind}"><h2>{escape(finding.title)}</h2>{bar}'
+        f"<p>{escape(finding.found)}</p>"
+        f'<p class="verdict">{escape(finding.verdict)}</p>'
+        f"<p>{escape(finding.reasons)}</p></article>"
     )
 
 
 def _section(part: Part) -> str:
     """One panel."""
     panel = part.panel
-    parts = [f'<section id="{panel.name}"><h2>{_text(panel.title)}</h2>']
+    parts = [f'<section id="{panel.name}"><h2>{escape(panel.title)}</h2>']
     if part.figure is not None:
         name = f"picture_{panel.name}"
         svg = inline_svg(part.figure, name, panel.title, panel.caption)
         parts.append(
             '<figure><div class="scroll" role="region" tabindex="0" '
-            f'aria-label="{_text(panel.title)}, picture">{svg}</div>'
-            f"<figcaption>{_text(panel.caption)}</figcaption></figure>"
+            f'aria-label="{escape(panel.title)}, picture">{svg}</div>'
+            f"<figcaption>{escape(panel.caption)}</figcaption></figure>"
         )
     if part.table is not None:
         parts.append(to_html(part.table, f"{panel.title}, table"))
     if part.notes:
-        notes = "".join(f"<li>{_text(note)}</li>" for note in part.notes)
+        notes = "".join(f"<li>{escape(note)}</li>" for note in part.notes)
         parts.append(f'<ul class="notes">{notes}</ul>')
     return "\n".join([*parts, "</section>"])
 
@@ -83,18 +82,13 @@ def _section(part: Part) -> str:
 def _how(report: Report) -> str:
     """Everything that is needed to compute the run again."""
     lines = "".join(
-        f"<dt>{_text(name)}</dt><dd>{_text(value)}</dd>"
+        f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>"
         for name, value in report.how.items()
     )
     config = json.dumps(report.config, indent=1, ensure_ascii=False)
     return (
-        f'<section id="how"><h2>{HOW_TITLE}</h2><p>{_text(HOW_TO_READ)}</p>'
+        f'<section id="how"><h2>{HOW_TITLE}</h2><p>{escape(HOW_TO_READ)}</p>'
         f"<dl>{lines}</dl>"
         "<details><summary>The whole configuration (config.json)</summary>"
-        f'<pre class="scroll" tabindex="0">{_text(config)}</pre></details></section>'
+        f'<pre class="scroll" tabindex="0">{escape(config)}</pre></details></section>'
     )
-
-
-def _text(words: str) -> str:
-    """Escaped; a percent sign never begins a line."""
-    return html.escape(words).replace(" %", "&nbsp;%")

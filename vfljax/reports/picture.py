@@ -14,22 +14,18 @@ _METADATA = {
     "pdf": {"CreationDate": None},
     "svg": dict.fromkeys(("Date", "Creator", "Format", "Type")),
 }
-_SMALLEST = 0.75  # of a picture's own width, before it scrolls
 
 
 def picture(figure: Figure, file_format: str) -> bytes:
     """The figure as a file's bytes: "png", "pdf", or "svg" with real text."""
     buffer = io.BytesIO()
-    look = drawing.LOOK | {"svg.fonttype": "none", "svg.hashsalt": "vfljax"}
-    with mpl.rc_context(look):
+    with mpl.rc_context(drawing.LOOK):
         figure.savefig(buffer, format=file_format, metadata=_METADATA[file_format])
     return buffer.getvalue()
 
 
 def inline_svg(figure: Figure, name: str, title: str, words: str) -> str:
     """The figure as an `<svg>` element for a page, named and described.
-
-    It shrinks with the page down to a width at which its text is legible.
 
     Args:
         figure: what to draw.
@@ -43,10 +39,8 @@ def inline_svg(figure: Figure, name: str, title: str, words: str) -> str:
     svg = re.sub(r"\s*<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
     svg = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{name}-", svg)
     start, rest = svg.split(">", 1)
-    pixels = figure.get_figwidth() * 96
     return (
-        f'{start} role="img" aria-labelledby="{name}-title {name}-desc" '
-        f'style="width:{pixels:.0f}px;min-width:{_SMALLEST * pixels:.0f}px">'
+        f'{start} role="img" aria-labelledby="{name}-title {name}-desc">'
         f'<title id="{name}-title">{html.escape(title)}</title>'
         f'<desc id="{name}-desc">{html.escape(words)}</desc>{rest}'
     )

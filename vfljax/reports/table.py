@@ -196,6 +196,11 @@ def _markdown_row(cells: Iterable[str]) -> str:
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
+def escape(text: str) -> str:
+    """Text for a page; a percent sign never begins a line, nor does ±."""
+    return html.escape(text).replace(" %", "&nbsp;%").replace(" ± ", "&nbsp;±&nbsp;")
+
+
 def to_html(table: Table, caption: str) -> str:
     """The same in a box of its own, which scrolls where the page is too narrow."""
     n = table.num_groups
@@ -203,13 +208,13 @@ def to_html(table: Table, caption: str) -> str:
 
     def line(cells: Sequence[str], tag: str) -> str:
         pairs = zip(cells, classes, strict=True)
-        texts = (f"<{tag}{of}>{html.escape(text)}</{tag}>" for text, of in pairs)
+        texts = (f"<{tag}{of}>{escape(text)}</{tag}>" for text, of in pairs)
         return f"<tr>{''.join(texts)}</tr>"
 
     parts = [_paragraph("constants", table.constants)] if table.constants else []
     parts.append(
         f'<div class="scroll" role="region" tabindex="0" '
-        f'aria-label="{html.escape(caption)}">'
+        f'aria-label="{escape(caption)}">'
         f"<table><thead>{line(table.headings[n:], 'th')}</thead>"
     )
     for group, lines in table.groups():
@@ -217,7 +222,7 @@ def to_html(table: Table, caption: str) -> str:
         if group:
             parts.append(
                 f'<tr class="group"><th scope="rowgroup" colspan="{len(classes)}">'
-                f"{html.escape(group)}</th></tr>"
+                f"{escape(group)}</th></tr>"
             )
         parts += [*(line(cells, "td") for cells in lines), "</tbody>"]
     parts.append("</table></div>")
@@ -225,7 +230,7 @@ def to_html(table: Table, caption: str) -> str:
 
 
 def _paragraph(kind: str, text: str) -> str:
-    return f'<p class="{kind}">{html.escape(text)}</p>'
+    return f'<p class="{kind}">{escape(text)}</p>'
 
 
 def to_rich(table: Table) -> RichTable:

@@ -47,7 +47,7 @@ class Scene(NamedTuple):
 
     setting: dict[str, Any]
     undefended: Row | None
-    defended: list[Row]
+    defended: Sequence[Row]
 
     def unjudged(self) -> str:
         """Why no defense can be chosen, as a sentence, or ""."""

@@ -15,8 +15,8 @@ from vfljax.reports.panels.who_sees import WHO_SEES
 PANELS = (
     WHO_SEES,
     TRADE_OFF,
-    DEFENSES,
     *CURVES,
+    DEFENSES,
     ALL_ATTACKS,
     COMPLETION_PANEL,
     BACKDOOR_TRADE_OFF,

@@ -13,7 +13,7 @@ from vfljax.reports.frame import (
 )
 from vfljax.reports.panels.base import Panel
 from vfljax.reports.table import NAMES_ONLY, NOTHING, Field, Row, Table, cell, lay_out
-from vfljax.reports.words import describe, has_defenses, scenes
+from vfljax.reports.words import capital, describe, has_defenses, scenes
 
 NEAR_CHANCE = "≈ chance"
 NOT_TRIED = "not tried"
@@ -24,14 +24,14 @@ def table(frame: Frame, *, is_short: bool = False) -> Table:
 
     Args:
         frame: of any run.
-        is_short: at most seven columns, for a terminal: no names of attacks, and the
-            settings that vary in one column.
+        is_short: at most seven columns, for a terminal, without the names of attacks
+            and what never varies.
     """
     is_defended = has_defenses(frame)
     main = "main task % (change)" if is_defended else "main task %"
-    fields: list[str | Field] = [*SCENE, "defense_label"]
-    if is_short:
-        fields = [_text("setting", "setting"), "view", "defense_label"]
+    same = [name for name in SCENE if frame.summary[name].n_unique() == 1]
+    fields: list[str | Field] = [] if is_short else [*same]
+    fields += [_text("setting", "setting"), "defense_label"]
     if is_defended:
         fields.append(_text("ignores it %", "ignoring"))
     fields += [
@@ -53,7 +53,7 @@ def table(frame: Frame, *, is_short: bool = False) -> Table:
 def _rows(frame: Frame, is_short: bool) -> Iterator[dict[str, Any]]:
     """The strongest attack on each model, with what else its line says."""
     ignoring = {_point(row): row for row in naive(frame.summary).to_dicts()}
-    names = [name for name in varying(frame.summary, SCENE) if name != "view"]
+    names = varying(frame.summary, SCENE)
     for scene in scenes(frame.summary):
         for row in filter(None, [scene.undefended, *scene.defended]):
             of_naive, is_tried = ignoring.get(_point(row)), row["is_knowing_tried"]
@@ -64,7 +64,7 @@ def _rows(frame: Frame, is_short: bool) -> Iterator[dict[str, Any]]:
                 main += f" ({100 * (row['main_accuracy'] - bare):+.1f})"
             yield {
                 **row,
-                "setting": describe(row, names) or NOTHING,
+                "setting": capital(describe(row, names)) or NOTHING,
                 "ignoring": cell(of_naive, found) if of_naive else NOT_TRIED,
                 "ignoring_by": of_naive["attack"] if of_naive else NOTHING,
                 "knowing": cell(row, found) if is_tried else NOT_TRIED,
@@ -121,7 +121,7 @@ def _notes(frame: Frame) -> list[str]:
 
 DEFENSES = Panel(
     name="defenses",
-    title="What each defense leaves and costs",
+    title="What the strongest attackers find",
     wants=lambda frame: True,
     table=table,
     notes=_notes,
