@@ -60,9 +60,9 @@ def make_rows():
 def make_defended(make_rows):
     """Two trials that agree, under a defense of some strength."""
 
-    def make(defense, strength, attack, main, **changes):
+    def make(defense, strength, rate, main, **changes):
         return make_rows(
-            [attack, attack],
+            [rate, rate],
             defense=defense,
             defense_strength=strength,
             strength_name=strength and "noise_std",
