@@ -152,7 +152,7 @@ def panels(
 def draw_legend(figure: Figure, explained: Sequence[Line2D] = ()) -> None:
     """A legend of all lines below the panels, where no data can be, and room for it.
 
-    Series first. Lines of one label are one entry, gray if they differ in color; those
+    Series first, then from the top layer to the lowest. Lines of one label are one entry, gray if they differ in color; those
     whose label starts with an underscore have none.
 
     Args:
@@ -162,6 +162,7 @@ def draw_legend(figure: Figure, explained: Sequence[Line2D] = ()) -> None:
     lines = [line for axes in figure.axes for line in axes.get_lines()]
     series = [line for line in lines if line.get_zorder() == _SERIES]
     others = [line for line in lines if line.get_zorder() != _SERIES]
+    others.sort(key=lambda line: -line.get_zorder())
     entries: dict[str, Line2D] = {}
     for line in (*series, *explained, *others):
         label = str(line.get_label())
@@ -182,6 +183,14 @@ def draw_legend(figure: Figure, explained: Sequence[Line2D] = ()) -> None:
         loc="outside lower center",
         ncols=columns,
     )
+
+
+def label_left(all_axes: Sequence[Axes], text: str) -> None:
+    """Labels the y axes of the panels at the left edge."""
+    for axes in all_axes:
+        place = axes.get_subplotspec()
+        if place and place.is_first_col():
+            axes.set_ylabel(text)
 
 
 def percent_axis(axes: Axes, axis: str) -> None:

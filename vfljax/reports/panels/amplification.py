@@ -46,7 +46,7 @@ def _figure(frame: Frame, title: str | None = None) -> Figure:
         axes.set_xlabel(r"amplification $\gamma$")
         drawing.percent_axis(axes, "y")
         axes.set_title(describe(line, names, width=42))
-    figure.supylabel("accuracy (%)", fontsize=9)
+    drawing.label_left(all_axes, "accuracy (%)")
     drawing.draw_legend(figure)
     return figure
 

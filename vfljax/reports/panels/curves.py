@@ -67,7 +67,7 @@ def _figure(frame: Frame, title: str | None, sweep: Sweep) -> Figure:
         _scale_x(axes, sweep, in_panel, distinct(summary, ("variant",)))
         drawing.percent_axis(axes, "y")
         axes.set_title(describe(in_panel, names, width=42))
-    figure.supylabel("labels recovered (%)", fontsize=9)
+    drawing.label_left(all_axes, "labels recovered (%)")
     dashed = Line2D(
         [], [], color="0.3", linestyle="--", label="dashed: knows the defense"
     )

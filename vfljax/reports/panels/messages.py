@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from vfljax.reports.drawing import LOOK, style
 
-HATCHES = ("", "///", "...", "xxx")
+_HATCHES = ("", "///", "...", "xxx")
 
 
 @mpl.rc_context(LOOK)
@@ -33,7 +33,10 @@ def draw_messages(messages: pl.DataFrame, title: str | None = None) -> Figure:
     forms = messages.partition_by("form", maintain_order=True, as_dict=True)
     for index, ((form,), rows) in enumerate(forms.items()):
         means = rows["num_bytes"] / rows["num_messages"]
-        look = {"color": style(index).color, "hatch": HATCHES[index % len(HATCHES)]}
+        look = {
+            "color": style(index)["color"],
+            "hatch": _HATCHES[index % len(_HATCHES)],
+        }
         axes.barh(rows["place"], means, label=form, edgecolor="white", **look)
     names = [
         f"{row['kind'].replace('_', ' ')}, {row['sender']} to {row['receiver']}"

@@ -41,17 +41,19 @@ def _figure(frame: Frame, title: str | None = None) -> Figure:
     for axes, trials in zip(all_axes, chosen, strict=True):
         is_published = trials["published_confusion"].null_count() == 0
         name = "published_confusion" if is_published else "confusion"
+        axes.set_xlabel("restored class", fontsize=8)
         image = _draw(axes, _counts(trials, name))
         readout = " (published)" if is_published else ""
         setting = describe(trials, names, width=30)
         axes.set_title(f"{setting}\n{trials['attack'][0]}{readout}", fontsize=8)
     figure.colorbar(image, ax=all_axes, label="of the true class (%)", aspect=30)
     left_out = (
-        f"\n{len(every) - len(chosen)} of {len(every)} matrices are left out: attacks "
+        f"{len(every) - len(chosen)} of {len(every)} matrices are left out: attacks "
         "that know the defense, then further settings of each defense"
     )
-    figure.supxlabel("restored class" + left_out * (chosen != every), fontsize=8)
-    figure.supylabel("true class", fontsize=8)
+    if len(chosen) < len(every):
+        figure.supxlabel(left_out, fontsize=7, color="0.4")
+    drawing.label_left(all_axes, "true class")
     return figure
 
 

@@ -90,7 +90,7 @@ def _draw(points: pl.DataFrame, names: tuple[str, ...], title: str | None) -> Fi
         axes.set_xlabel(_x_label(in_panel, width=60 if is_crowded else 40))
         axes.set_title(describe(in_panel, names, width=42))
     _set_main_axis(all_axes, points)
-    figure.supylabel("main-task accuracy (%)\n(higher: model is better)", fontsize=9)
+    drawing.label_left(all_axes, "main-task accuracy (%)\n(higher: model is better)")
     drawing.draw_legend(figure)
     figure.draw_without_rendering()  # settles the layout
     for axes, of_panel in zip(all_axes, labels, strict=True):
