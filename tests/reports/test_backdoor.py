@@ -60,6 +60,13 @@ def ys_of(line):
     return np.asarray(line.get_ydata()).tolist()
 
 
+def draw(panel, rows, title=None):
+    frame = summarize(rows)
+    assert panel.wants(frame)
+    assert panel.figure
+    return panel.figure(frame, title)
+
+
 def choose_figures(rows):
     frame = summarize(rows)
     return [panel.name for panel in PANELS if panel.figure and panel.wants(frame)]
@@ -69,6 +76,7 @@ def test_one_line_per_backdoor(rows, labels):
     frame = summarize(rows + labels)
     assert BACKDOORS.wants(frame)
     assert not BACKDOORS.wants(summarize(labels))
+    assert BACKDOORS.table
     table = BACKDOORS.table(frame)
     cells = [dict(zip(table.headings, line, strict=True)) for line in table.cells]
     assert [line["backdoor"] for line in cells] == ["weak", "strong", "flip"]
@@ -89,7 +97,7 @@ def test_figures_are_those_that_the_rows_can_fill(rows, labels):
 
 def test_amplification_is_on_the_x_axis(rows):
     """Of the two attacks on one panel: means 20 and 85, main 90 and 85."""
-    figure = AMPLIFICATION.figure(summarize(rows[:4]), "A title")
+    figure = draw(AMPLIFICATION, rows[:4], "A title")
     (axes,) = figure.axes
     assert ys_of(line_of(axes, "backdoor")) == pytest.approx([20.0, 85.0])
     assert ys_of(line_of(axes, "own class included")) == pytest.approx([25.0, 90.0])
@@ -106,7 +114,7 @@ def test_one_panel_per_backdoor_and_a_curve_per_defense(rows):
     ]
     for row in defended:
         row["main_accuracy"] -= 0.1 * row["defense_strength"]
-    figure = BACKDOOR_TRADE_OFF.figure(summarize(rows + defended), None)
+    figure = draw(BACKDOOR_TRADE_OFF, rows + defended)
     titles = [axes.get_title() for axes in figure.axes]
     assert [title.split(",")[0] for title in titles] == ["weak", "strong", "flip"]
     labels = {text.get_text() for text in figure.legends[0].get_texts()}
@@ -126,6 +134,6 @@ def test_a_backdoor_that_seldom_works_is_no_leak(rows):
         for defense in ("none", "cae")
         for trial in (0, 1)
     ]
-    figure = BACKDOOR_TRADE_OFF.figure(summarize(rows), None)
+    figure = draw(BACKDOOR_TRADE_OFF, rows)
     labels = [text.get_text() for text in figure.legends[0].get_texts()]
     assert labels == ["no defense", "cae", "without trigger"]

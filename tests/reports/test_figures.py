@@ -19,6 +19,7 @@ def draw(what, rows, title=None):
     (panel,) = [each for each in CURVES if each.name == f"accuracy_against_{what}"]
     frame = summarize(rows)
     assert panel.wants(frame)
+    assert panel.figure
     return panel.figure(frame, title)
 
 

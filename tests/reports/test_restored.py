@@ -8,6 +8,7 @@ from vfljax.reports.panels.restored import RESTORED
 def restored_given_true(rows, title=None):
     frame = summarize(rows)
     assert RESTORED.wants(frame)
+    assert RESTORED.figure
     return RESTORED.figure(frame, title)
 
 

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from matplotlib.collections import LineCollection
 
 from vfljax.reports.columns import view_of
 from vfljax.reports.drawing import HOLLOW
@@ -13,6 +14,7 @@ DEFENSE = "dp_gaussian (noise_std)"
 def trade_off(rows, title=None):
     frame = summarize(rows)
     assert TRADE_OFF.wants(frame)
+    assert TRADE_OFF.figure
     return TRADE_OFF.figure(frame, title)
 
 
@@ -129,6 +131,7 @@ def test_crosses_are_the_intervals_of_both_rates():
     bars = [
         segment
         for collection in trade_off(rows).axes[0].collections
+        if isinstance(collection, LineCollection)
         for segment in np.asarray(collection.get_segments())
     ]
     across = [bar[:, 0] for bar in bars if bar[0, 0] != bar[1, 0]]

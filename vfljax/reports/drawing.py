@@ -45,14 +45,8 @@ LOOK: dict[Any, Any] = {
 # Okabe and Ito's palette, without the yellow that white paper swallows, and with brown
 # and violet for black, which is for the undefended.
 COLORS = (
-    "#0072B2",
-    "#D55E00",
-    "#009E73",
-    "#CC79A7",
-    "#E69F00",
-    "#56B4E9",
-    "#7A4A2B",
-    "#6A3D9A",
+    *("#0072B2", "#D55E00", "#009E73", "#CC79A7"),
+    *("#E69F00", "#56B4E9", "#7A4A2B", "#6A3D9A"),
 )
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">")
 _DASHES = ("-", (0, (6, 1.5)), (0, (4, 1, 1, 1)), (0, (2, 1)), (0, (8, 1, 1, 1, 1, 1)))
@@ -152,8 +146,8 @@ def panels(
 def draw_legend(figure: Figure, explained: Sequence[Line2D] = ()) -> None:
     """A legend of all lines below the panels, where no data can be, and room for it.
 
-    Series first, then from the top layer to the lowest. Lines of one label are one entry, gray if they differ in color; those
-    whose label starts with an underscore have none.
+    Series first, then from the top layer to the lowest. Lines of one label are one
+    entry, gray if they differ in color; an underscore before a label leaves it out.
 
     Args:
         figure: with its lines drawn.

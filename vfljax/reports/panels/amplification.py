@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 
 from vfljax.reports import drawing
 from vfljax.reports.drawing import interval, percent
-from vfljax.reports.frame import Frame, varying
+from vfljax.reports.frame import MESSAGE_ROWS, Frame, varying
 from vfljax.reports.panels.base import Panel
 from vfljax.reports.settings import SETTINGS, describe, groups
 
@@ -21,7 +21,7 @@ _LOOKS = {
 
 
 def _backdoors(frame: Frame) -> pl.DataFrame:
-    return frame.summary.filter(pl.col("view") == "message_rows")
+    return frame.summary.filter(pl.col("view") == MESSAGE_ROWS)
 
 
 @mpl.rc_context(drawing.LOOK)

@@ -12,7 +12,14 @@ from matplotlib.lines import Line2D
 
 from vfljax.reports import drawing
 from vfljax.reports.drawing import interval, percent
-from vfljax.reports.frame import Frame, distinct, main_of, varying
+from vfljax.reports.frame import (
+    MESSAGE_ROWS,
+    TRAINED_MODEL,
+    Frame,
+    distinct,
+    main_of,
+    varying,
+)
 from vfljax.reports.panels.base import Panel
 from vfljax.reports.settings import describe, groups, is_swept, is_told, panel_settings
 
@@ -81,7 +88,7 @@ def _drawn(frame: Frame, setting: str) -> pl.DataFrame:
     Against the known labels, only views in which these are swept. Variants stand side
     by side in their order.
     """
-    summary = frame.summary.filter(pl.col("view") != "message_rows")
+    summary = frame.summary.filter(pl.col("view") != MESSAGE_ROWS)
     if setting == "known_per_class":
         known = summary.filter(pl.col(setting) > 0)
         by_view = [
@@ -128,7 +135,7 @@ def _has_dashes(summary: pl.DataFrame, series: Sequence[str]) -> bool:
 
 def _is_baseline(line: pl.DataFrame) -> bool:
     """Whether an attack needs no model that was trained with others."""
-    return line["view"][0] == "trained_model" and line["attack_family"][0] in _BASELINES
+    return line["view"][0] == TRAINED_MODEL and line["attack_family"][0] in _BASELINES
 
 
 def _draw_series(

@@ -11,14 +11,22 @@ from matplotlib.figure import Figure
 from vfljax.reports import drawing
 from vfljax.reports.columns import POINT
 from vfljax.reports.drawing import Label, interval, percent
-from vfljax.reports.frame import UNDEFENDED, Frame, distinct, naive, strongest, varying
+from vfljax.reports.frame import (
+    MESSAGE_ROWS,
+    UNDEFENDED,
+    Frame,
+    distinct,
+    naive,
+    strongest,
+    varying,
+)
 from vfljax.reports.panels.base import Panel
 from vfljax.reports.settings import SETTINGS, describe, groups, is_told
 
 _FEW_POINTS = 24  # in a panel of the usual size
 _SAME_LEVEL = 2.0  # percentage points between levels that share one line
 _ATTACK, _MAIN = "attack_accuracy", "main_accuracy"
-_IS_BACKDOOR = pl.col("view") == "message_rows"
+_IS_BACKDOOR = pl.col("view") == MESSAGE_ROWS
 
 
 @mpl.rc_context(drawing.LOOK)
@@ -83,7 +91,7 @@ def _draw(points: pl.DataFrame, names: tuple[str, ...], title: str | None) -> Fi
     for axes, (_, in_panel) in zip(all_axes, all_panels, strict=True):
         labels.append([])
         for (defense,), curve in groups(in_panel, ("defense",)):
-            curve = curve.sort("defense_strength")
+            curve = curve.sort("defense_strength", maintain_order=True)
             labels[-1] += _draw_curve(axes, curve, looks.get(defense, _STAR))
         _draw_levels(axes, in_panel)
         drawing.percent_axis(axes, "x")
@@ -99,7 +107,7 @@ def _draw(points: pl.DataFrame, names: tuple[str, ...], title: str | None) -> Fi
 
 
 def _is_backdoor(points: pl.DataFrame) -> bool:
-    return points["view"][0] == "message_rows"
+    return points["view"][0] == MESSAGE_ROWS
 
 
 def _x_label(in_panel: pl.DataFrame, width: int) -> str:
