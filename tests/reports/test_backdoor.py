@@ -136,4 +136,4 @@ def test_a_backdoor_that_seldom_works_is_no_leak(rows):
     ]
     figure = draw(BACKDOOR_TRADE_OFF, rows)
     labels = [text.get_text() for text in figure.legends[0].get_texts()]
-    assert labels == ["no defense", "cae", "without trigger"]
+    assert labels == ["cae", "no defense", "without trigger"]

@@ -85,6 +85,8 @@ def test_each_point_is_the_strongest_attack_in_order_of_strength(rows):
     star = line_of(axes, "no defense")
     assert (xs_of(star), ys_of(star)) == ([100.0], [95.0])
     assert star.get_marker() == "*"
+    drawn = [line.get_label() for line in axes.get_lines()]
+    assert drawn.index("no defense") > drawn.index(DEFENSE)  # the star is on top
     assert "linear_recovery, gradient_inversion" in axes.get_xlabel().replace("\n", " ")
 
 
@@ -239,4 +241,4 @@ def test_what_the_label_party_reaches_alone_is_a_level_line_in_sight(rows):
 def test_legend_has_the_defenses_first_and_chance_last(rows):
     rows.append(make_defended(0.1, "noise_aware", 0.7, 0.6, is_adaptive=True))
     texts = [text.get_text() for text in trade_off(rows).legends[0].get_texts()]
-    assert texts == ["no defense", DEFENSE, KNOWING, "chance"]
+    assert texts == [DEFENSE, "no defense", KNOWING, "chance"]

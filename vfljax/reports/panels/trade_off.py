@@ -90,7 +90,9 @@ def _draw(points: pl.DataFrame, names: tuple[str, ...], title: str | None) -> Fi
     labels: list[list[Label]] = []
     for axes, (_, in_panel) in zip(all_axes, all_panels, strict=True):
         labels.append([])
-        for (defense,), curve in groups(in_panel, ("defense",)):
+        curves = groups(in_panel, ("defense",))
+        curves.sort(key=lambda curve: curve[0] == (UNDEFENDED,))  # the star on top
+        for (defense,), curve in curves:
             curve = curve.sort("defense_strength", maintain_order=True)
             labels[-1] += _draw_curve(axes, curve, looks.get(defense, _STAR))
         _draw_levels(axes, in_panel)
