@@ -1,13 +1,19 @@
 """Who computes what, what crosses between the parties, and who sees which part."""
 
 from vfljax.models import PartyModel
+from vfljax.protocol.interference import (
+    HONEST,
+    AdversaryOptimizer,
+    Interference,
+    Manipulation,
+    Scene,
+)
 from vfljax.protocol.label_side import TopState
-from vfljax.protocol.manipulation import Manipulation
+from vfljax.protocol.step import Mode, ProtocolState, Transcript, VerticalProtocol
 from vfljax.protocol.training import epoch_batches, train
 from vfljax.protocol.vertical import (
-    ProtocolState,
-    Transcript,
-    VerticalProtocol,
+    ModelSplitting,
+    SumOfLogits,
     model_splitting,
     sum_of_logits,
 )
@@ -23,11 +29,18 @@ from vfljax.protocol.views import (
 )
 
 __all__ = [
+    "HONEST",
+    "AdversaryOptimizer",
     "BatchGradientView",
+    "Interference",
     "Manipulation",
+    "Mode",
+    "ModelSplitting",
     "PartyModel",
     "ProtocolState",
     "SampleGradientView",
+    "Scene",
+    "SumOfLogits",
     "TopState",
     "TrainedModelView",
     "Transcript",

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key
 
-from vfljax.protocol.vertical import ProtocolState, VerticalProtocol, check_labels
+from vfljax.protocol.step import ProtocolState, VerticalProtocol, check_labels
 
 
 def train(

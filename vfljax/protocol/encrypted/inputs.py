@@ -20,7 +20,7 @@ from vfljax.defenses import Defense
 from vfljax.models import Params
 from vfljax.protocol.encrypted.agreement import ACTIVE, Agreement
 from vfljax.protocol.encrypted.gradient_product import RowOperations, check_operations
-from vfljax.protocol.vertical import check_labels
+from vfljax.protocol.step import check_labels
 
 MakeOptimizer = Callable[[], optax.GradientTransformation]
 _PREFIX = "inputs_"

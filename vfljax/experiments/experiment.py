@@ -7,49 +7,45 @@ them once and gives functions the values they need.
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Literal
+from typing import Any, Literal
 
-from vfljax.experiments.attack_specs import (
-    AttackSpec,
-    LinearRecovery,
-    RecoversClasses,
-    RecoversMessages,
-    RepeatedObservation,
-    ScoresMessages,
-    ViewName,
-)
-from vfljax.experiments.backdoor_specs import BackdoorSpec, LabelFlip
-from vfljax.experiments.chain_spec import Chain, DefenseSpec
-from vfljax.experiments.checks import require, require_all, require_choice
-from vfljax.experiments.completion_specs import CompletionSpec
-from vfljax.experiments.defense_specs import NoDefense
-from vfljax.experiments.model_specs import MLP, ModelSpec, Top
-from vfljax.experiments.training_spec import Training
+from vfljax import models
+from vfljax._checks import check_choice, require, require_all
+from vfljax.attacks import Attack, LinearRecovery
+from vfljax.attacks.base import check_attack
+from vfljax.data import Dataset
+from vfljax.defenses import Defense, NoDefense
+from vfljax.defenses.base import check_defense
+from vfljax.experiments.encryption import Encryption
+from vfljax.experiments.training import Training
+from vfljax.models import Network
+from vfljax.protocol import ModelSplitting, SumOfLogits
 
-AnyAttack = AttackSpec | CompletionSpec | BackdoorSpec
-
-_DEFAULT_MODEL, _NO_TRAINING = MLP(), Training()
+_DEFAULT_MODEL, _NO_TRAINING, _SUM = models.MLP(), Training(), SumOfLogits()
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Data:
     """Which samples, and who holds which of their features."""
 
-    dataset: str = "digits"
-    """Name of a data set; `vfljax list` shows them."""
+    dataset: str | Dataset = "digits"
+    """Name of a data set that `vfljax list` shows, or in Python a data set of one's own
+    from `vfljax.data.from_arrays`."""
     split: str = "rows"
-    """Vertical split by name: rows, columns, quadrants or features."""
+    """Vertical split between the parties by name: rows, columns, quadrants or
+    features."""
     columns: tuple[str, ...] | None = None
-    """Explicit split instead: a text per party, numbers, ranges and names of columns,
-    such as "0-9,12" "10,11,age"."""
+    """Explicit split instead of a named one: a text per party with numbers, ranges and
+    names of columns, such as "0-9,12" "10,11,age"."""
     num_parties: int = 2
-    """Number of parties, >= 2."""
+    """Number of parties, at least 2."""
     shares: tuple[float, ...] | None = None
-    """Each party's share of the image rows, columns or features; None: equal ones."""
+    """Each party's share of the image rows, columns or features; None for equal
+    shares."""
     train_samples: int | None = None
-    """How many training samples to use, drawn once; None: all."""
+    """How many training samples to use, drawn once; None for all."""
     test_samples: int | None = None
-    """How many test samples to use, drawn once; None: all."""
+    """How many test samples to use, drawn once; None for all."""
     adversary: int = 0
     """Position of the party that attacks."""
     label_party: int = -1
@@ -57,7 +53,8 @@ class Data:
     class_counts: tuple[int, ...] | None = None
     """Numbers of classes to run with; None for all classes of the data set."""
     class_choice: Literal["random", "first"] = "random"
-    """Which ones, when not all: fresh ones per trial, or always the first."""
+    """Which classes are used where not all are: fresh ones per trial, or always the
+    first."""
 
     def split_argument(self) -> str | list[list[int | str]]:
         """The split as `data.split_features` takes it: a name, or lists of columns."""
@@ -104,7 +101,7 @@ class Data:
             self.adversary,
             "another party than data.label_party",
         )
-        require_choice("data.class_choice", self.class_choice, ("random", "first"))
+        check_choice("data.class_choice", self.class_choice, ("random", "first"))
         if self.class_counts is not None:
             require(bool(self.class_counts), "data.class_counts", (), "not empty")
             require_all(
@@ -117,8 +114,8 @@ class Execution:
     """Settings that change speed and memory, and results only by rounding."""
 
     chunk_size: int | None = None
-    """Trials per program call; None: one per device, but of perceptrons, which run all
-    at once, as many as fit on a GPU or TPU."""
+    """Trials per program call; None for one per device, but of perceptrons, which run
+    all at once, as many as fit on a GPU or TPU."""
 
     def __post_init__(self):
         """Checks the range."""
@@ -128,16 +125,16 @@ class Execution:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Variant:
-    """Parts of an experiment that are replaced as a whole; None: as they are."""
+    """Parts of an experiment that are replaced as a whole; None leaves them as is."""
 
     data: Data | None = None
-    """Other data, or the same ones split in another way."""
-    model: ModelSpec | None = None
-    """Other bottom models."""
-    top: Top | None = None
-    """Another top model."""
+    """Other data of this variant, or the same data split in another way."""
+    model: Network | models.PartyModel | None = None
+    """Other bottom models of this variant."""
+    protocol: SumOfLogits | ModelSplitting | None = None
+    """Another protocol of this variant, such as one with another top model."""
     training: Training | None = None
-    """Another training."""
+    """Another training of this variant."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -145,35 +142,35 @@ class Experiment:
     """Everything that determines the rows of a run."""
 
     name: str
-    """Short name; part of the default run folder."""
+    """Short name of the experiment; part of the default run folder."""
     title: str = ""
-    """Heading of tables and figures."""
+    """Heading of the report and of figures."""
     data: Data = Data()
-    model: ModelSpec = _DEFAULT_MODEL
-    """Every party's bottom model."""
-    top: Top | None = None
-    """The label party's trainable top model; None: embeddings are summed as logits."""
+    model: Network | models.PartyModel = _DEFAULT_MODEL
+    """Every party's bottom model: a network of `vfljax.models`, or in Python any
+    `PartyModel`."""
+    protocol: SumOfLogits | ModelSplitting = _SUM
+    """What the label party does with embeddings: adds them up as logits, or trains a
+    top model on them."""
     training: Training = _NO_TRAINING
-    mode: Literal["training", "evaluation"] = "training"
-    """In which batch normalization and dropout run while messages are exchanged."""
     variants: Mapping[str, Variant] = dataclasses.field(default_factory=dict)
     """Settings to run in turn by label, each the experiment but for what it replaces;
-    none: the experiment as it is."""
+    without any, the experiment runs as it is."""
     batch_sizes: tuple[int, ...] = (128,)
     """Sizes of the batch that is attacked."""
     train_steps: tuple[int, ...] = (0,)
     """Training steps before which views are taken, in [0, training.steps]."""
     same_samples: bool = False
     """Whether the views at all train_steps are of the same samples, as when epochs
-    repeat, so that attacks may combine them; else of fresh ones."""
-    defenses: Mapping[str, DefenseSpec] = dataclasses.field(
+    repeat, so that attacks may combine them; otherwise they are of fresh ones."""
+    defenses: Mapping[str, Defense] = dataclasses.field(
         default_factory=lambda: {"none": NoDefense()}
     )
-    """Defenses by label, each run at all its strengths."""
-    attacks: Mapping[str, AnyAttack] = dataclasses.field(
+    """Defenses by label, each run at all values of its swept field."""
+    attacks: Mapping[str, Attack] = dataclasses.field(
         default_factory=lambda: {"linear_recovery": LinearRecovery()}
     )
-    """Attacks by label."""
+    """Attacks by label, each run against every defense."""
     record_confusion: bool = False
     """Whether rows hold the counts of true and inferred classes."""
     record_alone: bool = False
@@ -182,22 +179,29 @@ class Experiment:
     num_trials: int = 10
     """Repetitions, each with fresh samples, classes and weights."""
     seed: int = 0
-    """Root of every trial's key."""
+    """Root of the random keys of all trials."""
+    encryption: Encryption | None = None
+    """Real encryption of what the parties send; None simulates the encrypted protocol,
+    whose views are the same."""
     execution: Execution = Execution()
 
     def __post_init__(self):
         """Checks what can be checked without the data."""
         require(bool(self.name), "name", self.name, "not empty")
-        require_choice("mode", self.mode, ("training", "evaluation"))
+        network = models.as_network("model", self.model)
         require(
-            self.top is not None or self.model.embed is None,
+            not self.protocol.sums_logits or network.embed is None,
             "model.embed",
-            self.model.embed,
+            network.embed,
             "None without a top model: embeddings are logits",
         )
         require(self.num_trials >= 1, "num_trials", self.num_trials, ">= 1")
         for name in ("batch_sizes", "train_steps", "defenses", "attacks"):
             require(bool(getattr(self, name)), name, getattr(self, name), "not empty")
+        for label, defense in self.defenses.items():
+            check_defense(f"defenses.{label}", defense)
+        for label, attack in self.attacks.items():
+            check_attack(f"attacks.{label}", attack)
         require_all("batch_sizes", self.batch_sizes, lambda size: size >= 1, ">= 1")
         require_all(
             "train_steps",
@@ -205,10 +209,10 @@ class Experiment:
             lambda step: 0 <= step <= self.training.steps,
             f"in [0, training.steps = {self.training.steps}]",
         )
-        for label, spec in self.defenses.items():
+        for label, defense in self.defenses.items():
             require(
                 self.training.steps == 0
-                or not _goes_by_row(spec)
+                or not defense.remembers_rows
                 or max(self.batch_sizes) <= self.training.batch_size,
                 f"defenses.{label}.residual",
                 "by_row",
@@ -221,85 +225,14 @@ class Experiment:
             self.record_alone,
             "False where nothing is trained (training.steps = 0)",
         )
-        self._check_attacks()
+        if self.encryption is not None:
+            self.encryption.check(self)
         for label in self.variants:
             self.variant(label)
 
-    def _check_attacks(self):
-        earlier: dict[str, AnyAttack] = {}
-        for label, spec in self.attacks.items():
-            if isinstance(spec, RepeatedObservation):
-                require(
-                    self.same_samples,
-                    "same_samples",
-                    self.same_samples,
-                    f"True for attacks.{label}, which combines observations",
-                )
-                require(
-                    list(self.train_steps) == sorted(self.train_steps),
-                    "train_steps",
-                    self.train_steps,
-                    f"in ascending order for attacks.{label}, which looks back",
-                )
-                require(
-                    isinstance(earlier.get(spec.of), RecoversMessages),
-                    f"attacks.{label}.of",
-                    spec.of,
-                    "the label of an attack before it that recovers messages",
-                )
-            elif isinstance(spec, CompletionSpec):
-                self._check_completion(label, spec)
-            elif isinstance(spec, BackdoorSpec):
-                self._check_backdoor(label, spec, earlier)
-            else:
-                require(
-                    self.top is None or isinstance(spec, ScoresMessages),
-                    f"attacks.{label}",
-                    type(spec).__name__,
-                    "one that needs no sum of logits, as there is a top model",
-                )
-            earlier[label] = spec
-
-    def _check_completion(self, label: str, spec: CompletionSpec):
-        require(
-            spec.optimizer == "benign" or self.training.optimizer == "sgd",
-            f"attacks.{label}.optimizer",
-            spec.optimizer,
-            "'benign' unless training.optimizer is 'sgd', which it replaces",
-        )
-        require(
-            self.training.steps > 0,
-            "training.steps",
-            self.training.steps,
-            f">= 1 for attacks.{label}, which completes a trained model",
-        )
-
-    def _check_backdoor(
-        self, label: str, spec: BackdoorSpec, earlier: Mapping[str, AnyAttack]
-    ):
-        require(
-            self.training.steps > 0,
-            "training.steps",
-            self.training.steps,
-            f">= 1 for attacks.{label}, which plants a backdoor in training",
-        )
-        require(
-            self.top is None,
-            f"attacks.{label}",
-            type(spec).__name__,
-            "one that needs no sum of logits, as there is a top model",
-        )
-        if isinstance(spec, LabelFlip):
-            require(
-                isinstance(earlier.get(spec.of), RecoversClasses),
-                f"attacks.{label}.of",
-                spec.of,
-                "the label of an attack before it that infers classes from messages",
-            )
-
     def variant(self, label: str) -> "Experiment":
         """The experiment that a variant stands for; errors name the variant."""
-        changes = {
+        changes: dict[str, Any] = {
             field.name: getattr(self.variants[label], field.name)
             for field in dataclasses.fields(Variant)
             if getattr(self.variants[label], field.name) is not None
@@ -309,19 +242,11 @@ class Experiment:
         except ValueError as error:
             raise ValueError(f"variants.{label}: {error}") from None
 
+    @property
+    def network(self) -> Network:
+        """Every party's bottom model, as a record that makes one."""
+        return models.as_network("model", self.model)
+
     def embed(self, num_classes: int) -> int:
         """Width of every party's embedding."""
-        return self.model.embed or num_classes
-
-    def view_of(self, attack: str) -> ViewName:
-        """What an attack of this experiment sees."""
-        spec = self.attacks[attack]
-        if isinstance(spec, RepeatedObservation):
-            return self.view_of(spec.of)
-        return spec.view
-
-
-def _goes_by_row(spec: DefenseSpec) -> bool:
-    """Whether a defense remembers rows of a batch."""
-    parts = spec.parts if isinstance(spec, Chain) else (spec,)
-    return any(getattr(part, "residual", None) == "by_row" for part in parts)
+        return self.network.embed or num_classes

@@ -6,9 +6,8 @@ from typing import Literal
 import optax
 
 from vfljax import optimizers
-from vfljax.experiments.checks import require, require_all, require_choice
+from vfljax._checks import check_choice, require, require_all
 
-AdversaryOptimizer = Literal["benign", "malicious", "all_malicious"]
 MaliciousMode = Literal["released", "stable", "paper"]
 
 
@@ -17,27 +16,30 @@ class Training:
     """How the parties train; the same optimizer for each."""
 
     steps: int = 0
-    """Number of steps; 0 trains nothing and reports no main-task accuracy."""
+    """Number of training steps; 0 trains nothing and reports no main-task accuracy."""
     batch_size: int = 256
-    """Samples per training step; every epoch is a new permutation."""
+    """Samples per training step; every epoch is a new permutation of all samples."""
     optimizer: Literal["adam", "sgd"] = "adam"
-    """Optax optimizer of every party."""
+    """Optimizer that every party trains with: adam or sgd."""
     learning_rate: float = 0.001
-    """Its learning rate, > 0."""
+    """Learning rate of every party's optimizer, above 0."""
     momentum: float = 0.0
-    """Momentum of sgd, in [0, 1)."""
+    """Momentum of the optimizer sgd, in [0, 1)."""
     weight_decay: float = 0.0
-    """Of sgd: this share of the weights is added to their gradient, >= 0."""
+    """Weight decay of the optimizer sgd: this share of the weights, at least 0, is added
+    to their gradient."""
     milestones: tuple[float, ...] = ()
-    """Shares of the steps after which the rate falls to a tenth, in (0, 1)."""
+    """Shares of the training steps, in (0, 1), after which the learning rate falls to a
+    tenth."""
     decay: float = 1.0
-    """By which the rate is multiplied every decay_steps, in (0, 1]."""
+    """Factor in (0, 1] by which the learning rate is multiplied every decay_steps."""
     decay_steps: int = 1
-    """Steps from one multiplication to the next, such as those of an epoch."""
+    """Training steps from one decay of the learning rate to the next."""
     top_learning_rate: float | None = None
-    """Of the top model, > 0; None: as all others."""
+    """Learning rate of the label party's top model, above 0; None takes learning_rate."""
     malicious_mode: MaliciousMode = "released"
-    """Which reading of the malicious optimizer, for attacks that bring it."""
+    """Reading of the malicious optimizer that active attacks train with: as in the
+    released code, numerically stable, or as printed in the paper."""
 
     def __post_init__(self):
         """Checks the ranges."""
@@ -61,8 +63,8 @@ class Training:
             self.milestones,
             f"empty where the rate decays (training.decay = {self.decay})",
         )
-        require_choice("training.optimizer", self.optimizer, ("adam", "sgd"))
-        require_choice(
+        check_choice("training.optimizer", self.optimizer, ("adam", "sgd"))
+        check_choice(
             "training.malicious_mode",
             self.malicious_mode,
             ("released", "stable", "paper"),
