@@ -211,6 +211,21 @@ def test_prepared_targets_stand_in_for_encoded_labels(make_training):
     np.testing.assert_array_equal(found.losses, expected.losses)
 
 
+class Penalty(defenses.Defense):
+    """Adds the size of embeddings to the loss."""
+
+    def penalty(self, embeddings, targets):
+        return sum(jnp.square(each).mean() for each in embeddings)
+
+
+@pytest.mark.parametrize("mode", ["exact", "taylor"])
+def test_a_defense_with_a_penalty_is_refused(make_training, mode):
+    """Of embeddings the active party has ciphertexts or the sum."""
+    training = make_training(backend="plain_int", mode=mode, defense=Penalty())
+    with pytest.raises(ValueError, match="defense: adds a penalty to the loss"):
+        encrypted.run_here(*training)
+
+
 def test_states_of_defense_and_optimizer_and_several_passive_parties(make_training):
     """Sparsification accumulates what it doesn't send; Adam counts its steps."""
     sparsified = defenses.sparsification(
