@@ -198,7 +198,7 @@ def test_defense_acts_as_in_the_plain_protocol(make_training, covers_label_party
 def test_prepared_targets_stand_in_for_encoded_labels(make_training):
     """One row per sample of the training set, found by its number."""
     training = make_training(backend="plain_int")
-    codes = np.float32([[0.1, 0.7, 0.2], [0.3, 0.1, 0.6], [0.8, 0.1, 0.1]])
+    codes = np.array([[0.1, 0.7, 0.2], [0.3, 0.1, 0.6], [0.8, 0.1, 0.1]], np.float32)
     autoencoder = defenses.Autoencoder(jnp.asarray(codes), None)
     encoding = training.active._replace(defense=defenses.cae(autoencoder))
     prepared = training.active._replace(targets=codes[training.active.labels])
