@@ -5,11 +5,14 @@ from collections.abc import Hashable
 from typing import Any, ClassVar, NamedTuple
 
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool, Float, Int, Key
 
 from vfljax.goals import LABELS, Goal
 from vfljax.known import KNOWN_FIELDS, NOTHING, STATIC_FIELDS, Known
-from vfljax.protocol import HONEST, Interference
+from vfljax.protocol import HONEST, Interference, Scene
+
+Number = int | float | Float[Array, ""]
+"""A hyperparameter that may be swept, hence traced."""
 
 
 class Inference(NamedTuple):
@@ -51,6 +54,8 @@ class Attack:
         known_per_class: Samples of each class in the training set whose labels it is
             given, if it uses `rows`; None for attacks on a batch.
         needs_sum_of_logits: Whether messages must have an entry per class.
+        recovers_messages: Whether its scores are the messages −B·u that it found, which
+            other attacks may build on.
         traced: Names of number fields that don't change the program: attacks that
             differ in these alone share one.
         builds_on: The attack whose answers at every step so far it is given as
@@ -64,16 +69,17 @@ class Attack:
     knowledge: ClassVar[str | None] = None
     named_per_class: ClassVar[Any] = 0
     known_per_class: ClassVar[Any] = None
-    needs_sum_of_logits: ClassVar[bool] = False
+    needs_sum_of_logits: ClassVar[Any] = False
+    recovers_messages: ClassVar[bool] = False
     traced: ClassVar[tuple[str, ...]] = ()
     builds_on: ClassVar[Any] = None
 
-    def interferes(self, key, scene) -> Interference:
+    def interferes(self, key: Key[Array, ""], scene: Scene) -> Interference:
         """How the adversary departs from the protocol during training.
 
         Args:
             key: Of everything random.
-            scene: A `protocol.Scene`: what the adversary may look at beforehand.
+            scene: What the adversary may look at beforehand.
         """
         return HONEST
 
@@ -101,12 +107,20 @@ class Attack:
         return None
 
     @property
+    def source(self) -> "Attack | None":
+        """The attack whose scores are the messages −B·u behind its answer, if any."""
+        return self if self.recovers_messages else None
+
+    @property
     def facts(self) -> tuple[str, ...]:
         """The facts about a defense that change the attack's program."""
         return tuple(name for name in STATIC_FIELDS if name in self.uses)
 
     def fits(self, task) -> str | None:
-        """Why the attack can't run there, in a sentence, or None if it can.
+        """Why the attack can't run there, or None if it can.
+
+        The words start with the name of a field, its value and a colon. What follows
+        from the attributes above is checked by the experiment itself.
 
         Args:
             task: An `experiments.Task`: the experiment and sizes of its data.
@@ -154,6 +168,11 @@ def check_attack(name: str, value: Any) -> None:
     else:
         what = f"{value!r}, must be an instance of vfljax.attacks.Attack"
     raise ValueError(f"{name}: is {what}")
+
+
+def labels_in_words(per_class: int) -> str:
+    """What an adversary knows with so many labels of each class."""
+    return f"{per_class} known label{'' if per_class == 1 else 's'} per class"
 
 
 def inference_from_scores(

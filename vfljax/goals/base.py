@@ -16,6 +16,8 @@ class Truth(NamedTuple):
         is_known: Samples whose labels the adversary was given (samples,).
         num_classes: C.
         facts: What the interference says about itself, by name.
+        train_labels: True classes of all training samples; None where no goal that
+            needs them is judged.
     """
 
     labels: np.ndarray
@@ -23,6 +25,7 @@ class Truth(NamedTuple):
     is_known: np.ndarray
     num_classes: int
     facts: Mapping[str, Any] = {}
+    train_labels: np.ndarray | None = None
 
 
 class Goal(NamedTuple):

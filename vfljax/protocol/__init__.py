@@ -19,6 +19,7 @@ from vfljax.protocol.vertical import (
 )
 from vfljax.protocol.views import (
     BatchGradientView,
+    PredictionView,
     SampleGradientView,
     TrainedModelView,
     batch_gradient_view,
@@ -37,6 +38,7 @@ __all__ = [
     "Mode",
     "ModelSplitting",
     "PartyModel",
+    "PredictionView",
     "ProtocolState",
     "SampleGradientView",
     "Scene",

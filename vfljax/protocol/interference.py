@@ -87,10 +87,11 @@ class Scene(NamedTuple):
         samples_of: `samples_of(key, class, number, excluded)` to sample numbers of one
             class (number,) that the adversary is told of; `excluded` (samples,) marks
             samples that are not to be among them. Of a class with too few, others.
-        infer: `infer(key, attack, party, rows)` to the attack's `Inference` about
-            training samples `rows` from the untrained model's messages to that party,
-            in batches of the attacked size, and to what these messages seem to have
-            been trained on, softmax(H^p) − B·u (rows, classes).
+        infer: `infer(key, attack, party, rows)` to the classes (rows,) that the attack
+            infers for training samples `rows` from the untrained model's messages to
+            that party, in batches of the attacked size, and to what these messages
+            seem to have been trained on, softmax(H^p) − B·u (rows, classes); −B·u are
+            the scores of the attack's `source`.
     """
 
     num_samples: int
