@@ -9,8 +9,7 @@ import warnings
 import numpy as np
 import pytest
 
-from vfljax.data import formats
-from vfljax.data.sources import DataError, load
+from vfljax.data import DataError, cifar, load, pickles
 
 PACKERS = {"": bytes, ".gz": gzip.compress, ".xz": lzma.compress}
 
@@ -156,7 +155,7 @@ def test_pickle_from_a_stranger_runs_nothing(tmp_path, protocol):
     witness = tmp_path / "witness"
     content = pickle.dumps({"data": CallsTheShell(witness)}, protocol=protocol)
     with pytest.raises(DataError, match=r"names .*mkdir, but only arrays of numbers"):
-        formats.read_pickle(content, tmp_path / "data_batch_1")
+        pickles.read_pickle(content, tmp_path / "data_batch_1")
     assert not witness.exists()
 
 
@@ -173,7 +172,7 @@ def test_pickle_from_a_stranger_runs_nothing(tmp_path, protocol):
 )
 def test_unreadable_pickle_is_named(tmp_path, content, reason):
     with pytest.raises(DataError, match=f"data_batch_3 .*{reason}"):
-        formats.read_pickle(content, tmp_path / "data_batch_3")
+        pickles.read_pickle(content, tmp_path / "data_batch_3")
 
 
 @pytest.mark.parametrize(
@@ -191,7 +190,7 @@ def test_cifar_batch_with_wrong_entries_is_named(tmp_path, change, reason):
     batch = {**tiny_cifar_batch(1), **change}
     batch = {key: value for key, value in batch.items() if value is not None}
     with pytest.raises(DataError, match=f"data_batch_1 .*{reason}"):
-        formats.read_cifar_batch(
+        cifar.read_cifar_batch(
             newest_pickle(batch), tmp_path / "data_batch_1", "labels"
         )
 

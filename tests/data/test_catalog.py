@@ -4,14 +4,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from vfljax.data.sources import DATASETS, DataError, check_dataset, load
+from vfljax.data import DATASETS, DataError, load
 
 # Bundled digits.
 
 
 def test_digits_are_scaled_named_and_split_the_same_way_every_time():
     first, second = load("digits"), load("digits")
-    check_dataset(first)
     assert first.train_features.shape == (1437, 8, 8)
     assert first.test_features.shape == (360, 8, 8)
     assert first.train_features.dtype == np.float32

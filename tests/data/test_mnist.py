@@ -7,7 +7,7 @@ import warnings
 import numpy as np
 import pytest
 
-from vfljax.data.sources import DataError, load
+from vfljax.data import DataError, load
 
 IDX_FILES = (
     "train-images-idx3-ubyte",
@@ -133,12 +133,14 @@ def test_corrupt_xz_file_is_named(tmp_path, unchecked):
 @pytest.mark.parametrize(
     ("labels", "reason"),
     [
-        ([1, 2, 3], r"train_labels has shape \(3,\).*\(7,\)"),
-        ([1, 2, 3, 4, 5, 6, 10], "train_labels has 10 in row 6.*0 to 9"),
-        ([4, 4, 4, 4, 4, 4, 4], "train_labels has the single class 4"),
+        ([1, 2, 3], r"train_labels.shape=\(3,\): must be \(7,\)"),
+        ([1, 2, 3, 4, 5, 6, 10], r"train_labels\[6\]=10: must be an integer 0 to 9"),
+        ([4, 4, 4, 4, 4, 4, 4], r"train_labels=\{4\}: must be of two or more"),
     ],
 )
-def test_labels_that_do_not_fit_the_images(tmp_path, unchecked, labels, reason):
+def test_labels_that_do_not_fit_the_images(
+    tmp_path, unchecked, unchecked_types, labels, reason
+):
     write_idx(tmp_path)
     (tmp_path / IDX_FILES[1]).write_bytes(idx_bytes(np.array(labels, np.uint8)))
     with pytest.raises(DataError, match=f"mnist, original files.*{reason}"):
