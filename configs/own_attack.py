@@ -10,10 +10,14 @@ from typing import Literal
 import jax
 import jax.numpy as jnp
 
-from vfljax.attacks import Attack, DirectInference, inference_from_scores
+from vfljax.attacks import (
+    NOTHING,
+    Attack,
+    DirectInference,
+    inference_from_scores,
+)
 from vfljax.defenses import DPGaussian, NoDefense, Sparsification
 from vfljax.experiments import Data, Experiment
-from vfljax.known import NOTHING
 from vfljax.protocol import SampleGradientView
 
 
