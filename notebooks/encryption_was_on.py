@@ -47,6 +47,8 @@ model = models.mlp((), embed=num_classes)
 params = [model.init(key_left, left[:1]), model.init(key_right, right[:1])]
 batches = protocol.epoch_batches(key_batches, len(left), batch_size, num_iterations)
 sgd = functools.partial(optax.sgd, 0.5)
+# One key per iteration for the defense; these are the plain training's.
+keys = jax.vmap(jax.random.fold_in, (None, 0))(key_defense, jnp.arange(num_iterations))
 
 agreement = encrypted.Agreement(
     num_classes=num_classes,

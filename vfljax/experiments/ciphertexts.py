@@ -252,16 +252,11 @@ def _slug(attack):
 def _account(world, result, place):
     """Who learned what, from the log of messages, for the report."""
     log = (place / "messages.jsonl").read_text().splitlines()
-    names = ("iteration", "sender", "receiver", "kind")
-    lines = {tuple(m[n] for n in names): m for m in map(json.loads, log)}
-    messages = encrypted.summarize_messages(lines.values())
+    messages = encrypted.summarize_messages(map(json.loads, log))
+    adversary = world.experiment.data.adversary % world.num_parties
     return {
         "description": result.description,
         "messages": messages,
-        "learned": encrypted.who_learned_what(
-            json.loads((place / "agreement.json").read_text()),
-            result.description,
-            messages,
-        ),
-        "adversary": f"passive_{_passive(world).index(world.experiment.data.adversary % world.num_parties)}",
+        "learned": encrypted.who_learned_what(result.description, messages),
+        "adversary": f"passive_{_passive(world).index(adversary)}",
     }

@@ -98,7 +98,6 @@ def _setting(experiment, cell, label, attack: Attack, step, strength, trial):
         "strength_name": defense.strength_name,
         "attack": label,
         "attack_family": attack.family or label,
-        "goal": attack.goal.name,
         "is_adaptive": attack.is_adaptive,
         "knowledge": attack.knowledge,
         "known_per_class": attack.known_per_class,

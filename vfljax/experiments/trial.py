@@ -96,7 +96,7 @@ def make_victim(
         batches = draw_batches(order_key, interference, training, arrays)
         run = world.protocol(interference, batches)
         state = initial_state(run, weights_key, arrays)
-        state = run.prepare(jax.random.fold_in(train_key, -1), state, arrays.labels)
+        state = run.prepare(jax.random.fold_in(train_key, 2**32 - 1), state, arrays.labels)
         views, done, rows, truth = {}, 0, None, None
         for step in sorted({*view_steps, training.steps}):
             if step > done:

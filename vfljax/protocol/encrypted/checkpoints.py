@@ -48,10 +48,8 @@ def prepare(
     content = json.dumps(settings, indent=2).encode()
     if not resume:
         if path.exists():
-            raise ValueError(
-                f"folder={folder}: has a run in it; allowed is a new folder, or "
-                "resume=True"
-            )
+            allowed = "allowed is a new folder, or resume=True"
+            raise ValueError(f"folder={folder}: has a run in it; {allowed}")
         folder.mkdir(parents=True, exist_ok=True)
         _write(path, content)
         return -1

@@ -9,9 +9,9 @@ must have taken its step.
 import collections
 import contextlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -67,31 +67,41 @@ class EncryptedRun(NamedTuple):
     first_iteration: int
 
 
-@runtime_checkable
-class Network(Protocol):
-    """How the roles are reached: in this process, or in processes of their own.
+class Network:
+    """How the roles are reached: in this process, or in a subclass in their own.
+
+    A message is delivered when its turn comes.
+
+    Args:
+        roles: By name.
+        folder: Of the run, for the roles' states.
 
     Attributes:
         iteration: The present one, set by `drive`; for errors.
     """
 
-    iteration: int
+    iteration = -1
+
+    def __init__(self, roles: Mapping[str, Role], folder: Path | None):
+        self._roles, self._folder = roles, folder
+        self._waiting: collections.deque[tuple[str, Content]] = collections.deque()
 
     def send(self, role: str, content: Content) -> None:
         """Gives a role a message."""
-        ...
+        self._waiting.append((role, content))
 
     def receive(self) -> tuple[str, Sequence[Content]]:
         """Waits for the answer to one `send`: the first role to have one, and it."""
-        ...
+        role, content = self._waiting.popleft()
+        return role, checkpoints.deliver(self._roles[role], content, self._folder)
 
     def completed(self, role: str) -> int:
-        """What `Role.completed` is."""
-        ...
+        """What `Role.completed` is; called when nothing else is under way."""
+        return self._roles[role].completed
 
     def state(self, role: str) -> Content:
-        """What `Role.state` gives."""
-        ...
+        """What `Role.state` gives; called when nothing else is under way."""
+        return self._roles[role].state()
 
 
 def run_here(
@@ -135,7 +145,7 @@ def run_here(
         name: make_role(agreement, name, inputs, folder, completed)
         for name, inputs in inputs_by_role(agreement, passive, active).items()
     }
-    network = _Here(roles, folder)
+    network = Network(roles, folder)
     return drive(network, agreement, batches, completed + 1, folder, on_message)
 
 
@@ -181,10 +191,8 @@ def drive(
             or an iteration that ends before every role has completed it.
     """
     records: list[MessageRecord] = []
-    with contextlib.ExitStack() as stack:
-        log = None
-        if folder is not None:
-            log = stack.enter_context(checkpoints.open_log(folder))
+    no_log = contextlib.nullcontext()
+    with no_log if folder is None else checkpoints.open_log(folder) as log:
 
         def passed(message: Message) -> None:
             record = record_of(message)
@@ -194,20 +202,18 @@ def drive(
             if on_message is not None:
                 on_message(record)
 
+        parties = agreement.party_names
         _route(network, [_told(SETUP_ITERATION, THIRD_PARTY, "setup")], passed)
         for iteration in range(first_iteration, len(batches)):
             network.iteration = iteration
             rows = batches[iteration].tobytes()
-            parties = agreement.party_names
             begin = [_told(iteration, party, "batch", rows) for party in parties]
             begin.append(_told(iteration, THIRD_PARTY, "batch"))
             _route(network, begin, passed)
             _check_completed(network, (*parties, THIRD_PARTY))
             if folder is not None:
                 checkpoints.save_progress(folder, iteration)
-    *states, active = (
-        unpack_arrays(network.state(party)) for party in agreement.party_names
-    )
+    *states, active = (unpack_arrays(network.state(party)) for party in parties)
     return EncryptedRun(
         params=tuple(map(params_tree, (*states, active))),
         losses=active["losses"],
@@ -252,25 +258,3 @@ def _check_completed(network, roles):
 
 def _told(iteration, role, kind, *parts):
     return Message(iteration, NETWORK, role, kind, "public", parts)
-
-
-class _Here:
-    """All roles in this process; a message is delivered when its turn comes."""
-
-    def __init__(self, roles: dict[str, Role], folder: Path | None):
-        self.iteration = -1
-        self._roles, self._folder = roles, folder
-        self._waiting: collections.deque[tuple[str, Content]] = collections.deque()
-
-    def send(self, role: str, content: Content) -> None:
-        self._waiting.append((role, content))
-
-    def receive(self) -> tuple[str, Sequence[Content]]:
-        role, content = self._waiting.popleft()
-        return role, checkpoints.deliver(self._roles[role], content, self._folder)
-
-    def completed(self, role: str) -> int:
-        return self._roles[role].completed
-
-    def state(self, role: str) -> Content:
-        return self._roles[role].state()
