@@ -36,12 +36,18 @@ class ActiveParty(Party):
         inputs: Its own.
 
     Raises:
-        ValueError: For a defense that the mode can't apply, or too large activations.
+        ValueError: For a defense that penalizes embeddings or that the mode can't
+            apply, or too large activations.
     """
 
     def __init__(self, agreement: Agreement, inputs: ActiveInputs):
         super().__init__(agreement, ACTIVE, inputs)
         self._defense = inputs.defense or defenses.no_defense()
+        if self._defense.has_penalty:
+            raise ValueError(
+                "defense: adds a penalty to the loss, for which the active party would "
+                "need each party's embeddings; allowed is one without, or no encryption"
+            )
         self._labels, targets = np.asarray(inputs.labels), inputs.targets
         if targets is None:
             one_hot = jax.nn.one_hot(self._labels, agreement.num_classes)

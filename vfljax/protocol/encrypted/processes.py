@@ -24,7 +24,6 @@ import numpy as np
 
 from vfljax._checks import check_number
 from vfljax.encryption import Content
-from vfljax.protocol.encrypted import checkpoints
 from vfljax.protocol.encrypted.agreement import Agreement
 from vfljax.protocol.encrypted.inputs import ActiveInputs, PassiveInputs, check_inputs
 from vfljax.protocol.encrypted.messages import join, split
@@ -32,9 +31,11 @@ from vfljax.protocol.encrypted.run import (
     EncryptedRun,
     Network,
     OnMessage,
+    deliver,
     drive,
     inputs_by_role,
     make_role,
+    prepare_folder,
 )
 
 _ENVIRONMENT = {
@@ -103,7 +104,7 @@ def run_in_processes(
         name: _pickled(name, (agreement, name, inputs))
         for name, inputs in inputs_by_role(agreement, passive, active).items()
     }
-    completed = checkpoints.prepare(folder, agreement, batches, resume)
+    completed = prepare_folder(folder, agreement, batches, resume)
     network = _Processes(answer_seconds)
     try:
         for name in contents:
@@ -141,7 +142,7 @@ def role_process(descriptor: str, _: str) -> None:
             return [role.state()]
         if request == _GIVE_COMPLETED:
             return [str(role.completed).encode()]
-        return checkpoints.deliver(role, request, folder)
+        return deliver(role, request, folder)
 
     with (
         Connection(int(descriptor)) as connection,
