@@ -3,17 +3,22 @@
 import dataclasses
 import math
 from collections.abc import Callable, Generator
-from typing import Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key, PyTree
 
-from vfljax import label_dp
 from vfljax._checks import require, require_all
 from vfljax.known import Known
 
 Number = int | float | Float[Array, ""]
 """A hyperparameter that may be swept, hence traced."""
+
+if TYPE_CHECKING:
+    Swept = Any
+else:
+    Swept = Number | tuple[int | float, ...]
+    """A hyperparameter, or a tuple of values for it, each of which is run."""
 
 
 class Shapes(NamedTuple):
@@ -52,6 +57,7 @@ class Defense:
     A subclass is a frozen, keyword-only dataclass that overrides what it changes; by
     default every function is the identity. One field may hold a tuple of numbers, a
     swept axis: each of its values is run, and `at` gives the defense at one of them.
+    The pure functions, `public` and `budget` are those of a defense at one strength.
 
     Attributes:
         covers_label_party: Whether the label party's own bottom model is trained on
@@ -126,18 +132,25 @@ class Defense:
     # ---- what is no secret, and what it guarantees ----------------------------------
     def public(self, batch_size: int, num_classes: int) -> Known:
         """What is known of a message of `batch_size` samples; at one strength."""
-        return Known(noise_std=0.0, keep_fraction=1.0, replaced_by=0.0)
+        return perturbation()
 
     def budget(
         self, batch_size: int, num_classes: int, releases: Releases
-    ) -> tuple[label_dp.LabelBudget, str] | None:
-        """The label-DP budget of a message and of all, in words; None without one."""
+    ) -> tuple[Any, str] | None:
+        """The `label_dp.LabelBudget` of a message and of all, and it in words.
+
+        None without one.
+        """
         return None
 
     # ---- the swept axis -------------------------------------------------------------
     @property
     def swept(self) -> str | None:
-        """The field that is the strength: the one with a tuple of numbers."""
+        """The field that is the strength: the one with a tuple of numbers.
+
+        A subclass may name it, `swept: ClassVar[str] = "noise_std"`; then a single
+        number there is one strength.
+        """
         names = [
             field.name
             for field in dataclasses.fields(self)
@@ -157,12 +170,17 @@ class Defense:
         return self.swept
 
     @property
-    def strengths(self) -> tuple[int | float | None, ...]:
+    def strengths(self) -> tuple[Any, ...]:
         """The values of the swept field; `(None,)` without one."""
         if self.swept is None:
             return (None,)
         value = getattr(self, self.swept)
-        return value if _is_axis(value) else (value,)
+        return value if isinstance(value, tuple) else (value,)
+
+    @property
+    def is_sweep(self) -> bool:
+        """Whether there is a tuple of strengths, one of which `at` chooses."""
+        return self.swept is not None and isinstance(getattr(self, self.swept), tuple)
 
     def at(
         self, strength: Number | None, shapes: Shapes, prepared: Any = ()
@@ -192,31 +210,42 @@ class Defense:
         return 0
 
     # ---- checks ---------------------------------------------------------------------
+    def check(self) -> None:
+        """Raises a `ValueError` for an option outside its range.
+
+        Called when a record is built, at one strength; traced numbers must pass.
+        """
+
     def __post_init__(self):
-        """Checks a swept axis value by value, by building the defense at each."""
-        if not any(
-            _is_axis(getattr(self, field.name)) for field in dataclasses.fields(self)
-        ):
+        """Checks the options, value by value of a swept axis."""
+        if not self.is_sweep:
+            self.check()
             return
         name, strengths = f"{self.swept}", self.strengths
-        require_all(name, strengths, lambda value: math.isfinite(value), "finite")
+        require(bool(strengths), name, strengths, "not empty")
+        require_all(name, strengths, math.isfinite, "finite")
         for strength in strengths:
             dataclasses.replace(self, **{name: strength})
+
+    # ---- which functions it has -----------------------------------------------------
+    def overrides(self, name: str) -> bool:
+        """Whether a function, by its name, is another than by default."""
+        return getattr(type(self), name) is not getattr(Defense, name)
 
     @property
     def prepares_targets(self) -> bool:
         """Whether `prepare_targets` is overridden."""
-        return type(self).prepare_targets is not Defense.prepare_targets
+        return self.overrides("prepare_targets")
 
     @property
     def has_penalty(self) -> bool:
         """Whether `penalty` is overridden."""
-        return type(self).penalty is not Defense.penalty
+        return self.overrides("penalty")
 
     @property
     def perturbs(self) -> bool:
         """Whether `perturb` is overridden."""
-        return type(self).perturb is not Defense.perturb
+        return self.overrides("perturb")
 
 
 def check_defense(name: str, value: Any) -> None:
@@ -268,3 +297,27 @@ def count_entries(fraction: Number, total: int) -> Int[Array, ""]:
     guard = 1.0 + 4.0 * jnp.finfo(jnp.float32).eps
     product = jnp.asarray(fraction, jnp.float32) * total * guard
     return jnp.minimum(jnp.floor(product).astype(jnp.int32), total)
+
+
+def perturbation(
+    *, noise_std: Any = 0.0, keep_fraction: Any = 1.0, replaced_by: Any = 0.0
+) -> Known:
+    """What is known of a message that is sent as it is but for what is given."""
+    return Known(
+        noise_std=noise_std, keep_fraction=keep_fraction, replaced_by=replaced_by
+    )
+
+
+def message_std(num_classes: int) -> float:
+    """Of the entries of B·dL/dH of an untrained model: a label in C even classes."""
+    return math.sqrt((1.0 - 1.0 / num_classes) / num_classes)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class NoDefense(Defense):
+    """The message is sent as it is."""
+
+
+def no_defense() -> NoDefense:
+    """Returns the defense that changes nothing."""
+    return NoDefense()
