@@ -201,11 +201,29 @@ def _list(arguments):
         description="Shows attacks, defenses, networks, data sets, splits and configs.",
         add_help=True,
     )
-    parser.parse_args(arguments)
-    from vfljax.listing import sections
+    parser.add_argument(
+        "config",
+        nargs="?",
+        metavar="CONFIG",
+        help="config whose own attacks and defenses are shown instead",
+    )
+    options = parser.parse_args(arguments)
+    if options.config is not None:
+        path = _config_path(options.config)
+        experiment = _load_config(options.config, path, None)
+        listed = {
+            title: {label: _with_class(record) for label, record in records.items()}
+            for title, records in (
+                ("attacks", experiment.attacks),
+                ("defenses", experiment.defenses),
+            )
+        }
+    else:
+        from vfljax.listing import sections
 
-    configs = {path.stem: _docstring(path) for path in _shipped_configs()}
-    for title, entries in (sections() | {"configs": configs}).items():
+        configs = {path.stem: _docstring(path) for path in _shipped_configs()}
+        listed = sections() | {"configs": configs}
+    for title, entries in listed.items():
         print(f"{title}:")
         width = max(map(len, entries), default=0)
         for name, text in entries.items():
@@ -299,6 +317,11 @@ def _docstring(path):
     """A config's first line of documentation, without running it."""
     found = re.match(r'\s*"""(.*?)"""', path.read_text(), re.DOTALL)
     return found.group(1) if found else ""
+
+
+def _with_class(record):
+    """A record's class, and its first line of documentation."""
+    return f"{type(record).__name__}: {_first_line(type(record).__doc__)}"
 
 
 def _first_line(text):

@@ -6,17 +6,19 @@ from typing import Any
 import numpy as np
 import pytest
 
-from vfljax.data import formats, sources
+from vfljax.data import cifar, mnist, source
 
 
 @pytest.fixture
 def unchecked(monkeypatch):
     """Lets tiny files pass as the published ones, so that only reading is tested."""
 
-    def read(name, paths):
-        return {file: formats.read_content(path) for file, path in paths.items()}
+    def read(name, folder, checksums):
+        paths = {file: source.find_file(folder, file) for file in checksums[name]}
+        return {file: (source.read_content(p), p) for file, p in paths.items()}
 
-    monkeypatch.setattr(sources, "_read_verified", read)
+    for module in (mnist, cifar):
+        monkeypatch.setattr(module, "read_verified", read)
 
 
 @pytest.fixture(scope="session")

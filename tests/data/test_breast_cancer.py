@@ -67,7 +67,7 @@ def replace_in(path, old, new):
         (GUEST, "p3,1", "p3,2", f"{GUEST} has y = 2; allowed is 0 or 1"),
         (GUEST, "p3,1,3.00", "p3,1,?", f"{GUEST} is damaged at id p3: .*'\\?'"),
         (GUEST, "p3,1,3.00", "p3,1", f"{GUEST} has 11 columns in row 4; allowed is 12"),
-        (HOST, "p3,-3.00", "p3,nan", "nan at index"),
+        (HOST, "p3,-3.00", "p3,nan", "=nan: must be a finite number"),
         (HOST, "p3,", "p2,", f"{HOST} has the id p2 twice"),
         (HOST, "p3,", "p33,", "do not have the same ids; only one has p3"),
         (HOST, "p3,", '"p3,', f"{HOST} is damaged in row 7"),

@@ -163,7 +163,9 @@ def test_damaged_row_is_named(tmp_path, damage, reason):
 
 def test_too_few_rows_of_a_label_are_refused(tmp_path):
     write_rows(tmp_path / "train.txt", [row_of(0, 0), row_of(1, 1), row_of(0, 2)])
-    with pytest.raises(DataError, match=r"criteo, .*train.txt: "):
+    with pytest.raises(
+        DataError, match=f"criteo, .* in {tmp_path}: test_fraction=0.2: must leave"
+    ):
         load("criteo", tmp_path)
 
 

@@ -192,7 +192,10 @@ def without_last_number(line):
         (lambda line: b"", "has 4 rows; allowed is 5"),
         (lambda line: line + line, "has 6 rows; allowed is 5"),
         (lambda line: b"\n", "has 4 rows; allowed is 5"),
-        (lambda line: b"nan " + line.split(maxsplit=1)[1], "nan at index"),
+        (
+            lambda line: b"nan " + line.split(maxsplit=1)[1],
+            "=nan: must be a finite number",
+        ),
     ],
 )
 def test_damaged_table_is_named_with_its_row(tmp_path, file, damage, reason):
@@ -227,7 +230,7 @@ def test_damaged_labels_are_named(tmp_path, content, reason):
     [
         (["00000", "11000"], TEST, "no Train row with exactly one of buildings, grass"),
         (TRAIN, ["00000"], "no Test row with exactly one of buildings, grass"),
-        (["00100", "00100"], TEST, "train_labels has the single class 2"),
+        (["00100", "00100"], TEST, r"train_labels=\{2\}: must be of two or more"),
     ],
 )
 def test_too_few_rows_are_refused(tmp_path, train, test, reason):

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from vfljax.data.sources import DataError, load
+from vfljax.data import DataError, load
 
 
 def sorted_rows(images, labels):

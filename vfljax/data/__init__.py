@@ -1,22 +1,22 @@
 """Data sets as plain arrays, and how they are split between parties."""
 
 from vfljax.data.bhi import group_patches
-from vfljax.data.dataset import Dataset, check_dataset, make_dataset, take_rows
-from vfljax.data.formats import DataError
-from vfljax.data.sources import DATASETS, DatasetSource, load
-from vfljax.data.text import WordPiece, hash_tokens
-from vfljax.data.triggers import TRIGGERS, Trigger, add_trigger, trigger_mask
-from vfljax.data.vertical import (
-    SPLITS,
+from vfljax.data.catalog import DATASETS, load
+from vfljax.data.dataset import Dataset, digest
+from vfljax.data.draws import (
     ClassTable,
     class_table,
     draw_batch,
     draw_classes,
     draw_known_labels,
     draw_known_rows,
-    select_classes,
-    split_features,
 )
+from vfljax.data.own import from_arrays, make_dataset
+from vfljax.data.rows import select_classes, take_rows
+from vfljax.data.source import DataError, Source
+from vfljax.data.splits import SPLITS, split_features
+from vfljax.data.text import WordPiece, hash_tokens
+from vfljax.data.triggers import TRIGGERS, Trigger, add_trigger, trigger_mask
 
 __all__ = [
     "DATASETS",
@@ -25,16 +25,17 @@ __all__ = [
     "ClassTable",
     "DataError",
     "Dataset",
-    "DatasetSource",
+    "Source",
     "Trigger",
     "WordPiece",
     "add_trigger",
-    "check_dataset",
     "class_table",
+    "digest",
     "draw_batch",
     "draw_classes",
     "draw_known_labels",
     "draw_known_rows",
+    "from_arrays",
     "group_patches",
     "hash_tokens",
     "load",

@@ -7,19 +7,21 @@ Security 2022, https://www.usenix.org/conference/usenixsecurity22/presentation/f
 where the parties do not share one picture: each holds another patch of the same class.
 """
 
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float32, Int64, Shaped, UInt8
-from tqdm import tqdm
 
-from vfljax.data.dataset import Dataset, make_dataset
-from vfljax.data.formats import DataError
-from vfljax.data.image_files import read_image
-from vfljax.data.tables import split_rows
+from vfljax._checks import require
+from vfljax.data.dataset import Dataset
+from vfljax.data.images import read_image
+from vfljax.data.own import from_arrays
+from vfljax.data.rows import split_rows
+from vfljax.data.source import DataError, Source, progress_bar
 
-PATTERN = "*/[01]/*.png"
-
+_PATTERN = "*/[01]/*.png"
 _SIZE = (50, 50)
 _WHITE = 220  # a brighter pixel shows fat or no tissue at all
 _MOST_WHITE = 0.3
@@ -48,8 +50,8 @@ def read_bhi(name: str, folder: Path, num_parties: int = 1) -> Dataset:
         Features (rows, num_parties * 50, 50, 3).
 
     Raises:
-        DataError: There are no such files or too few of a class, one is damaged, or
-            Pillow is not installed.
+        DataError: There are no such files, one is damaged, or Pillow is not installed.
+        ValueError: There are too few patches of a class.
     """
     patches, labels, num_files = _read_patches(name, folder)
     num_white = num_files - len(patches)
@@ -57,18 +59,14 @@ def read_bhi(name: str, folder: Path, num_parties: int = 1) -> Dataset:
         f"original files in {folder}; {num_white} of {num_files} patches left out as "
         "mostly white; split with seed 0"
     )
-    try:
-        parts = []
-        for rows in split_rows(labels, seed=0):
-            grouped, group_labels = group_patches(
-                patches[rows], labels[rows], num_parties, seed=0
-            )
-            parts += [_normalize(grouped), group_labels]
-        return make_dataset(
-            name, *parts, class_names=("negative", "positive"), origin=origin
+    parts = []
+    for rows in split_rows(labels, seed=0):
+        grouped, group_labels = group_patches(
+            patches[rows], labels[rows], num_parties, seed=0
         )
-    except ValueError as error:
-        raise DataError(f"{name}, {origin}: {error}") from error
+        parts += [_normalize(grouped), group_labels]
+    class_names = "negative", "positive"
+    return from_arrays(*parts, name=name, class_names=class_names, origin=origin)
 
 
 def group_patches(
@@ -103,11 +101,13 @@ def group_patches(
         ((2, 2, 1), [0, 1])
     """
     counts = np.bincount(labels)
-    if not 1 <= num_parties <= counts.max():
-        raise ValueError(
-            f"num_parties is {num_parties}; allowed is 1 to {counts.max()}, the number "
-            "of patches in the largest class"
-        )
+    most = int(counts.max())
+    require(
+        1 <= num_parties <= most,
+        "num_parties",
+        num_parties,
+        f"in [1, {most}], the number of patches in the largest class",
+    )
     rng = np.random.default_rng(seed)
     groups = []
     for number in range(len(counts)):
@@ -122,13 +122,12 @@ def _read_patches(
     name: str, folder: Path
 ) -> tuple[UInt8[np.ndarray, " rows 50 50 3"], Int64[np.ndarray, " rows"], int]:
     """The patches with enough tissue, their labels, and how many files there are."""
-    paths = sorted(folder.glob(PATTERN))
+    paths = sorted(folder.glob(_PATTERN))
     if not paths:
-        raise DataError(f"no data for {name!r}: {folder} has no files {PATTERN}")
+        raise DataError(f"no data for {name!r}: {folder} has no files {_PATTERN}")
     patches = np.empty((len(paths), *_SIZE, 3), np.uint8)
     labels = []
-    # disable=None: no bar where nobody watches; delay: nor for a short wait
-    for path in tqdm(paths, f"reading {name}", unit="file", delay=1, disable=None):
+    for path in progress_bar(paths, f"reading {name}"):
         patch = read_image(path, _SIZE)
         if (patch.mean(axis=2) > _WHITE).mean() <= _MOST_WHITE:
             patches[len(labels)] = patch
@@ -144,3 +143,28 @@ def _normalize(
     features /= np.float32(127.5)
     features -= np.float32(1)
     return features
+
+
+BHI = Source(
+    name="bhi",
+    description="patches of breast tissue, 50x50 color, 2 classes: cancer or not; "
+    "bhi_2 to bhi_8 are that many patches of one class, stacked",
+    read=read_bhi,
+    folders=(
+        "IDC_regular_ps50_idx5",
+        "bhi/IDC_regular_ps50_idx5",
+        "bhi",
+        "breast-histopathology-images/IDC_regular_ps50_idx5",
+        "breast-histopathology-images",
+    ),
+    files=(_PATTERN,),
+)
+BHI_OF_PARTIES = tuple(
+    replace(
+        BHI,
+        name=f"bhi_{number}",
+        description=f"{number} patches of breast tissue of one class, stacked",
+        read=partial(read_bhi, num_parties=number),
+    )
+    for number in range(2, 9)
+)

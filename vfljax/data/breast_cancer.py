@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float64
 
-from vfljax.data.dataset import Dataset, make_dataset
-from vfljax.data.formats import DataError, find_file
-from vfljax.data.tables import read_csv, split_rows
+from vfljax.data.dataset import Dataset
+from vfljax.data.own import from_arrays
+from vfljax.data.source import DataError, Source, read_csv, require_file
 
 GUEST_FILE = "breast_hetero_guest.csv"
 HOST_FILE = "breast_hetero_host.csv"
@@ -50,39 +50,30 @@ def read_breast_cancer(name: str, folder: Path) -> Dataset:
         )
     table = np.array([np.append(guest[number], host[number]) for number in guest])
     values, features = table[:, 0], table[:, 1:]
-    origin = f"original files in {folder}, split with seed 0"
-    try:
-        is_outside = (values != 0) & (values != 1)
-        if is_outside.any():
-            raise ValueError(
-                f"{GUEST_FILE} has y = {values[is_outside][0]:g}; allowed is 0 or 1"
-            )
-        labels = values.astype(np.int64)
-        train_rows, test_rows = split_rows(labels, seed=0)
-        return make_dataset(
-            name,
-            features[train_rows],
-            labels[train_rows],
-            features[test_rows],
-            labels[test_rows],
-            class_names=("malignant", "benign"),
-            feature_names=[
-                *(f"guest_{column}" for column in guest_header[2:]),
-                *(f"host_{column}" for column in host_header[1:]),
-            ],
-            origin=origin,
+    is_outside = (values != 0) & (values != 1)
+    if is_outside.any():
+        raise DataError(
+            f"{folder}: {GUEST_FILE} has y = {values[is_outside][0]:g}; allowed is 0 "
+            "or 1"
         )
-    except ValueError as error:
-        raise DataError(f"{name}, {origin}: {error}") from error
+    return from_arrays(
+        features,
+        values.astype(np.int64),
+        name=name,
+        class_names=("malignant", "benign"),
+        feature_names=[
+            *(f"guest_{column}" for column in guest_header[2:]),
+            *(f"host_{column}" for column in host_header[1:]),
+        ],
+        origin=f"original files in {folder}, split with seed 0",
+    )
 
 
 def _read_table(
     name: str, folder: Path, file: str, header: list[str]
 ) -> dict[str, Float64[np.ndarray, " columns"]]:
     """The numbers behind each id of a table."""
-    path = find_file(folder, file)
-    if path is None:
-        raise DataError(f"no data for {name!r}: {folder} lacks {file}")
+    path = require_file(name, folder, file)
     records = read_csv(path, len(header))
     if next(records, None) != header:
         raise DataError(f"{path} does not begin with the line {','.join(header)}")
@@ -97,3 +88,12 @@ def _read_table(
     if not table:
         raise DataError(f"{path} has no rows")
     return table
+
+
+BREAST_CANCER = Source(
+    name="breast_cancer",
+    description="measurements of tumors, 10 of a guest and 20 of a host, 2 classes",
+    read=read_breast_cancer,
+    folders=("tabular", "breast_cancer", ""),
+    files=(GUEST_FILE,),
+)

@@ -10,23 +10,15 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float32, Int64
-from tqdm import tqdm
 
-from vfljax.data.dataset import Dataset, make_dataset
-from vfljax.data.formats import DataError
-from vfljax.data.image_files import read_image
+from vfljax.data.dataset import Dataset
+from vfljax.data.images import read_image
+from vfljax.data.own import from_arrays
+from vfljax.data.source import DataError, Source, progress_bar
 
 CLASS_NAMES = (
-    "airplane",
-    "automobile",
-    "bird",
-    "cat",
-    "deer",
-    "dog",
-    "frog",
-    "horse",
-    "ship",
-    "truck",
+    *("airplane", "automobile", "bird", "cat", "deer"),
+    *("dog", "frog", "horse", "ship", "truck"),
 )
 _SHAPE = (32, 32, 3)
 # Of red, green and blue in the training part, as its authors publish them.
@@ -51,14 +43,10 @@ def read_cinic10(name: str, folder: Path) -> Dataset:
         DataError: A folder has no such files, a file is damaged or not 32x32, or
             Pillow is not installed.
     """
-    train_features, train_labels = _read_parts(name, folder, ("train", "valid"))
-    test_features, test_labels = _read_parts(name, folder, ("test",))
-    return make_dataset(
-        name,
-        train_features,
-        train_labels,
-        test_features,
-        test_labels,
+    return from_arrays(
+        *_read_parts(name, folder, ("train", "valid")),
+        *_read_parts(name, folder, ("test",)),
+        name=name,
         class_names=CLASS_NAMES,
         origin=f"original files in {folder}, train and valid joined",
     )
@@ -77,10 +65,7 @@ def _read_parts(
     order = np.random.default_rng(0).permutation(len(files))
     features = np.empty((len(files), *_SHAPE), np.float32)
     labels = np.empty(len(files), np.int64)
-    # disable=None: no bar where nobody watches; delay: nor for a short wait
-    bar = tqdm(
-        order, f"reading {name}: {', '.join(parts)}", unit="file", delay=1, disable=None
-    )
+    bar = progress_bar(order, f"reading {name}: {', '.join(parts)}")
     for row, file in enumerate(bar):
         path, labels[row] = files[file]
         image = read_image(path)
@@ -100,3 +85,13 @@ def _find_pictures(name: str, folder: Path) -> list[Path]:
     if not paths:
         raise DataError(f"no data for {name!r}: {folder} has no .png files")
     return paths
+
+
+CINIC10 = Source(
+    name="cinic10",
+    description="photographs of objects and animals, 32x32 color, 10 classes, 270,000 "
+    "rows",
+    read=read_cinic10,
+    folders=("cinic10", "cinic-10", "CINIC-10"),
+    files=("train/airplane",),
+)

@@ -13,11 +13,17 @@ from zlib import crc32
 
 import numpy as np
 from jaxtyping import Float32, Int64
-from tqdm import tqdm
 
-from vfljax.data.dataset import Dataset, make_dataset
-from vfljax.data.formats import DataError, find_file
-from vfljax.data.tables import draw_rows, read_lines, split_rows
+from vfljax.data.dataset import Dataset
+from vfljax.data.own import from_arrays
+from vfljax.data.rows import draw_rows, split_rows
+from vfljax.data.source import (
+    DataError,
+    Source,
+    progress_bar,
+    read_lines,
+    require_file,
+)
 
 FILES = ("train.txt", "train_sample.txt")
 NUM_FEATURES = 2**13
@@ -51,33 +57,27 @@ def read_criteo(name: str, folder: Path) -> Dataset:
             13 integers, 26 texts.
 
     Raises:
-        DataError: The file is missing or damaged, or has too few rows of a label. Of
-            rows that are not drawn, only the label is looked at.
+        DataError: The file is missing or damaged. Of rows that are not drawn, only the
+            label is looked at.
+        ValueError: There are too few rows of a label.
     """
-    found = (find_file(folder, file) for file in FILES)
-    path = next((path for path in found if path is not None), None)
-    if path is None:
-        raise DataError(f"no data for {name!r}: {folder} lacks {' or '.join(FILES)}")
+    path = require_file(name, folder, *FILES)
     all_labels = _read_labels(name, path)
     rows = draw_rows(all_labels, 2, _MOST_PER_CLASS, seed=0)
     labels = all_labels[rows]
     lines = _read_rows(name, path, rows)
-    try:
-        train, test = split_rows(labels, seed=0)
-        return make_dataset(
-            name,
-            _hash_lines(f"{name}: train", path, rows[train], [lines[i] for i in train]),
-            labels[train],
-            _hash_lines(f"{name}: test", path, rows[test], [lines[i] for i in test]),
-            labels[test],
-            class_names=("no click", "click"),
-            origin=f"{path}: {len(rows)} of {len(all_labels)} rows, as many of each "
-            "class, drawn and split with seed 0",
-        )
-    except DataError:
-        raise
-    except ValueError as error:
-        raise DataError(f"{name}, {path}: {error}") from error
+    parts = []
+    for part, kept in zip(("train", "test"), split_rows(labels, seed=0), strict=True):
+        kept_lines = [lines[row] for row in kept]
+        features = _hash_lines(f"{name}: {part}", path, rows[kept], kept_lines)
+        parts += [features, labels[kept]]
+    return from_arrays(
+        *parts,
+        name=name,
+        class_names=("no click", "click"),
+        origin=f"{path}: {len(rows)} of {len(all_labels)} rows, as many of each "
+        "class, drawn and split with seed 0",
+    )
 
 
 def hash_row(cells: Sequence[str]) -> Int64[np.ndarray, " hashes"]:
@@ -119,10 +119,7 @@ def _token(column: str, cell: str) -> bytes:
 
 def _read_rows_with_progress(progress: str, path: Path) -> Iterator[bytes]:
     """The lines that are not empty."""
-    # disable=None: no bar where nobody watches; delay: nor for a short wait
-    with tqdm(
-        read_lines(path), progress, unit="row", unit_scale=True, delay=1, disable=None
-    ) as lines:
+    with progress_bar(read_lines(path), progress, unit="row", unit_scale=True) as lines:
         yield from (line for line in lines if not line.isspace())
 
 
@@ -156,7 +153,7 @@ def _hash_lines(
 ) -> Float32[np.ndarray, " drawn features"]:
     """The features of some rows."""
     features = np.zeros((len(lines), NUM_FEATURES), np.float32)
-    bar = tqdm(lines, f"hashing {progress}", unit="row", delay=1, disable=None)
+    bar = progress_bar(lines, f"hashing {progress}", unit="row")
     for index, line in enumerate(bar):
         try:
             _, *cells = line.decode().rstrip("\r\n").split("\t")
@@ -170,3 +167,13 @@ def _hash_lines(
                 f"{path} is damaged in row {rows[index]}: {error}"
             ) from error
     return features
+
+
+CRITEO = Source(
+    name="criteo",
+    description="advertisements shown, as 8192 hashed features, 2 classes: clicked or "
+    "not",
+    read=read_criteo,
+    folders=("criteo", ""),
+    files=FILES,
+)

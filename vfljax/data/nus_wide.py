@@ -8,16 +8,17 @@ their rows are chosen as in Zou et al. 2022, https://arxiv.org/abs/2112.05409.
 
 import warnings
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Bool, Float32, Int64
-from tqdm import tqdm
 
-from vfljax.data.dataset import Dataset, make_dataset
-from vfljax.data.formats import DataError
+from vfljax.data.dataset import Dataset
+from vfljax.data.own import from_arrays
+from vfljax.data.source import DataError, Source, progress_bar
 
-LABEL_FOLDER = "Groundtruth/TrainTestLabels"
+_LABEL_FOLDER = "Groundtruth/TrainTestLabels"
 
 # Each block of columns: the start of its names, where its file lies, and its width.
 _TEXT = (("tag", "NUS_WID_Tags/{part}_Tags1k.dat", 1000),)
@@ -66,37 +67,28 @@ def read_nus_wide(
     if concepts is None:
         concepts = _all_concepts(folder)
     paths = _find_files(name, folder, concepts)
-    origin = f"original files in {folder}; first rows with exactly one of the classes"
-    try:
-        train_features, train_labels = _read_part(name, "Train", paths, concepts)
-        test_features, test_labels = _read_part(name, "Test", paths, concepts)
-        return make_dataset(
-            name,
-            train_features,
-            train_labels,
-            test_features,
-            test_labels,
-            class_names=concepts,
-            feature_names=[
-                f"{block}_{column}"
-                for block, _, width in _BLOCKS
-                for column in range(width)
-            ],
-            origin=origin,
-        )
-    except DataError:
-        raise
-    except ValueError as error:
-        raise DataError(f"{name}, {origin}: {error}") from error
+    return from_arrays(
+        *_read_part(name, "Train", paths, concepts),
+        *_read_part(name, "Test", paths, concepts),
+        name=name,
+        class_names=concepts,
+        feature_names=[
+            f"{block}_{column}"
+            for block, _, width in _BLOCKS
+            for column in range(width)
+        ],
+        origin=f"original files in {folder}; first rows with exactly one of the "
+        "classes",
+    )
 
 
 def _all_concepts(folder: Path) -> list[str]:
     """The concepts that have a file of labels."""
-    paths = (folder / LABEL_FOLDER).glob("Labels_*_Train.txt")
+    paths = (folder / _LABEL_FOLDER).glob("Labels_*_Train.txt")
     concepts = [path.name.split("_", 1)[1].rsplit("_", 1)[0] for path in paths]
     if len(concepts) != _NUM_CONCEPTS:
         raise DataError(
-            f"{folder / LABEL_FOLDER} has {len(concepts)} files Labels_*_Train.txt; "
+            f"{folder / _LABEL_FOLDER} has {len(concepts)} files Labels_*_Train.txt; "
             f"allowed is one for each of the {_NUM_CONCEPTS} concepts"
         )
     return sorted(concepts)
@@ -104,7 +96,7 @@ def _all_concepts(folder: Path) -> list[str]:
 
 def _label_file(concept: str, part: str) -> str:
     """Where the labels of one concept lie below the folder of the set."""
-    return f"{LABEL_FOLDER}/Labels_{concept}_{part}.txt"
+    return f"{_LABEL_FOLDER}/Labels_{concept}_{part}.txt"
 
 
 def _find_files(name: str, folder: Path, concepts: Sequence[str]) -> dict[str, Path]:
@@ -132,10 +124,7 @@ def _read_part(
     num_columns = sum(width for _, _, width in _BLOCKS)
     features = np.empty((len(labels), num_columns), np.float32)
     start = 0
-    # disable=None: no bar where nobody watches; delay: nor for a short wait
-    for _, file, width in tqdm(
-        _BLOCKS, desc=f"reading {name}: {part}", unit="file", delay=1, disable=None
-    ):
+    for _, file, width in progress_bar(_BLOCKS, f"reading {name}: {part}"):
         block = features[:, start : start + width]
         _read_block(paths[file.format(part=part)], is_selected, block)
         start += width
@@ -181,7 +170,7 @@ def _read_indicators(path: Path) -> Int64[np.ndarray, " lines"]:
             f"{path} has {values[odd[0]]} in row {odd[0]}, which is neither 0 nor 1; "
             f"{odd.size} such rows are left out",
             UserWarning,
-            stacklevel=7,  # the caller of load
+            stacklevel=6,  # the caller of load
         )
     return values
 
@@ -221,3 +210,28 @@ def _parse_line(
             f"{path} has {len(values)} columns in row {row}; allowed is {num_columns}"
         )
     return values
+
+
+NUS_WIDE_81 = Source(
+    name="nus_wide_81",
+    description="photographs as 1000 tags and 634 image features, 81 classes",
+    read=read_nus_wide,
+    folders=("nus_wide", "NUS_WIDE", "NUS-WIDE", ""),
+    files=(_LABEL_FOLDER,),
+)
+NUS_WIDE_5 = Source(
+    name="nus_wide_5",
+    description="photographs as 1000 tags and 634 image features, 5 classes",
+    read=partial(
+        read_nus_wide, concepts=("buildings", "grass", "animal", "water", "person")
+    ),
+    folders=NUS_WIDE_81.folders,
+    files=NUS_WIDE_81.files,
+)
+NUS_WIDE_2 = Source(
+    name="nus_wide_2",
+    description="photographs as 1000 tags and 634 image features, 2 classes",
+    read=partial(read_nus_wide, concepts=("clouds", "person")),
+    folders=NUS_WIDE_81.folders,
+    files=NUS_WIDE_81.files,
+)

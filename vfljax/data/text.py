@@ -2,18 +2,16 @@
 
 import itertools
 import re
-import unicodedata
 import zlib
 from collections.abc import Callable, Sequence
-from functools import cache
 from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
 from jaxtyping import Float32, Int64
-from tqdm import tqdm
 
-from vfljax.data.formats import DataError
+from vfljax._checks import check_number, require
+from vfljax.data.source import DataError, progress_bar
 
 VOCABULARY_SIZE = 30_522  # of the uncased BERT models
 VOCABULARY_FILE = "vocab.txt"
@@ -24,14 +22,6 @@ Tokenizer: TypeAlias = Callable[[str, int], Int64[np.ndarray, " length"]]
 _LARGEST_EXACT = 2**24  # whole numbers up to here are exact in float32
 _WORDS = re.compile(r"\w+|[^\w\s]")
 _MOST_CHARACTERS = 100  # a longer word is unknown, as in BERT
-_IDEOGRAPHS = (
-    (0x3400, 0x4DBF),
-    (0x4E00, 0x9FFF),
-    (0xF900, 0xFAFF),
-    (0x20000, 0x2A6DF),
-    (0x2A700, 0x2CEAF),
-    (0x2F800, 0x2FA1F),
-)
 
 
 def hash_tokens(
@@ -55,7 +45,7 @@ def hash_tokens(
         >>> hash_tokens("Yes, yes!", 5, vocabulary_size=1000)
         array([892,  72, 892, 510,   0])
     """
-    _check_length(length, fewest=1)
+    check_number("length", length, low=1)
     _check_vocabulary_size(vocabulary_size)
     words = itertools.islice(_WORDS.finditer(text.lower()), length)
     numbers = [
@@ -74,7 +64,9 @@ class WordPiece:
     is `[UNK]`. Devlin et al., "BERT", 2019, https://arxiv.org/abs/1810.04805; pieces
     from Wu et al. 2016, https://arxiv.org/abs/1609.08144.
 
-    A piece's number is that of its line, from 0 on, and line 0 is `[PAD]`.
+    A piece's number is that of its line, from 0 on, and line 0 is `[PAD]`. The cutting
+    is done by the library tokenizers; which characters are accents, punctuation or
+    Chinese is as in its Unicode tables, in which the newest ones are not yet listed.
     """
 
     def __init__(self, vocabulary_file: Path, vocabulary_size: int = VOCABULARY_SIZE):
@@ -86,7 +78,8 @@ class WordPiece:
 
         Raises:
             DataError: The file cannot be read, has more lines, does not begin with
-                `[PAD]`, or has no `[UNK]`, `[CLS]` or `[SEP]`.
+                `[PAD]`, or has no `[UNK]`, `[CLS]` or `[SEP]`; or the library
+                tokenizers is not installed.
             ValueError: `vocabulary_size` is out of range.
         """
         _check_vocabulary_size(vocabulary_size)
@@ -100,13 +93,30 @@ class WordPiece:
                 f"{vocabulary_file} has {len(lines)} lines; allowed are at most "
                 f"{vocabulary_size}"
             )
-        self._numbers = {piece: number for number, piece in enumerate(lines)}
-        lacking = {"[PAD]", "[UNK]", "[CLS]", "[SEP]"} - self._numbers.keys()
-        if lacking or self._numbers["[PAD]"] != 0:
+        numbers = {piece: number for number, piece in enumerate(lines)}
+        lacking = {"[PAD]", "[UNK]", "[CLS]", "[SEP]"} - numbers.keys()
+        if lacking or numbers["[PAD]"] != 0:
             raise DataError(
                 f"{vocabulary_file} is no vocabulary of a BERT model: it lacks "
                 f"{', '.join(sorted(lacking)) or '[PAD] as its first line'}"
             )
+        try:
+            import tokenizers
+        except ImportError as error:
+            raise DataError(
+                f"using {vocabulary_file} needs tokenizers: pip install 'vfljax[text]' "
+                "brings it"
+            ) from error
+        self._ends = numbers["[CLS]"], numbers["[SEP]"]
+        self._tokenizer = tokenizers.Tokenizer(
+            tokenizers.models.WordPiece(
+                numbers, unk_token="[UNK]", max_input_chars_per_word=_MOST_CHARACTERS
+            )
+        )
+        self._tokenizer.normalizer = tokenizers.normalizers.BertNormalizer(
+            strip_accents=True
+        )
+        self._tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.BertPreTokenizer()
 
     def __call__(self, text: str, length: int) -> Int64[np.ndarray, " length"]:
         """Returns `[CLS]`, the first pieces of a text and `[SEP]`, then 0.
@@ -119,28 +129,10 @@ class WordPiece:
         Raises:
             ValueError: `length` is below 2.
         """
-        _check_length(length, fewest=2)
-        characters = unicodedata.normalize("NFD", text.lower())  # accents apart
-        words = "".join(map(_space_out, characters)).split()
-        pieces = itertools.chain.from_iterable(map(self._cut, words))
-        kept = itertools.islice(pieces, length - 2)
-        return _pad([self._numbers["[CLS]"], *kept, self._numbers["[SEP]"]], length)
-
-    def _cut(self, word: str) -> list[int]:
-        """The numbers of the longest pieces, from the start of a word on."""
-        unknown = [self._numbers["[UNK]"]]
-        if len(word) > _MOST_CHARACTERS:
-            return unknown
-        numbers, start = [], 0
-        while start < len(word):
-            mark = "##" if start else ""
-            ends = range(len(word), start, -1)
-            end = next((e for e in ends if mark + word[start:e] in self._numbers), None)
-            if end is None:
-                return unknown
-            numbers.append(self._numbers[mark + word[start:end]])
-            start = end
-        return numbers
+        check_number("length", length, low=2)
+        pieces = self._tokenizer.encode(text.lower(), add_special_tokens=False).ids
+        start, end = self._ends
+        return _pad([start, *pieces[: length - 2], end], length)
 
 
 def find_tokenizer(folder: Path) -> Tokenizer:
@@ -168,28 +160,11 @@ def tokenize_halves(
         first. Of an odd number of characters, the second half has one more.
     """
     tokens = np.empty((len(texts), 2 * length), np.float32)
-    # disable=None: no bar where nobody watches; delay: nor for a short wait
-    bar = tqdm(texts, progress, unit="text", delay=1, disable=None)
-    for row, text in enumerate(bar):
+    for row, text in enumerate(progress_bar(texts, progress, unit="text")):
         middle = len(text) // 2
         tokens[row, :length] = tokenize(text[:middle], length)
         tokens[row, length:] = tokenize(text[middle:], length)
     return tokens
-
-
-@cache
-def _space_out(character: str) -> str:
-    """The character with blanks around it, by itself, or nothing in its place."""
-    category = unicodedata.category(character)
-    if character in "\t\n\r" or category == "Zs":
-        return " "
-    if category == "Mn" or category.startswith("C") or character == "\ufffd":
-        return ""
-    is_ascii_symbol = character.isascii() and not character.isalnum()
-    is_ideograph = any(low <= ord(character) <= high for low, high in _IDEOGRAPHS)
-    if is_ascii_symbol or category.startswith("P") or is_ideograph:
-        return f" {character} "
-    return character
 
 
 def _pad(numbers: Sequence[int], length: int) -> Int64[np.ndarray, " length"]:
@@ -199,15 +174,7 @@ def _pad(numbers: Sequence[int], length: int) -> Int64[np.ndarray, " length"]:
     return padded
 
 
-def _check_length(length: int, fewest: int) -> None:
-    """Refuses too short a row."""
-    if length < fewest:
-        raise ValueError(f"length is {length}; allowed is {fewest} or more")
-
-
-def _check_vocabulary_size(vocabulary_size: int) -> None:
+def _check_vocabulary_size(size: int) -> None:
     """Refuses a size that leaves no number or that float32 cannot count."""
-    if not 2 <= vocabulary_size <= _LARGEST_EXACT:
-        raise ValueError(
-            f"vocabulary_size is {vocabulary_size}; allowed is 2 to {_LARGEST_EXACT}"
-        )
+    is_allowed = 2 <= size <= _LARGEST_EXACT
+    require(is_allowed, "vocabulary_size", size, f"in [2, {_LARGEST_EXACT}]")

@@ -12,9 +12,10 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Int64
 
-from vfljax.data.dataset import Dataset, make_dataset
-from vfljax.data.formats import DataError, find_file
-from vfljax.data.tables import draw_rows, read_csv
+from vfljax.data.dataset import Dataset
+from vfljax.data.own import from_arrays
+from vfljax.data.rows import draw_rows
+from vfljax.data.source import DataError, Source, read_csv, require_file
 from vfljax.data.text import find_tokenizer, hash_tokens, tokenize_halves
 
 CLASS_NAMES = (
@@ -29,7 +30,7 @@ CLASS_NAMES = (
     "Family & Relationships",
     "Politics & Government",
 )
-TOPICS_FILE = "yahoo_2topics_{part}.csv"
+_TOPICS_FILE = "yahoo_2topics_{part}.csv"
 
 _TWO_TOPICS = ("society_culture", "science_mathematics")
 _MOST_PER_CLASS = {"train": 5_000, "test": 2_000}
@@ -62,7 +63,7 @@ def read_yahoo_answers(name: str, folder: Path, length: int = 64) -> Dataset:
     """
     texts, labels = {}, {}
     for part, most in _MOST_PER_CLASS.items():
-        path = _find(name, folder, f"{part}.csv")
+        path = require_file(name, folder, f"{part}.csv")
         topics = [record[0] for record in read_csv(path, 4)]
         all_labels = np.array(
             [_class_number(path, row, topic) for row, topic in enumerate(topics)],
@@ -99,7 +100,7 @@ def read_yahoo_2topics(name: str, folder: Path, length: int = 64) -> Dataset:
     """
     texts, labels = {}, {}
     for part in _MOST_PER_CLASS:
-        path = _find(name, folder, TOPICS_FILE.format(part=part))
+        path = require_file(name, folder, _TOPICS_FILE.format(part=part))
         records = list(read_csv(path, 2))
         texts[part] = [_plain(text) for text, _ in records]
         for row, (_, topic) in enumerate(records):
@@ -112,14 +113,6 @@ def read_yahoo_2topics(name: str, folder: Path, length: int = 64) -> Dataset:
             [_TWO_TOPICS.index(topic) for _, topic in records], np.int64
         )
     return _make(name, folder, texts, labels, _TWO_TOPICS, length)
-
-
-def _find(name: str, folder: Path, file: str) -> Path:
-    """Where a file lies, or an error."""
-    path = find_file(folder, file)
-    if path is None:
-        raise DataError(f"no data for {name!r}: {folder} lacks {file}")
-    return path
 
 
 def _class_number(path: Path, row: int, cell: str) -> int:
@@ -149,17 +142,25 @@ def _make(
     tokenize = find_tokenizer(folder)
     how = "hashing" if tokenize is hash_tokens else "its vocab.txt"
     origin = f"original files in {folder}, tokens by {how}"
-    try:
-        parts = []
-        for part in texts:
-            tokens = tokenize_halves(texts[part], tokenize, length, f"{name}: {part}")
-            order = np.random.default_rng(0).permutation(len(tokens))
-            parts += [tokens[order], labels[part][order]]
-        return make_dataset(
-            name,
-            *parts,
-            class_names=class_names,
-            origin=origin,
-        )
-    except ValueError as error:
-        raise DataError(f"{name}, {origin}: {error}") from error
+    parts = []
+    for part in texts:
+        tokens = tokenize_halves(texts[part], tokenize, length, f"{name}: {part}")
+        order = np.random.default_rng(0).permutation(len(tokens))
+        parts += [tokens[order], labels[part][order]]
+    return from_arrays(*parts, name=name, class_names=class_names, origin=origin)
+
+
+YAHOO_ANSWERS = Source(
+    name="yahoo_answers",
+    description="questions and answers as 2 x 64 tokens, 10 classes",
+    read=read_yahoo_answers,
+    folders=("yahoo_answers_csv", "yahoo_answers"),
+    files=("train.csv", "test.csv"),
+)
+YAHOO_2TOPICS = Source(
+    name="yahoo_2topics",
+    description="questions and answers as 2 x 64 tokens, 2 classes",
+    read=read_yahoo_2topics,
+    folders=("text", "yahoo_2topics", ""),
+    files=(_TOPICS_FILE.format(part="train"),),
+)

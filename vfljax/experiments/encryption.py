@@ -75,6 +75,12 @@ class Encryption:
             "MLP(hidden=()) under encryption, which trains one linear layer per party; "
             "encryption.hidden puts random layers below it",
         )
+        require(
+            experiment.data.class_counts is None,
+            "data.class_counts",
+            experiment.data.class_counts,
+            "None under encryption: all classes",
+        )
         for label, attack in experiment.attacks.items():
             require(
                 attack.sees.name != "sample_gradient",

@@ -27,8 +27,8 @@ def make_rows(
     seen: Observation,
     main: dict[str, Any],
     *,
+    train_labels: np.ndarray,
     test_labels: np.ndarray,
-    num_samples: int,
     **common: Any,
 ) -> list[dict[str, Any]]:
     """One row per strength and trial of a chunk.
@@ -42,12 +42,12 @@ def make_rows(
         answer: Of the attack, stacked, in host memory.
         seen: What it saw, likewise; for the truth.
         main: Rates of the main task, likewise.
-        test_labels: Of the test samples.
-        num_samples: Of the training set.
+        train_labels: True classes of the training samples.
+        test_labels: True classes of the test samples.
         common: Further columns, the same in all rows.
     """
     attack, defense = experiment.attacks[label], experiment.defenses[cell.defense]
-    releases = _releases(experiment, cell, num_samples)
+    releases = _releases(experiment, cell, len(train_labels))
     made = []
     for place, (strength, trial) in enumerate(settings):
         of_unit, of_seen, of_main = jax.tree.map(
@@ -59,6 +59,7 @@ def make_rows(
             is_known=of_unit.is_known,
             num_classes=cell.num_classes,
             facts=of_seen.facts,
+            train_labels=train_labels,
         )
         scores = attack.goal.score(
             of_unit.inference, truth, experiment.record_confusion
@@ -98,7 +99,6 @@ def _setting(experiment, cell, label, attack: Attack, step, strength, trial):
         "strength_name": defense.strength_name,
         "attack": label,
         "attack_family": attack.family or label,
-        "goal": attack.goal.name,
         "is_adaptive": attack.is_adaptive,
         "knowledge": attack.knowledge,
         "known_per_class": attack.known_per_class,

@@ -47,3 +47,4 @@ __all__ = [
     "text_encoder",
     "top_mlp",
 ]
+from vfljax.models.specs import MLP, ResNet, ResNet18, TextEncoder, Top, Network, as_network

@@ -219,6 +219,25 @@ def trained_model_view(
     )
 
 
+def make_view(
+    kind: type,
+    protocol: VerticalProtocol,
+    state: ProtocolState,
+    features: Float[Array, "batch ..."],
+    transcript: Transcript,
+    party: int = 0,
+) -> Any:
+    """What passive party `party` sees of `transcript`, as a view of the class `kind`.
+
+    Other arguments and errors as in `sample_gradient_view`.
+    """
+    makers = {
+        SampleGradientView: sample_gradient_view,
+        BatchGradientView: batch_gradient_view,
+    }
+    return makers[kind](protocol, state, features, transcript, party)
+
+
 def own_embedding(
     view: SampleGradientView | BatchGradientView | TrainedModelView,
 ) -> Float[Array, "batch embed"]:

@@ -195,6 +195,37 @@ def test_defense_acts_as_in_the_plain_protocol(make_training, covers_label_party
     assert largest_difference(run.params, state.params) < 2e-6
 
 
+def test_prepared_targets_stand_in_for_encoded_labels(make_training):
+    """One row per sample of the training set, found by its number."""
+    training = make_training(backend="plain_int")
+    codes = np.array([[0.1, 0.7, 0.2], [0.3, 0.1, 0.6], [0.8, 0.1, 0.1]], np.float32)
+    autoencoder = defenses.Autoencoder(jnp.asarray(codes), None)
+    encoding = training.active._replace(defense=defenses.cae(autoencoder))
+    prepared = training.active._replace(targets=codes[training.active.labels])
+    found, expected, plain = (
+        encrypted.run_here(*training._replace(active=active))
+        for active in (prepared, encoding, training.active)
+    )
+    assert largest_difference(found.params, expected.params) == 0
+    assert largest_difference(found.params, plain.params) > 0.01
+    np.testing.assert_array_equal(found.losses, expected.losses)
+
+
+class Penalty(defenses.Defense):
+    """Adds the size of embeddings to the loss."""
+
+    def penalty(self, embeddings, targets):
+        return sum(jnp.square(each).mean() for each in embeddings)
+
+
+@pytest.mark.parametrize("mode", ["exact", "taylor"])
+def test_a_defense_with_a_penalty_is_refused(make_training, mode):
+    """Of embeddings the active party has ciphertexts or the sum."""
+    training = make_training(backend="plain_int", mode=mode, defense=Penalty())
+    with pytest.raises(ValueError, match="defense: adds a penalty to the loss"):
+        encrypted.run_here(*training)
+
+
 def test_states_of_defense_and_optimizer_and_several_passive_parties(make_training):
     """Sparsification accumulates what it doesn't send; Adam counts its steps."""
     sparsified = defenses.sparsification(

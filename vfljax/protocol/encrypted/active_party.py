@@ -13,13 +13,13 @@ from vfljax.defenses import Defense
 from vfljax.encryption import Content, EncryptionError
 from vfljax.protocol.encrypted.agreement import ACTIVE, THIRD_PARTY, Agreement
 from vfljax.protocol.encrypted.gradient_product import (
+    RowOperations,
     fixed_point_activations,
     random_residues,
     unmasked,
 )
 from vfljax.protocol.encrypted.inputs import ActiveInputs
-from vfljax.protocol.encrypted.roles import Party, leaves_by_name, with_leaves
-from vfljax.protocol.encrypted.row_operations import RowOperations
+from vfljax.protocol.encrypted.roles import Party
 
 _PROBE_TOLERANCE = 1e-4  # relative to the probe
 
@@ -36,28 +36,36 @@ class ActiveParty(Party):
         inputs: Its own.
 
     Raises:
-        ValueError: For a defense that the mode can't apply, or too large activations.
+        ValueError: For a defense that penalizes embeddings or that the mode can't
+            apply, or too large activations.
     """
 
     def __init__(self, agreement: Agreement, inputs: ActiveInputs):
         super().__init__(agreement, ACTIVE, inputs)
         self._defense = inputs.defense or defenses.no_defense()
-        self._labels = np.asarray(inputs.labels)
+        if self._defense.has_penalty:
+            raise ValueError(
+                "defense: adds a penalty to the loss, for which the active party would "
+                "need each party's embeddings; allowed is one without, or no encryption"
+            )
+        self._labels, targets = np.asarray(inputs.labels), inputs.targets
+        if targets is None:
+            one_hot = jax.nn.one_hot(self._labels, agreement.num_classes)
+            targets = self._defense.encode_labels(one_hot)
+        self._targets = np.asarray(targets, np.float32)
         self._key_data = np.asarray(jax.random.key_data(inputs.keys))
         self._key_type = jax.random.key_impl(inputs.keys)
         self._activations = np.asarray(inputs.activations, float)
+        compute = exact_answer
         if agreement.mode == "taylor":
+            compute = taylor_terms
             check_additive(self._defense, agreement.num_classes, agreement.batch_size)
             self._integers = fixed_point_activations(agreement, inputs.activations)
-            self._activations = encryption.decode(
-                self._integers, agreement.activation_bits
-            )
-        answer = exact_answer if agreement.mode == "exact" else taylor_terms
-        self._compute = jax.jit(
-            functools.partial(answer, self._defense, agreement.num_classes)
-        )
-        self._defense_state = self._defense.init()
-        self._losses: list[float] = []
+            bits = agreement.activation_bits
+            self._activations = encryption.decode(self._integers, bits)
+        self._compute = jax.jit(functools.partial(compute, self._defense))
+        self._states["defense"] = self._defense.init()
+        self._record["losses"] = np.zeros(0)
         self._embeddings: dict[str, tuple[Content, ...]] = {}
 
     def _handlers(self):
@@ -67,14 +75,6 @@ class ActiveParty(Party):
             "decrypted_logits": ((THIRD_PARTY,), self._answer),
             "decrypted_gradient": ((THIRD_PARTY,), self._update_taylor),
         }
-
-    def _kept(self):
-        losses_so_far = {"losses": np.asarray(self._losses)}
-        return leaves_by_name("defense", self._defense_state) | losses_so_far
-
-    def _take_back(self, arrays):
-        self._losses = arrays["losses"].tolist()
-        self._defense_state = with_leaves("defense", self._defense_state, arrays)
 
     def _begin(self, message):
         self._embeddings = {}
@@ -91,22 +91,20 @@ class ActiveParty(Party):
         self._embeddings[message.sender] = message.parts
         if set(self._embeddings) != set(self._agreement.passive_names):
             return []
-        if self._agreement.mode == "taylor":
-            return self._send_taylor()
-        return self._ask_for_logits()
+        is_exact = self._agreement.mode == "exact"
+        return self._ask_for_logits() if is_exact else self._send_taylor()
 
     def _ask_for_logits(self):
         """Message 2: the sum of all logits under a fresh mask."""
-        own = self._logit_polynomials(self._own_logits())
-        self._masks = [random_residues(self._agreement) for _ in own]
-        total = []
-        for place, (polynomial, mask) in enumerate(zip(own, self._masks, strict=True)):
+        own, bits = self._own_logits(), self._agreement.plain_bits
+        self._masks, total = [], []
+        for place, polynomial in enumerate(self._logit_polynomials(own)):
+            mask = random_residues(self._agreement)
             hidden = mask.copy()
             hidden[: len(polynomial)] += self._agreement.residues(polynomial)
-            bits = self._agreement.plain_bits
             total.append(self._added(place, encryption.reduce_residues(hidden, bits)))
-        form = "encrypted, masked"
-        return [self._sent(THIRD_PARTY, "masked_logits", form, total)]
+            self._masks.append(mask)
+        return self._asked("masked_logits", total)
 
     def _answer(self, message):
         """Message 4: dL/dH, encrypted for each party in its layout."""
@@ -124,15 +122,14 @@ class ActiveParty(Party):
         replies, by_form = [], {}
         for party in agreement.passive_names:
             layout = agreement.layout_of(party)
-            if layout.gradient_form not in by_form:
-                by_form[layout.gradient_form] = [
-                    self._encrypted(layout.gradient_polynomial(integers, place))
-                    for place in range(layout.num_ciphertexts)
-                ]
-            rows = by_form[layout.gradient_form]
+            rows = by_form.setdefault(layout.gradient_form, [])
+            rows += [
+                self._encrypted(layout.gradient_polynomial(integers, place))
+                for place in range(len(rows), layout.num_ciphertexts)
+            ]
             replies.append(self._sent(party, "logit_gradients", "encrypted", rows))
         own = np.asarray(answer.own, float)
-        self._end(_with_ones(self._batch).T @ own, float(answer.loss))
+        self._end(_with_ones(self._activations[self._rows]).T @ own, float(answer.loss))
         return replies
 
     def _send_taylor(self):
@@ -148,8 +145,7 @@ class ActiveParty(Party):
         ]
         batch = self._integers[self._rows]
         masked = self._product.request(tuple(rows), batch, RowOperations())
-        form = "encrypted, masked"
-        return [*replies, self._sent(THIRD_PARTY, "masked_gradient", form, masked)]
+        return [*replies, *self._asked("masked_gradient", masked)]
 
     def _update_taylor(self, message):
         """Message 6; its own noise is known to it and can be taken off again."""
@@ -166,18 +162,19 @@ class ActiveParty(Party):
         key = self._key_data[self._iteration]
         answer = self._compute(
             jax.random.wrap_key_data(key, impl=self._key_type),
-            self._defense_state,
+            self._states["defense"],
             *logits,
+            self._targets[self._rows],
             self._labels[self._rows],
             self._rows.astype(np.int32),
         )
         if not self._is_look:
-            self._defense_state = answer.state
+            self._states["defense"] = answer.state
         return answer
 
     def _end(self, gradient, loss):
         if not self._is_look:
-            self._losses.append(loss)
+            self._record["losses"] = np.append(self._record["losses"], loss)
         self._finish(gradient)
 
     def _added(self, place, residues):
@@ -190,12 +187,8 @@ class ActiveParty(Party):
             total = self._public.add(total, self._public.from_bytes(parts[place]))
         return self._public.to_bytes(total)
 
-    @property
-    def _batch(self):
-        return self._activations[self._rows]
-
     def _own_logits(self):
-        return self._encoded_logits(self._layer.logits(self._batch))
+        return self._encoded_logits(self._logits(self._activations[self._rows]))
 
     def _encoded_term(self, term):
         return encryption.encode(
@@ -224,15 +217,14 @@ class ExactAnswer(NamedTuple):
 
 def exact_answer(
     defense: Defense,
-    num_classes: int,
     key: Key[Array, ""],
     state: PyTree[Any],
-    logits: Float[Array, "batch {num_classes}"],
+    logits: Float[Array, "batch classes"],
+    targets: Float[Array, "batch classes"],
     labels: Int[Array, " batch"],
     sample_ids: Int[Array, " batch"],
 ) -> ExactAnswer:
     """The plain protocol's softmax - y, and the defense on it."""
-    targets = defense.encode_labels(jax.nn.one_hot(labels, num_classes))
     clean = losses.logit_gradient(logits, targets)
     sent, state = defense.perturb(key, state, clean, labels, sample_ids)
     own = sent if defense.covers_label_party else clean
@@ -258,18 +250,18 @@ class TaylorTerms(NamedTuple):
 
 def taylor_terms(
     defense: Defense,
-    num_classes: int,
     key: Key[Array, ""],
     state: PyTree[Any],
+    targets: Float[Array, "batch classes"],
     labels: Int[Array, " batch"],
     sample_ids: Int[Array, " batch"],
 ) -> TaylorTerms:
     """Of a batch, for a defense that `check_additive` lets pass."""
-    targets = defense.encode_labels(jax.nn.one_hot(labels, num_classes))
+    batch_size, num_classes = targets.shape
     nothing = jnp.zeros_like(targets)
     noise, state = defense.perturb(key, state, nothing, labels, sample_ids)
-    factor = num_classes * len(labels)
-    return TaylorTerms(1 - num_classes * targets, factor * noise, state)
+    noise = num_classes * batch_size * noise
+    return TaylorTerms(1 - num_classes * targets, noise, state)
 
 
 def check_additive(defense: Defense, num_classes: int, batch_size: int) -> None:

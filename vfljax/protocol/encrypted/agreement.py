@@ -20,6 +20,11 @@ _LIMITS = (
     "could submit a single sample's gradient; in presets without flooding the noise of "
     "a passive party's answer tells the third party about its activations"
 )
+_SEES = {
+    "exact": "the logits of all parties added up, softmax - y; of two parties those "
+    "are the passive party's logits",
+    "taylor": "ciphertexts only, and its own decrypted batch gradient",
+}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -74,22 +79,16 @@ class Agreement:
         most = encryption.PRESETS[self.preset].num_coefficients
         check_number("num_classes", self.num_classes, low=2, high=most)
         check_number("batch_size", self.batch_size, low=1)
-        require(
-            len(self.widths) >= 2 and min(self.widths) >= 1,
-            "widths",
-            self.widths,
-            "one number >= 1 for each passive party and one for the active party",
-        )
+        allowed = "one number >= 1 for each passive party and one for the active party"
+        are_enough = len(self.widths) >= 2 and min(self.widths) >= 1
+        require(are_enough, "widths", self.widths, allowed)
         for name in ("logit_bits", "gradient_bits", "activation_bits"):
             check_number(name, getattr(self, name), low=1, high=24)
         check_number("gradient_bound", self.gradient_bound, low=1)
         require_all("looks", self.looks, lambda number: number >= 0, ">= 0")
-        require(
-            self.mode == "exact" or self.layout == "row",
-            "layout",
-            self.layout,
-            "'row' in mode 'taylor', in which every sample's logits are a ciphertext",
-        )
+        allowed = "'row' in mode 'taylor', which has a ciphertext per sample's logits"
+        fits = self.mode == "exact" or self.layout == "row"
+        require(fits, "layout", self.layout, allowed)
 
     @property
     def passive_names(self) -> tuple[str, ...]:
@@ -137,10 +136,9 @@ class Agreement:
     def layout_of(self, party: str) -> Layout:
         """Of the party's activations with a column of ones."""
         width = self.widths[self.party_names.index(party)]
-        make = (
-            encryption.row_layout if self.layout == "row" else encryption.compact_layout
-        )
-        return make(self.batch_size, width + 1, self.num_classes, self.num_coefficients)
+        sizes = self.batch_size, width + 1, self.num_classes, self.num_coefficients
+        is_row = self.layout == "row"
+        return (encryption.row_layout if is_row else encryption.compact_layout)(*sizes)
 
     @property
     def logit_sizes(self) -> tuple[int, ...]:
@@ -150,9 +148,8 @@ class Agreement:
         """
         if self.mode == "taylor":
             return (self.num_classes,) * self.batch_size
-        return encryption.packed_sizes(
-            self.batch_size, self.num_classes, self.num_coefficients
-        )
+        sizes = self.batch_size, self.num_classes, self.num_coefficients
+        return encryption.packed_sizes(*sizes)
 
     def residues(
         self, integers: Int64[np.ndarray, "*shape"]
@@ -169,29 +166,17 @@ class Agreement:
 def describe(agreement: Agreement) -> dict[str, Any]:
     """What every result of an encrypted run has to say about itself; fit for JSON."""
     backend = agreement.make_backend()
-    encrypts = agreement.backend != "plain_int"
-    sees = {
-        "exact": "the logits of all parties added up, softmax - y; of two parties "
-        "those are the passive party's logits",
-        "taylor": "ciphertexts only, and its own decrypted batch gradient",
-    }
-    return {
-        "mode": agreement.mode,
-        "loss": "cross-entropy" if agreement.mode == "exact" else "quadratic surrogate",
-        "layout": agreement.layout,
-        "backend": agreement.backend,
-        "library": backend.library,
-        "preset": agreement.preset,
-        "num_coefficients": backend.preset.num_coefficients,
-        "prime_bits": list(backend.preset.prime_bits) if encrypts else [],
-        "plain_bits": backend.preset.plain_bits,
-        "logit_bits": agreement.logit_bits,
-        "gradient_bits": agreement.gradient_bits,
-        "activation_bits": agreement.activation_bits,
+    names = ("mode", "layout", "backend", "preset", "logit_bits", "gradient_bits")
+    names += ("activation_bits", "plain_bits", "num_coefficients")
+    is_exact, encrypts = agreement.mode == "exact", agreement.backend != "plain_int"
+    return {name: getattr(agreement, name) for name in names} | {
+        "loss": "cross-entropy" if is_exact else "quadratic surrogate",
         "looks": list(agreement.looks),
+        "library": backend.library,
+        "prime_bits": list(backend.preset.prime_bits) if encrypts else [],
         "security_check": backend.security,
         "layers_encrypted": "the last layer of each party, kernel and bias",
         "threat_model": "honest-but-curious",
-        "active_party_sees": sees[agreement.mode],
+        "active_party_sees": _SEES[agreement.mode],
         "limits": _LIMITS,
     }

@@ -19,7 +19,7 @@ from jaxtyping import Array, Key
 from vfljax.defenses import Defense
 from vfljax.models import Params
 from vfljax.protocol.encrypted.agreement import ACTIVE, Agreement
-from vfljax.protocol.encrypted.row_operations import RowOperations, check_operations
+from vfljax.protocol.encrypted.gradient_product import RowOperations, check_operations
 from vfljax.protocol.step import check_labels
 
 MakeOptimizer = Callable[[], optax.GradientTransformation]
@@ -59,6 +59,8 @@ class ActiveInputs(NamedTuple):
             `jax.vmap(jax.random.fold_in, (None, 0))(key, jnp.arange(iterations))`.
         defense: What it does; `None` for nothing. For separate processes a record of
             an importable class.
+        targets: What the model is trained on (samples, C), if the defense prepared it
+            beforehand; `None` for its `encode_labels`.
     """
 
     activations: Any
@@ -67,6 +69,7 @@ class ActiveInputs(NamedTuple):
     labels: Any
     keys: Key[Array, " iterations"]
     defense: Defense | None = None
+    targets: Any = None
 
 
 def check_inputs(
@@ -76,36 +79,38 @@ def check_inputs(
     batches: Any,
 ) -> None:
     """Raises a `ValueError` for inputs that don't fit the agreement."""
-    if len(passive) != len(agreement.passive_names):
+    names, num_classes = agreement.party_names, agreement.num_classes
+    if len(passive) != len(names) - 1:
         raise ValueError(
-            f"passive: {len(passive)} given, must be {len(agreement.passive_names)}, "
-            "one per entry of widths but the last"
+            f"passive: {len(passive)} given, must be {len(names) - 1}, one per entry "
+            "of widths but the last"
         )
     num_samples, num_iterations = len(active.labels), len(batches)
-    check_labels(jnp.asarray(active.labels), agreement.num_classes)
-    for name, inputs, width in zip(
-        agreement.party_names, (*passive, active), agreement.widths, strict=True
-    ):
+    check_labels(jnp.asarray(active.labels), num_classes)
+    parties = zip(names, (*passive, active), agreement.widths, strict=True)
+    for name, inputs, width in parties:
         _check_shape(f"{name}: activations", inputs.activations, (num_samples, width))
-        _check_params(name, inputs.params, width, agreement.num_classes)
+        shapes = jax.tree.map(np.shape, inputs.params)
+        wanted = {"output": {"kernel": (width, num_classes), "bias": (num_classes,)}}
+        if shapes != wanted:
+            raise ValueError(f"{name}: params have shapes {shapes}, must be {wanted}")
     _check_iterations("looks", agreement.looks, num_iterations)
-    for name, inputs in zip(agreement.passive_names, passive, strict=True):
+    for name, inputs in zip(names[:-1], passive, strict=True):
         _check_iterations(f"{name}: observe", inputs.observe, num_iterations)
         _check_iterations(f"{name}: operations", inputs.operations, num_iterations)
         for operations in inputs.operations.values():
-            check_operations(operations, agreement.batch_size, agreement.num_classes)
+            check_operations(operations, agreement.batch_size, num_classes)
     _check_shape(f"{ACTIVE}: keys", active.keys, (num_iterations,))
     if not jnp.issubdtype(active.keys.dtype, jax.dtypes.prng_key):
-        raise ValueError(
-            f"{ACTIVE}: keys: of type {active.keys.dtype}, must be typed JAX keys"
-        )
+        raise ValueError(f"{ACTIVE}: keys: {active.keys.dtype}, must be typed JAX keys")
+    if active.targets is not None:
+        shape = num_samples, num_classes
+        _check_shape(f"{ACTIVE}: targets", active.targets, shape)
     _check_shape("batches", batches, (num_iterations, agreement.batch_size))
     rows = np.ravel(np.asarray(batches))
-    outside = rows[(rows < 0) | (rows >= num_samples)]
-    if outside.size:
-        raise ValueError(
-            f"batches: contains {outside[0]}, must be in [0, {num_samples - 1}]"
-        )
+    if outside := rows[(rows < 0) | (rows >= num_samples)].tolist():
+        allowed = f"must be in [0, {num_samples - 1}]"
+        raise ValueError(f"batches: contains {outside[0]}, {allowed}")
 
 
 def input_hashes(inputs: PassiveInputs | ActiveInputs) -> dict[str, np.ndarray]:
@@ -128,16 +133,7 @@ def input_hashes(inputs: PassiveInputs | ActiveInputs) -> dict[str, np.ndarray]:
 def check_same_inputs(
     party: str, hashes: dict[str, np.ndarray], state: dict[str, np.ndarray]
 ) -> None:
-    """Refuses other inputs than those of a party's state.
-
-    Args:
-        party: Its name.
-        hashes: `input_hashes` of the inputs to go on with.
-        state: What the party kept, with those of the inputs that it began with.
-
-    Raises:
-        ValueError: If one of them differs.
-    """
+    """Raises a `ValueError` for other `input_hashes` than those of a party's state."""
     for name, digest in hashes.items():
         if state[name] != digest:
             raise ValueError(
@@ -148,7 +144,7 @@ def check_same_inputs(
 
 def _content(value) -> bytes:
     """A record's or array's structure and values, whatever its numbers' type was."""
-    if dataclasses.is_dataclass(value):
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
         fields = [getattr(value, field.name) for field in dataclasses.fields(value)]
         return type(value).__qualname__.encode() + _content(fields)
     if isinstance(value, Mapping):
@@ -161,13 +157,6 @@ def _content(value) -> bytes:
     return repr(array.shape).encode() + array.tobytes()
 
 
-def _check_params(name, params, width, num_classes):
-    shapes = jax.tree.map(np.shape, params)
-    expected = {"output": {"kernel": (width, num_classes), "bias": (num_classes,)}}
-    if shapes != expected:
-        raise ValueError(f"{name}: params have shapes {shapes}, must be {expected}")
-
-
 def _check_shape(name, array, expected):
     if np.shape(array) != expected:
         raise ValueError(f"{name}: shape {np.shape(array)}, must be {expected}")
@@ -176,6 +165,5 @@ def _check_shape(name, array, expected):
 def _check_iterations(name, iterations, num_iterations):
     for iteration in iterations:
         if not 0 <= iteration < num_iterations:
-            raise ValueError(
-                f"{name}: iteration {iteration}, must be in [0, {num_iterations - 1}]"
-            )
+            allowed = f"must be in [0, {num_iterations - 1}]"
+            raise ValueError(f"{name}: iteration {iteration}, {allowed}")

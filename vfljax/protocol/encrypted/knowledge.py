@@ -39,19 +39,14 @@ def summarize_messages(messages: Iterable[Mapping[str, Any]]) -> list[dict[str, 
         JSON.
     """
     names = ("sender", "receiver", "kind", "form")
-    once = {
-        (message["iteration"], *(message[name] for name in names)): message
-        for message in messages
-    }
+    counts = ("num_messages", "num_ciphertexts", "num_bytes")
+    once = {(line["iteration"], *(line[n] for n in names)): line for line in messages}
     rows: dict[Any, dict[str, Any]] = {}
-    for (_, *route), message in once.items():
-        counts = {"num_messages": 0, "num_ciphertexts": 0, "num_bytes": 0}
-        row = rows.setdefault(
-            tuple(route), dict(zip(names, route, strict=True)) | counts
-        )
-        row["num_messages"] += 1
-        row["num_ciphertexts"] += message["num_ciphertexts"]
-        row["num_bytes"] += message["num_bytes"]
+    for (_, *route), line in once.items():
+        new = zip((*names, *counts), (*route, 0, 0, 0), strict=True)
+        row = rows.setdefault(tuple(route), {str(name): value for name, value in new})
+        for name in counts:
+            row[name] += line.get(name, 1)  # a line is one message
     return list(rows.values())
 
 
@@ -68,7 +63,9 @@ def who_learned_what(
         Texts by `role`, `kind` of message, `saw`, `form` and `learned`; fit for JSON.
         What was inferred from `decrypted_gradient` is for whoever attacked it to add.
     """
-    received = [
+    order = list(dict.fromkeys(row["receiver"] for row in messages))
+    order.append(order.pop(order.index(THIRD_PARTY)))  # last
+    rows = [
         {
             "role": row["receiver"],
             "kind": row["kind"],
@@ -76,12 +73,8 @@ def who_learned_what(
             "form": row["form"],
             "learned": _learned(description, row["receiver"], _topic(row)),
         }
-        for row in messages
+        for row in sorted(messages, key=lambda row: order.index(row["receiver"]))
     ]
-    by_role = {row["role"]: [] for row in received}
-    by_role[THIRD_PARTY] = by_role.pop(THIRD_PARTY)  # last
-    for row in received:
-        by_role[row["role"]].append(row)
     network = {
         "role": NETWORK,
         "kind": "all",
@@ -89,7 +82,7 @@ def who_learned_what(
         "form": "as above",
         "learned": "sizes, times and batches; else what its form gives away",
     }
-    return [*(row for rows in by_role.values() for row in rows), network]
+    return [*rows, network]
 
 
 def _learned(description, role, topic):

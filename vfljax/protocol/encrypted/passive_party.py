@@ -7,7 +7,11 @@ from jaxtyping import Int64
 
 from vfljax import encryption, models
 from vfljax.protocol.encrypted.agreement import ACTIVE, THIRD_PARTY, Agreement
-from vfljax.protocol.encrypted.gradient_product import fixed_point_activations
+from vfljax.protocol.encrypted.gradient_product import (
+    RowOperations,
+    fixed_point_activations,
+    replaced_embeddings,
+)
 from vfljax.protocol.encrypted.inputs import PassiveInputs
 from vfljax.protocol.encrypted.roles import (
     Party,
@@ -15,7 +19,6 @@ from vfljax.protocol.encrypted.roles import (
     params_arrays,
     params_tree,
 )
-from vfljax.protocol.encrypted.row_operations import RowOperations, replaced_embeddings
 from vfljax.protocol.views import BatchGradientView
 
 _OBSERVED = "observation"
@@ -50,7 +53,6 @@ class PassiveParty(Party):
         super().__init__(agreement, name, inputs)
         self._activations = fixed_point_activations(agreement, inputs.activations)
         self._all_operations, self._observe = inputs.operations, inputs.observe
-        self._observed: dict[str, np.ndarray] = {}
 
     def _handlers(self):
         return {
@@ -59,20 +61,12 @@ class PassiveParty(Party):
             "decrypted_gradient": ((THIRD_PARTY,), self._update),
         }
 
-    def _kept(self):
-        return self._observed
-
-    def _take_back(self, arrays):
-        self._observed = {
-            name: array for name, array in arrays.items() if name.startswith(_OBSERVED)
-        }
-
     def _begin(self, message):
         """Message 1: its logits."""
         super()._begin(message)
         bits = self._agreement.activation_bits
         rounded = encryption.decode(self._activations[self._rows], bits)
-        logits = replaced_embeddings(self._operations, self._layer.logits(rounded))
+        logits = replaced_embeddings(self._operations, self._logits(rounded))
         polynomials = self._logit_polynomials(self._encoded_logits(logits))
         ciphertexts = map(self._encrypted, polynomials)
         return [self._sent(ACTIVE, "embeddings", "encrypted", ciphertexts)]
@@ -81,18 +75,17 @@ class PassiveParty(Party):
         """Message 5: its batch gradient under a mask."""
         activations = self._activations[self._rows]
         masked = self._product.request(message.parts, activations, self._operations)
-        form = "encrypted, masked"
-        return [self._sent(THIRD_PARTY, "masked_gradient", form, masked)]
+        return self._asked("masked_gradient", masked)
 
     def _update(self, message):
         integers = self._product.unmask(message.parts)
         if self._iteration in self._observe:
-            fields = params_arrays(self._layer.params) | {
+            fields = params_arrays(self._params) | {
                 "features": self._activations[self._rows],
                 "integers": integers,
             }
             for name, array in fields.items():
-                self._observed[f"{_OBSERVED}_{self._iteration}_{name}"] = array
+                self._record[f"{_OBSERVED}_{self._iteration}_{name}"] = array
         self._finish(integers / self._agreement.gradient_scale)
         return []
 
@@ -112,7 +105,7 @@ def read_observations(
             by_iteration.setdefault(int(iteration), {})[field] = array
     return {
         iteration: _observation(agreement, fields)
-        for iteration, fields in by_iteration.items()
+        for iteration, fields in sorted(by_iteration.items())
     }
 
 

@@ -24,16 +24,18 @@ import numpy as np
 
 from vfljax._checks import check_number
 from vfljax.encryption import Content
-from vfljax.protocol.encrypted import checkpoints
 from vfljax.protocol.encrypted.agreement import Agreement
 from vfljax.protocol.encrypted.inputs import ActiveInputs, PassiveInputs, check_inputs
 from vfljax.protocol.encrypted.messages import join, split
 from vfljax.protocol.encrypted.run import (
     EncryptedRun,
+    Network,
     OnMessage,
+    deliver,
     drive,
     inputs_by_role,
     make_role,
+    prepare_folder,
 )
 
 _ENVIRONMENT = {
@@ -102,7 +104,7 @@ def run_in_processes(
         name: _pickled(name, (agreement, name, inputs))
         for name, inputs in inputs_by_role(agreement, passive, active).items()
     }
-    completed = checkpoints.prepare(folder, agreement, batches, resume)
+    completed = prepare_folder(folder, agreement, batches, resume)
     network = _Processes(answer_seconds)
     try:
         for name in contents:
@@ -140,7 +142,7 @@ def role_process(descriptor: str, _: str) -> None:
             return [role.state()]
         if request == _GIVE_COMPLETED:
             return [str(role.completed).encode()]
-        return checkpoints.deliver(role, request, folder)
+        return deliver(role, request, folder)
 
     with (
         Connection(int(descriptor)) as connection,
@@ -166,11 +168,10 @@ def _pickled(name, content) -> bytes:
         ) from error
 
 
-class _Processes:
+class _Processes(Network):
     """The roles' processes; each has at most one message at a time."""
 
     def __init__(self, answer_seconds: int | float):
-        self.iteration = -1
         self._answer_seconds = answer_seconds
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._connections: dict[str, Connection] = {}
@@ -195,12 +196,10 @@ class _Processes:
         self._waiting[name] = collections.deque()
 
     def send(self, role: str, content: Content) -> None:
-        """Gives a role a message, when it has answered the one before."""
         self._waiting[role].append(content)
         self._give_next(role)
 
     def receive(self) -> tuple[str, list[Content]]:
-        """Waits for an answer of any role."""
         role = self._first_ready()
         with self._failures_of(role):
             answer = self._connections[role].recv_bytes()
@@ -212,11 +211,9 @@ class _Processes:
         return role, parts
 
     def state(self, role: str) -> Content:
-        """What `Role.state` gives; called when nothing else is under way."""
         return self._asked(role, _GIVE_STATE)
 
     def completed(self, role: str) -> int:
-        """What `Role.completed` is; called when nothing else is under way."""
         return int(bytes(self._asked(role, _GIVE_COMPLETED)))
 
     def stop(self) -> None:

@@ -19,7 +19,6 @@ from vfljax.protocol.encrypted.agreement import THIRD_PARTY, Agreement
 from vfljax.protocol.encrypted.gradient_product import GradientProduct
 from vfljax.protocol.encrypted.inputs import (
     ActiveInputs,
-    MakeOptimizer,
     PassiveInputs,
     check_same_inputs,
     input_hashes,
@@ -66,28 +65,22 @@ class Role:
                 than the one whose kind of message it is, not expected now, or not as
                 agreed.
         """
-        message, handlers = from_bytes(content), self._handlers()
+        message, handlers, name = from_bytes(content), self._handlers(), self.name
         kind, sender, iteration = message.kind, message.sender, self._iteration
-        if message.receiver != self.name:
-            raise EncryptionError(
-                f"receiver={message.receiver!r}: must be {self.name!r}"
-            )
+        if message.receiver != name:
+            raise EncryptionError(f"receiver={message.receiver!r}: must be {name!r}")
         if kind not in handlers:
-            raise EncryptionError(
-                f"kind={kind!r}: {self.name} understands {', '.join(handlers)}"
-            )
+            known = ", ".join(handlers)
+            raise EncryptionError(f"kind={kind!r}: {name} understands {known}")
         senders, handler = handlers[kind]
         if sender not in senders:
-            raise EncryptionError(
-                f"sender={sender!r}: {self.name} takes {kind} from "
-                f"{', '.join(senders)} only"
-            )
+            allowed = f"{name} takes {kind} from {', '.join(senders)} only"
+            raise EncryptionError(f"sender={sender!r}: {allowed}")
         if kind == "public_key":
             iteration = SETUP_ITERATION
         if kind not in ("setup", "batch") and message.iteration != iteration:
             raise EncryptionError(
-                f"iteration={message.iteration}: {self.name} is at iteration "
-                f"{iteration}"
+                f"iteration={message.iteration}: {name} is at iteration {iteration}"
             )
         return handler(message)
 
@@ -108,10 +101,8 @@ class Role:
 
     def _begin(self, message: Message) -> list[bytes]:
         if message.iteration <= self._iteration:
-            raise EncryptionError(
-                f"iteration={message.iteration}: must be above {self._iteration}, "
-                "which has begun already"
-            )
+            allowed = f"must be above {self._iteration}, which has begun already"
+            raise EncryptionError(f"iteration={message.iteration}: {allowed}")
         self._iteration = message.iteration
         return []
 
@@ -121,7 +112,10 @@ class Role:
 
 
 class Party(Role):
-    """What the active and the passive parties share: one key, a layer, inputs.
+    """What the active and the passive parties share: one key, one layer, its inputs.
+
+    The part of a bottom model that is trained is a linear layer, with the parameters
+    `{"output": {"kernel": (M, C), "bias": (C,)}}` of `models.mlp((), embed=C)`.
 
     Args:
         agreement: The public settings.
@@ -133,29 +127,38 @@ class Party(Role):
         self, agreement: Agreement, name: str, inputs: PassiveInputs | ActiveInputs
     ):
         super().__init__(agreement, name)
-        self._layer = LinearLayer(inputs.params, inputs.make_optimizer)
+        self._optimizer = inputs.make_optimizer()
+        self._params = jax.tree.map(jnp.asarray, inputs.params)
+        self._states: dict[str, Any] = {"optimizer": self._optimizer.init(self._params)}
+        self._record: dict[str, np.ndarray] = {}  # of losses or observations
         self._input_hashes = input_hashes(inputs)
         self._rows = np.zeros(0, np.int64)
         self._has_key = False
 
     def state(self) -> bytes:
-        """Parameters, optimizer state, hashes of its inputs, and what else it kept."""
-        return pack_arrays(self._layer.arrays() | self._input_hashes | self._kept())
+        """Parameters, states, hashes of its inputs, losses or observations."""
+        return pack_arrays(self._standing() | self._record)
 
     def restore(self, content: bytes, completed: int) -> None:
         """Goes on after iteration `completed`; refuses other inputs, see `Role`."""
-        super().restore(content, completed)
         arrays = unpack_arrays(content)
         check_same_inputs(self.name, self._input_hashes, arrays)
-        self._layer.restore(arrays)
-        self._take_back(arrays)
+        names = set(arrays) - set(self._standing())
+        self._record = {name: arrays[name] for name in names}
+        self._params = params_tree(arrays)
+        for name, tree in self._states.items():
+            leaves, structure = jax.tree.flatten(tree)
+            kept = [jnp.asarray(arrays[f"{name}_{i}"]) for i in range(len(leaves))]
+            self._states[name] = jax.tree.unflatten(structure, kept)
+        super().restore(content, completed)
 
-    def _kept(self) -> dict[str, np.ndarray]:
-        raise NotImplementedError
-
-    def _take_back(self, arrays: dict[str, np.ndarray]) -> None:
-        """Goes back to what `_kept` gave."""
-        raise NotImplementedError
+    def _standing(self) -> dict[str, np.ndarray]:
+        """Arrays that every state has: parameters, states, hashes of inputs."""
+        arrays = params_arrays(self._params) | self._input_hashes
+        for name, tree in self._states.items():
+            leaves = enumerate(jax.tree.leaves(tree))
+            arrays |= {f"{name}_{i}": np.asarray(leaf) for i, leaf in leaves}
+        return arrays
 
     def _handlers(self):
         return {"public_key": ((THIRD_PARTY,), self._take_key), **super()._handlers()}
@@ -176,19 +179,34 @@ class Party(Role):
         return []
 
     def _finish(self, gradient: Float[np.ndarray, "columns classes"]) -> None:
-        """Completes the iteration, with a step unless nobody takes one."""
+        """Completes the iteration, with the optimizer's step unless it is a look."""
         if not self._is_look:
-            self._layer.update(gradient)
+            updates, self._states["optimizer"] = self._optimizer.update(
+                gradient_tree(gradient), self._states["optimizer"], self._params
+            )
+            self._params = optax.apply_updates(self._params, updates)
         self.completed = self._iteration
 
     @property
     def _is_look(self):
         return self._iteration in self._agreement.looks
 
+    def _asked(self, kind, masked):
+        """A request to the third party."""
+        return [self._sent(THIRD_PARTY, kind, "encrypted, masked", masked)]
+
     def _encrypted(self, integers):
         """The bytes of a polynomial, encrypted."""
         residues = self._agreement.residues(integers)
         return self._public.to_bytes(self._public.encrypt(residues))
+
+    def _logits(
+        self, activations: Float[np.ndarray, "batch width"]
+    ) -> Float[np.ndarray, "batch classes"]:
+        """H of this party, in float64."""
+        layer = params_arrays(self._params)
+        kernel, bias = (layer[name].astype(float) for name in ("kernel", "bias"))
+        return activations @ kernel + bias[None, :]
 
     def _encoded_logits(
         self, logits: Float[np.ndarray, "batch classes"]
@@ -214,48 +232,6 @@ class Party(Role):
         return encryption.pack(integers, self._agreement.num_coefficients)
 
 
-class LinearLayer:
-    """The part of a party's bottom model that is trained, and its optimizer.
-
-    Parameters `{"output": {"kernel": (M, C), "bias": (C,)}}`, the tree of
-    `models.mlp((), embed=C)`.
-
-    Args:
-        params: To start from.
-        make_optimizer: Makes any optax optimizer.
-    """
-
-    def __init__(self, params: Params, make_optimizer: MakeOptimizer):
-        self._optimizer = make_optimizer()
-        self.params = jax.tree.map(jnp.asarray, params)
-        self.optimizer_state = self._optimizer.init(self.params)
-
-    def logits(
-        self, activations: Float[np.ndarray, "batch width"]
-    ) -> Float[np.ndarray, "batch classes"]:
-        """H of this party, in float64."""
-        layer = params_arrays(self.params)
-        kernel, bias = (layer[name].astype(float) for name in ("kernel", "bias"))
-        return activations @ kernel + bias[None, :]
-
-    def update(self, gradient: Float[np.ndarray, "columns classes"]) -> None:
-        """One step of the optimizer; the gradient's last row is the bias's."""
-        updates, self.optimizer_state = self._optimizer.update(
-            gradient_tree(gradient), self.optimizer_state, self.params
-        )
-        self.params = optax.apply_updates(self.params, updates)
-
-    def arrays(self) -> dict[str, np.ndarray]:
-        """Parameters and optimizer state by name, to be kept."""
-        state = leaves_by_name("optimizer", self.optimizer_state)
-        return params_arrays(self.params) | state
-
-    def restore(self, arrays: dict[str, np.ndarray]) -> None:
-        """Goes back to what `arrays` gave."""
-        self.params = params_tree(arrays)
-        self.optimizer_state = with_leaves("optimizer", self.optimizer_state, arrays)
-
-
 def gradient_tree(gradient: Float[np.ndarray, "columns classes"]) -> Params:
     """The tree of a gradient whose last row is that of the bias."""
     return params_tree({"kernel": gradient[:-1], "bias": gradient[-1]})
@@ -271,16 +247,3 @@ def params_arrays(params: Params) -> dict[str, np.ndarray]:
     """The inverse of `params_tree`."""
     layer: Any = params
     return {name: np.asarray(leaf) for name, leaf in layer["output"].items()}
-
-
-def leaves_by_name(name: str, tree: Any) -> dict[str, np.ndarray]:
-    """The leaves of a state, numbered."""
-    leaves = jax.tree.leaves(tree)
-    return {f"{name}_{place}": np.asarray(leaf) for place, leaf in enumerate(leaves)}
-
-
-def with_leaves(name: str, tree: Any, arrays: Mapping[str, np.ndarray]) -> Any:
-    """A state like `tree` with the leaves that `leaves_by_name` gave."""
-    leaves, structure = jax.tree.flatten(tree)
-    kept = [jnp.asarray(arrays[f"{name}_{place}"]) for place in range(len(leaves))]
-    return jax.tree.unflatten(structure, kept)

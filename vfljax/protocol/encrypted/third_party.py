@@ -61,18 +61,22 @@ class ThirdParty(Role):
         return []
 
     def _answer(self, message):
+        """Of each ciphertext no more coefficients than were agreed on."""
         request = message.sender, message.kind
+        name = f"{message.kind} of {message.sender}"
         if request not in self._unanswered:
             raise EncryptionError(
-                f"{message.kind} of {message.sender}: one answer per iteration to each "
-                "agreed request, and this one was answered"
+                f"{name}: one answer per iteration to each agreed request, and this "
+                "one was answered"
             )
-        sizes = self._released(message)
+        if message.kind == "masked_logits":
+            sizes = self._agreement.logit_sizes
+        else:
+            layout = self._agreement.layout_of(message.sender)
+            sizes = [*map(layout.num_released, range(layout.num_answers))]
         if len(message.parts) != len(sizes):
-            raise EncryptionError(
-                f"{message.kind} of {message.sender}: {len(message.parts)} "
-                f"ciphertexts, must be {len(sizes)}"
-            )
+            found = f"{len(message.parts)} ciphertexts"
+            raise EncryptionError(f"{name}: {found}, must be {len(sizes)}")
         released = [
             self._secret.decrypt(part)[:size].astype("<u8").tobytes()
             for part, size in zip(message.parts, sizes, strict=True)
@@ -82,10 +86,3 @@ class ThirdParty(Role):
             self.completed = self._iteration
         kind = _ANSWERS[message.kind]
         return [self._sent(message.sender, kind, "masked plain", released)]
-
-    def _released(self, message):
-        """How many coefficients of each ciphertext were agreed on."""
-        if message.kind == "masked_logits":
-            return self._agreement.logit_sizes
-        layout = self._agreement.layout_of(message.sender)
-        return [*map(layout.num_released, range(layout.num_answers))]

@@ -1,0 +1,163 @@
+"""A user's own arrays as a data set."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from jaxtyping import Shaped
+
+from vfljax._checks import require
+from vfljax.data.dataset import Dataset, check_numeric
+from vfljax.data.rows import keep_rows, split_rows
+
+AnyArray = Shaped[np.ndarray, "..."]
+
+
+def from_arrays(
+    train_features: AnyArray,
+    train_labels: AnyArray,
+    test_features: AnyArray | None = None,
+    test_labels: AnyArray | None = None,
+    *,
+    name: str = "own",
+    test_fraction: float = 0.2,
+    class_names: Sequence[str] | None = None,
+    feature_names: Sequence[str] | None = None,
+    train_properties: Mapping[str, AnyArray] | None = None,
+    test_properties: Mapping[str, AnyArray] | None = None,
+    origin: str = "arrays given by the caller",
+    seed: int = 0,
+) -> Dataset:
+    """Makes a `Dataset` of a user's own arrays, after checking them.
+
+    Values are converted to float32 and int32 and otherwise left as they are: scaling
+    is the caller's choice.
+
+    Args:
+        train_features: Numbers, one row per sample, of any shape per row.
+        train_labels: Integers 0 to C-1, one per row.
+        test_features: As `train_features`, of the same shape per row. If None, some of
+            the given rows become the test rows, the rest the training rows, each in
+            random order.
+        test_labels: As `train_labels`; given if `test_features` are.
+        name: What to call the set.
+        test_fraction: The share of the rows, in (0, 1), that become test rows where
+            none are given: the same share of every class, rounded up in all.
+        class_names: The C names. If None, they are "0", "1", ..., and every class
+            must occur, so that labels counted from 1 are noticed.
+        feature_names: Names of the flattened columns, if they have names.
+        train_properties: Further label columns by name: integers 0, 1, ..., of which
+            each occurs, one per row.
+        test_properties: As `train_properties`; given if `test_features` are.
+        origin: Where the arrays came from, in one sentence.
+        seed: Of the split into train and test rows.
+
+    Raises:
+        ValueError: An array is not as described here or in `Dataset`.
+
+    Example:
+        >>> features = np.arange(20.0).reshape(10, 2)
+        >>> labels = np.arange(10) % 2
+        >>> dataset = from_arrays(features, labels, name="parity")
+        >>> dataset.train_features.shape, dataset.test_labels.tolist()
+        ((8, 2), [0, 1])
+    """
+    is_split_here = test_features is None
+    if is_split_here:
+        require(
+            test_labels is None and test_properties is None,
+            "test_features",
+            None,
+            "given where test_labels or test_properties are",
+        )
+        require(0 < test_fraction < 1, "test_fraction", test_fraction, "in (0, 1)")
+        test_features, test_labels, test_properties = (
+            train_features,
+            train_labels,
+            train_properties,
+        )
+    require(test_labels is not None, "test_labels", None, "given with test_features")
+    labels = [
+        _as_labels("train_labels", train_labels),
+        _as_labels("test_labels", test_labels),
+    ]
+    properties = [
+        {
+            key: _as_labels(f"{part}_properties[{key!r}]", column)
+            for key, column in given
+        }
+        for part, given in (
+            ("train", (train_properties or {}).items()),
+            ("test", (test_properties or {}).items()),
+        )
+    ]
+    if class_names is None:
+        number = _count_values("train_labels and test_labels", labels)
+        class_names = [str(label) for label in range(number)]
+    for key in properties[0]:
+        columns = [part[key] for part in properties if key in part]
+        _count_values(f"properties[{key!r}]", columns)
+    dataset = Dataset(
+        name=name,
+        train_features=_as_features("train_features", train_features),
+        train_labels=labels[0],
+        test_features=_as_features("test_features", test_features),
+        test_labels=labels[1],
+        class_names=tuple(class_names),
+        feature_names=None if feature_names is None else tuple(feature_names),
+        origin=origin,
+        train_properties=properties[0],
+        test_properties=properties[1],
+    )
+    if not is_split_here:
+        return dataset
+    return keep_rows(dataset, *split_rows(dataset.train_labels, seed, test_fraction))
+
+
+def make_dataset(
+    name: str,
+    train_features: AnyArray,
+    train_labels: AnyArray,
+    test_features: AnyArray,
+    test_labels: AnyArray,
+    **options: Any,
+) -> Dataset:
+    """`from_arrays` with the name first, as it was called before."""
+    arrays = train_features, train_labels, test_features, test_labels
+    return from_arrays(*arrays, name=name, **options)
+
+
+def _as_features(argument: str, array: Any) -> np.ndarray:
+    """Converts numbers to float32."""
+    array = np.asarray(array)
+    check_numeric(argument, array)
+    with np.errstate(over="ignore"):  # becomes inf, which Dataset reports
+        return np.ascontiguousarray(array, np.float32)
+
+
+def _as_labels(argument: str, array: Any) -> np.ndarray:
+    """Converts integers to int32, refusing those that would wrap round."""
+    array = np.asarray(array)
+    require(
+        array.dtype.kind in "iu",
+        f"{argument}.dtype",
+        str(array.dtype),
+        "one of integers (np.unique(labels, return_inverse=True)[1] makes them)",
+    )
+    limits = np.iinfo(np.int32)
+    for extreme in (int(array.min(initial=0)), int(array.max(initial=0))):
+        is_kept = limits.min <= extreme <= limits.max
+        require(is_kept, argument, extreme, "of integers 0..C-1")
+    return array.astype(np.int32)
+
+
+def _count_values(argument: str, columns: Sequence[np.ndarray]) -> int:
+    """How many numbers 0, 1, ... occur, refusing gaps."""
+    found = np.unique(np.concatenate([np.ravel(column) for column in columns]))
+    found = found[found >= 0]  # Dataset reports the others
+    is_after_gap = found != np.arange(len(found))
+    if is_after_gap.any():
+        missing = int(is_after_gap.argmax())
+        allowed = f"of integers 0..C-1 of which each occurs, but none is {missing}"
+        require(False, argument, int(found[-1]), allowed)
+    return len(found)

@@ -1,0 +1,143 @@
+"""Where a data set comes from, and how its files are found and read."""
+
+import csv
+import gzip
+import lzma
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import IO
+
+from tqdm import tqdm
+
+from vfljax.data.dataset import Dataset
+
+_OPENERS = {"": open, ".gz": gzip.open, ".xz": lzma.open}
+
+# disable=None: no bar where nobody watches; delay: nor for a short wait
+progress_bar = partial(tqdm, unit="file", delay=1, disable=None)
+
+
+class DataError(ValueError):
+    """Data that are missing or damaged; the message is one line for the user."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """A data set that `load` knows: what it is, where it lies and how it is read."""
+
+    name: str
+    """What `load` and an experiment call it."""
+    description: str
+    """One line for `vfljax list`."""
+    read: Callable[[str, Path], Dataset]
+    """Makes the set of this name from the files in a folder. A `ValueError` is reported
+    as damage of these files."""
+    folders: tuple[str, ...] = ()
+    """Where its files may lie below the data folder; the first that has some is taken.
+    None if a library brings the set."""
+    files: tuple[str, ...] = ()
+    """Patterns of files, without an ending for compression; one marks the folder."""
+    checksums: Mapping[str, str] = field(default_factory=dict)
+    """Instead of `files`: each file, all of which are needed, and the published MD5 of
+    its unpacked content."""
+    prepared: str | None = None
+    """The name of the folder in which TFDS prepares the same images."""
+
+    def lacking(self, folder: Path) -> list[str]:
+        """The files that a folder lacks; none if it is that of the set."""
+        if self.checksums:
+            return [file for file in self.checksums if find_file(folder, file) is None]
+        patterns = [file + ending for file in self.files for ending in _OPENERS]
+        is_found = any(any(folder.glob(pattern)) for pattern in patterns)
+        return [] if is_found else list(self.files)
+
+
+def find_file(folder: Path, name: str) -> Path | None:
+    """Returns the file `name` in `folder`, plain, `.gz` or `.xz`, or None.
+
+    Args:
+        folder: Where to look; it need not exist.
+        name: The file's published name without an ending for compression.
+    """
+    candidates = (folder / f"{name}{ending}" for ending in _OPENERS)
+    return next((path for path in candidates if path.is_file()), None)
+
+
+def require_file(name: str, folder: Path, *files: str) -> Path:
+    """Returns the first of some files that there is.
+
+    Raises:
+        DataError: There is none; the message has the name of the data set.
+    """
+    found = (find_file(folder, file) for file in files)
+    path = next((path for path in found if path is not None), None)
+    if path is None:
+        raise DataError(f"no data for {name!r}: {folder} lacks {' or '.join(files)}")
+    return path
+
+
+def read_lines(path: Path) -> Iterator[bytes]:
+    """Yields the lines of a plain, `.gz` or `.xz` file of any size, with their ends.
+
+    Raises:
+        DataError: The file cannot be read, or ends early.
+    """
+    with _open(path) as file:
+        yield from file
+
+
+def read_content(path: Path) -> bytes:
+    """Returns the unpacked content of a plain, `.gz` or `.xz` file.
+
+    Raises:
+        DataError: The file cannot be read, or ends early.
+    """
+    with _open(path) as file:
+        return file.read()
+
+
+def read_csv(path: Path, num_columns: int) -> Iterator[list[str]]:
+    """Yields the records of a UTF-8 file of comma-separated values.
+
+    Args:
+        path: The file, plain, `.gz` or `.xz`.
+        num_columns: How many columns each record must have.
+
+    Raises:
+        DataError: The file cannot be read, a record has another number of columns, or
+            a quotation mark or a character is not as in such files.
+    """
+    row = 0
+    try:
+        lines = (line.decode() for line in read_lines(path))
+        for record in csv.reader(lines, strict=True):
+            if not record:
+                continue  # the file may end in an empty line
+            if len(record) != num_columns:
+                raise DataError(
+                    f"{path} has {len(record)} columns in row {row}; allowed is "
+                    f"{num_columns}"
+                )
+            yield record
+            row += 1
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path} is damaged in row {row}: {error}") from error
+
+
+@contextmanager
+def _open(path: Path) -> Iterator[IO[bytes]]:
+    """A file to read, and what goes wrong with it in one line."""
+    try:
+        with _OPENERS.get(path.suffix, open)(path, "rb") as file:
+            yield file
+    except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
+        raise DataError(f"{path} cannot be read: {one_line(error)}") from error
+
+
+def one_line(error: Exception) -> str:
+    """The error's kind and message, without line breaks."""
+    return " ".join(f"{type(error).__name__}: {error}".split())
