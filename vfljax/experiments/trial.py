@@ -128,7 +128,9 @@ def make_victim(
             ),
             main=main_task(experiment, run, state, arrays)
             | alone_rate(experiment, cell, run, weights_key, batches, arrays)
-            | {"chance_accuracy": metrics.chance_accuracy(arrays.table.counts[classes])},
+            | {
+                "chance_accuracy": metrics.chance_accuracy(arrays.table.counts[classes])
+            },
         )
 
     return victim
@@ -298,5 +300,3 @@ def _decisions(logits):
     """Classes, −1 where there is no finite answer; and whether there is one."""
     is_answer = jnp.all(jnp.isfinite(logits), axis=1)
     return jnp.where(is_answer, jnp.argmax(logits, axis=1), -1), is_answer
-
-
