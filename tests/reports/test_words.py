@@ -5,7 +5,7 @@ import re
 import pytest
 
 from vfljax.reports.frame import summarize
-from vfljax.reports.words import caveats, findings, opening, scenes
+from vfljax.reports.words import RULE, findings, opening, remarks, scenes
 
 
 def find(rows):
@@ -183,13 +183,13 @@ def test_a_doubt_is_said_beside_the_rate(make_rows, rates, changes, words):
     assert words in find(make_rows(rates, **changes)).found
 
 
-def test_caveats(make_rows, swept_rows):
-    assert caveats(summarize(swept_rows)) == []
+def test_remarks(make_rows, swept_rows):
+    assert remarks(summarize(swept_rows)) == [RULE]
     rows = [
         *make_rows([0.2, 0.3], status=["ok", "sent_unprotected"]),
         *make_rows([0.5], attack="other"),
     ]
-    failed, unprotected, silent, single = caveats(summarize(rows))
+    failed, unprotected, silent, single = remarks(summarize(rows))
     assert failed == (
         "1 of 3 trials failed (sent_unprotected). They are counted in every mean."
     )
