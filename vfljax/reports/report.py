@@ -53,9 +53,10 @@ def write_report(run_dir: Path) -> list[Path]:
         "summary.csv": csv(report.frame).encode(),
     }
     for part in report.parts:
-        for ending in ("png", "pdf") if part.figure else ():
-            name = f"{part.panel.name}.{ending}"
-            written[name] = picture(part.figure, ending)
+        if part.figure is not None:
+            for ending in ("png", "pdf"):
+                name = f"{part.panel.name}.{ending}"
+                written[name] = picture(part.figure, ending)
     # The texts last, so that they never link to a picture not yet there.
     for name in reversed(written):
         _replace(out_dir / name, written[name])
