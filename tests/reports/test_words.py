@@ -171,6 +171,15 @@ def test_a_backdoor_has_words_of_its_own(make_defended):
     )
 
 
+def test_a_defense_may_end_a_backdoor(make_defended):
+    planted = {"view": "message_rows", "chance_accuracy": 0.02, "is_adaptive": True}
+    rows = [
+        *make_defended("none", None, 0.9, 0.9, **planted),
+        *make_defended("noise", 0.1, 0.03, 0.88, **planted),
+    ]
+    assert find(rows).verdict == "Take noise noise_std=0.1."
+
+
 @pytest.mark.parametrize(
     ("rates", "changes", "words"),
     [
