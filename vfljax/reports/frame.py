@@ -302,7 +302,9 @@ def strongest(summary: pl.DataFrame, *, is_naive: bool = False) -> pl.DataFrame:
         row["any_failed"] = any(everything["num_failed"])
         model = matching(summary, MODEL, [row[name] for name in MODEL])
         main = main_of(pl.concat([everything, model])) or {}
-        row |= {name: main[name] for name in main if name.startswith("main_")}
+        row |= {
+            name: main[name] for name in main if name.startswith(("main_", "floor_"))
+        }
         best.append(row)
     more = dict.fromkeys(("is_knowing_tried", "any_failed"), pl.Boolean)
     return pl.DataFrame(best, schema=summary.schema | more)

@@ -226,11 +226,16 @@ def to_rich(table: Table) -> RichTable:
     """The body for a terminal."""
     drawn = RichTable(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     n = table.num_groups
-    for heading, right in zip(table.headings[n:], table.is_number[n:], strict=True):
-        # Text, because a label may hold brackets, which are markup in a plain str.
-        side = "right" if right else "left"
+    for i, heading in enumerate(table.headings[n:], start=n):
+        right = table.is_number[i]
+        texts = [*heading.split(" "), *(cells[i] for cells in table.cells)]
         drawn.add_column(
-            Text(heading), justify=side, vertical="bottom", overflow="fold"
+            # Text, because a label may hold brackets, which are markup in a plain str.
+            Text(heading),
+            justify="right" if right else "left",
+            vertical="bottom",
+            overflow="fold",
+            width=max(map(len, texts)) if right else None,
         )
     for group, lines in table.groups():
         if group:
