@@ -47,4 +47,3 @@ __all__ = [
     "text_encoder",
     "top_mlp",
 ]
-from vfljax.models.specs import MLP, ResNet, ResNet18, TextEncoder, Top, Network, as_network
