@@ -70,4 +70,4 @@ def _without_arrays(
 def _is_only_in_python(member: Any) -> bool:
     """Whether values of a type can't be written on a command line."""
     module = getattr(member, "__module__", "")
-    return module.startswith("jaxtyping") or module.startswith("vfljax.")
+    return module.startswith(("jaxtyping", "vfljax."))

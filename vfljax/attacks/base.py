@@ -53,6 +53,7 @@ class Attack:
             given, if it uses `labels`.
         known_per_class: Samples of each class in the training set whose labels it is
             given, if it uses `rows`; None for attacks on a batch.
+        family: A name for attacks that differ in the number of known labels alone.
         needs_sum_of_logits: Whether messages must have an entry per class.
         recovers_messages: Whether its scores are the messages −B·u that it found, which
             other attacks may build on.
@@ -69,7 +70,8 @@ class Attack:
     knowledge: ClassVar[str | None] = None
     named_per_class: ClassVar[Any] = 0
     known_per_class: ClassVar[Any] = None
-    needs_sum_of_logits: ClassVar[Any] = False
+    family: ClassVar[Any] = None
+    needs_sum_of_logits: ClassVar[bool] = False
     recovers_messages: ClassVar[bool] = False
     traced: ClassVar[tuple[str, ...]] = ()
     builds_on: ClassVar[Any] = None
@@ -100,11 +102,6 @@ class Attack:
         None for attacks that keep to the protocol.
         """
         return None if type(self).interferes is Attack.interferes else self
-
-    @property
-    def family(self) -> str | None:
-        """A name for attacks that differ in the number of known labels alone."""
-        return None
 
     @property
     def source(self) -> "Attack | None":
@@ -145,8 +142,8 @@ def check_attack(name: str, value: Any) -> None:
     if isinstance(value, Attack):
         if value.sees is None:
             raise ValueError(
-                f"{name}: {type(value).__name__} has no `sees`, must name the view that "
-                "it is given, such as `sees = BatchGradientView`"
+                f"{name}: {type(value).__name__} has no `sees`, must name the view "
+                "that it is given, such as `sees = BatchGradientView`"
             )
         unknown = [field for field in value.uses if field not in KNOWN_FIELDS]
         if unknown:

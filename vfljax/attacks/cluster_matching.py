@@ -84,10 +84,9 @@ def cluster_matching(
         key: For the starts.
         view: Of either protocol.
         recovered: −B·u, the scores of `linear_recovery` or `direct_inference`.
-        known_labels: The labels that the adversary knows, −1 for the others, or `None`;
-            this and the following as in `cluster_rows`.
-        restarts: Starts of k-means.
-        iterations: Of Lloyd's algorithm per start.
+        known_labels: As in `cluster_rows`, like all that follow.
+        restarts: See there.
+        iterations: See there.
 
     Returns:
         As `cluster_rows`, of the rows x_i.

@@ -5,6 +5,7 @@ from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.core import Tracer
 from jaxtyping import Array, Float, Int, Key
 
 from vfljax import models
@@ -12,6 +13,7 @@ from vfljax._checks import check_number, require
 from vfljax.attacks.base import (
     Attack,
     Inference,
+    Number,
     inference_from_scores,
     labels_in_words,
 )
@@ -32,14 +34,14 @@ class CompletesModel(Attack):
     """Known labels of each class, above 0 and whole; or below 1, the share of the
     classes that has one."""
     epochs: int = 25
-    """Number of epochs of MixMatch, at least 1; what is known is evaluated after each."""
+    """Number of epochs of MixMatch, at least 1; its teacher is evaluated after each."""
     steps_per_epoch: int = 1024
     """Number of steps in each epoch of MixMatch, at least 1."""
     batch_size: int = 16
     """Labeled samples of a step, and as many unlabeled ones; an even number."""
-    learning_rate: float = DEFAULTS.learning_rate
+    learning_rate: Number = DEFAULTS.learning_rate
     """Learning rate of MixMatch's Adam, above 0."""
-    ema_decay: float = DEFAULTS.ema_decay
+    ema_decay: Number = DEFAULTS.ema_decay
     """Decay of the averaged weights that are evaluated, in [0, 1)."""
     head_layers: int = 1
     """Number of layers on top of the bottom model, at least 1."""
@@ -57,7 +59,9 @@ class CompletesModel(Attack):
             check_number(name, getattr(self, name), low=1)
         check_batch_size(self.batch_size)
         check_number("learning_rate", self.learning_rate, low=0, low_excluded=True)
-        require(0 <= self.ema_decay < 1, "ema_decay", self.ema_decay, "in [0, 1)")
+        decay = self.ema_decay
+        is_allowed = isinstance(decay, Tracer) or 0 <= decay < 1
+        require(bool(is_allowed), "ema_decay", decay, "in [0, 1)")
 
     @property
     def knowledge(self) -> str | None:

@@ -23,10 +23,7 @@ class DirectSemiSupervised(CompletesModel):
     family = "direct"
 
     def __call__(self, key, view, known: Known = NOTHING) -> Inference:
-        """Learns from the adversary's own data alone.
-
-        Where `other_features` are not known, only the view's samples are labeled.
-        """
+        """Labels the view's samples, and further ones where it has their features."""
         return direct_semi_supervised(
             key,
             view,

@@ -33,7 +33,7 @@ _CODE_ERROR = 0.1  # of an entry; what a recovered one-hot code may be off
 class LabelFlip(PlantsBackdoor):
     """Add the difference of two labels to rows, once labels are inferred (Eq. 13)."""
 
-    of: Attack = LinearRecovery()
+    of: Attack = dataclasses.field(default_factory=LinearRecovery)
     """Attack that infers the poisoned samples' labels, on the untrained model and in
     batches of the attacked size; one that recovers messages or reads them."""
     is_adaptive = True
@@ -41,12 +41,8 @@ class LabelFlip(PlantsBackdoor):
     def __post_init__(self):
         """Checks the ranges."""
         super().__post_init__()
-        require(
-            self.of.source is not None,
-            "of",
-            self.of,
-            "an attack that infers classes from messages",
-        )
+        infers = self.of.source is not None
+        require(infers, "of", self.of, "an attack that infers classes from messages")
 
     @property
     def knowledge(self) -> str | None:
@@ -134,10 +130,8 @@ def label_flip(
 
 def _are_one_hot(codes) -> bool:
     """Whether codes are those of a label party without an encoder, as far as known."""
-    if codes is None:
-        return True
-    if isinstance(codes, Tracer):
-        return False
+    if codes is None or isinstance(codes, Tracer):
+        return codes is None
     return bool(np.all(np.abs(np.asarray(codes) - np.eye(len(codes))) <= _CODE_ERROR))
 
 

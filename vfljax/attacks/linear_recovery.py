@@ -34,15 +34,15 @@ class LinearRecovery(Attack):
     """How the system is solved: cg, conjugate gradients in the network's precision, a
     few milliseconds and enough for untrained networks; exact, Cholesky in float64,
     needed for trained networks, whose well-fitted samples have tiny rows that an
-    early-stopped solve loses; auto, the exact one up to 4,608 unknowns B·(C − 1) (and
-    10⁸ entries of J, unless the network is made of dense layers), where it takes about
-    a second."""
+    early-stopped solve loses; auto, the exact one up to 4,608 unknowns, one per sample
+    and class but one (and 10⁸ entries of J, unless the network is made of dense
+    layers), where it takes about a second."""
     iterations: int = 1000
     """Number of conjugate-gradient steps at most, at least 1."""
     tolerance: float = 1e-6
-    """Share of ‖J g‖, in [0, 1), at which conjugate gradients freeze once ‖J(g − Jᵀu)‖
-    falls to it: run on, float32 blows up on systems without full rank. In any case the
-    iterate with the smallest such residual is kept."""
+    """Share of ‖J g‖, in [0, 1), at which conjugate gradients freeze once the residual
+    falls to it, J of what Jᵀu lacks of g: run on, float32 blows up on systems without
+    full rank. In any case the iterate with the smallest such residual is kept."""
     layers: tuple[str, ...] | None = None
     """Names of the layers whose gradient is used; None takes all."""
     zero_sum: bool | None = None
@@ -66,10 +66,7 @@ class LinearRecovery(Attack):
             require(0 <= value < 1, name, value, "in [0, 1)")
 
     def __call__(self, key, view, known: Known = NOTHING) -> Inference:
-        """Infers from one view; the key is not used.
-
-        Where `keeps_zero_sum` is not known, rows are taken to sum to zero.
-        """
+        """Infers from one view; rows sum to zero where nothing else is known."""
         check_view(view)
         batch, zero_sum = view.features.shape[0], self.zero_sum
         if zero_sum is None:
@@ -108,14 +105,8 @@ def linear_recovery(
     Exact, up to float32 rounding of the gradient itself, whenever B·(C − 1) <= rank(J)
     and the solve converged. No initialization, no rate and no model of the label.
 
-    Args:
-        view: Of the encrypted protocol.
-        layers: This and all others as the fields of `LinearRecovery`.
-        solver: Which solver.
-        iterations: Of conjugate gradients.
-        tolerance: Of conjugate gradients.
-        zero_sum: Whether rows sum to zero; None stands for yes.
-        ridge: Of the exact solver.
+    The options are the fields of `LinearRecovery`; without knowledge of a defense rows
+    are taken to sum to zero.
 
     Returns:
         `scores` are −B·u: for one-hot targets 1 − p at the label and −p elsewhere. The

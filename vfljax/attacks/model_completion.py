@@ -34,10 +34,10 @@ class ModelCompletion(CompletesModel):
     code trains the head alone, and so, presumably, did the published tables: its
     optimizer is made before the trained bottom model is attached."""
     mix: Mix = "input"
-    """What MixMatch mixes: input, samples, as published, so that the frozen bottom model
-    runs on mixed inputs in training mode; or feature, embeddings computed once in
-    evaluation mode, not the same attack, but much faster. feature goes with a frozen
-    bottom model alone."""
+    """What MixMatch mixes: input, samples, as published, so that the frozen bottom
+    model runs on mixed inputs in training mode; or feature, embeddings computed once in
+    evaluation mode, not the same attack, but much faster, and for a frozen bottom model
+    alone."""
 
     def __post_init__(self):
         """Checks the choices."""
@@ -79,10 +79,7 @@ class ModelCompletion(CompletesModel):
         )
 
     def __call__(self, key, view, known: Known = NOTHING) -> Inference:
-        """Infers from a trained model.
-
-        Where `other_features` are not known, only the view's samples are labeled.
-        """
+        """Labels the view's samples, and further ones where it has their features."""
         return model_completion(
             key,
             view,

@@ -71,10 +71,7 @@ class NoiseAwareRecovery(Attack):
         require(0 <= tolerance < 1, "tolerance", tolerance, "in [0, 1)")
 
     def __call__(self, key, view, known: Known = NOTHING) -> Inference:
-        """Infers from one view; the key is not used.
-
-        Where `drops_entries` is not known, none are taken to be dropped.
-        """
+        """Infers from one view; no entries are dropped where it isn't known."""
         drops_entries = known.get("drops_entries", False)
         return noise_aware_recovery(
             view,
@@ -107,12 +104,12 @@ def noise_aware_recovery(
             defense added to an entry of B·dL/dH, as `defenses` document it. May be
             traced. Rounding to levels an interval apart adds about interval/√12.
         keep_fraction: Share of the entries that were sent, in (0, 1]. May be traced.
-        reweightings: This and the following as the fields of `NoiseAwareRecovery`.
-            None are made where `keep_fraction` is the number 1.
-        layers: Whose gradient is used.
-        solver: Which solver.
-        iterations: Of conjugate gradients, each time.
-        tolerance: Of conjugate gradients.
+        reweightings: As the field of `NoiseAwareRecovery`, like all that follow; there
+            are none where `keep_fraction` is the number 1.
+        layers: See there.
+        solver: See there.
+        iterations: See there.
+        tolerance: See there.
 
     Returns:
         `scores` are −B·u + σ²·log p. The `info` is a `RecoveryInfo`.

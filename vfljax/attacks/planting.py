@@ -41,23 +41,23 @@ class PlantsBackdoor(Attack):
     """An attack that marks training samples and manipulates messages about them."""
 
     trigger: str = "mnist"
-    """Name of a trigger: mnist, cifar, mnist_quadrants, cifar_quadrants or nus_wide; all
-    of it must lie in the adversaries' features."""
+    """Name of a trigger: mnist, cifar, mnist_quadrants, cifar_quadrants or nus_wide;
+    all of it must lie in the adversaries' features."""
     adversaries: Adversaries = "one"
     """Who cheats: one, the adversary of the experiment's data, or all passive parties,
     on the same samples."""
     num_poisoned: int = 600
-    """Number of training samples with the trigger, at least 0, drawn from all classes; 0
-    trains cleanly."""
+    """Number of training samples with the trigger, drawn from all classes, at least 0,
+    which trains cleanly."""
     num_poisoned_test: int = 100
-    """Number of test samples, at least 1, that the trigger is tried on; they keep a copy
+    """Number of test samples that the trigger is tried on, at least 1; each has a copy
     without it."""
     target_class: int | None = None
     """Class that the trigger is to lead to, at least 0; None draws one per trial."""
     batches: Batches = "extended"
-    """Where poisoned samples are trained on: extended gives each batch one of them, and a
-    target if there are such, on top of those drawn from all others; with as_drawn they
-    fall into batches as they are drawn."""
+    """Where poisoned samples are trained on: extended gives each batch one of them, and
+    a target if there are such, on top of those drawn from all others; with as_drawn
+    they fall into batches as they are drawn."""
     amplification: Number = 10.0
     """Gamma, at least 0, by which the poisoned sample's message is multiplied; a whole
     number from 1 where messages are encrypted. May be traced."""
@@ -126,7 +126,7 @@ class PlantsBackdoor(Attack):
         return None
 
     def prepare(self, task) -> Any:
-        """The trigger's mask and values, split between the parties like the features."""
+        """The trigger's mask and values, split between the parties like features."""
         parts = data.trigger_mask(data.TRIGGERS[self.trigger], task.sample_shape)
         masks, values = (task.split(part[None].astype(np.float32)) for part in parts)
         return tuple(

@@ -16,15 +16,12 @@ from vfljax.known import Known
 class ReadsMessages(Attack):
     """An attack on top of one that recovers messages −B·u, which it reads its own way.
 
-    What it sees is what that one sees, and it knows what that one knows besides its
-    own. It is adaptive: what is recovered is no clean message to it, but a noisy one,
-    or that of encoded labels.
-
-    Attributes:
-        reads: Fields of `Known` that it uses itself.
+    What it sees is what that one sees, and it knows what that one knows besides what it
+    `reads` itself, fields of `Known`. It is adaptive: what is recovered is no clean
+    message to it, but a noisy one, or that of encoded labels.
     """
 
-    of: Attack = LinearRecovery()
+    of: Attack = dataclasses.field(default_factory=LinearRecovery)
     """Attack whose scores are the messages that are read: one on a batch gradient, such
     as LinearRecovery, or DirectInference, which takes them as received."""
     is_adaptive = True
@@ -37,8 +34,7 @@ class ReadsMessages(Attack):
             self.of.recovers_messages,
             "of",
             self.of,
-            "an attack that recovers messages, such as LinearRecovery() or "
-            "DirectInference()",
+            "an attack that recovers messages, such as DirectInference()",
         )
 
     @property

@@ -32,12 +32,16 @@ class RepeatedObservation(ReadsMessages):
     named_per_class: int = 0
     """Known samples of each class, at least 0; above 0 the combined messages are
     clustered and the clusters named by these samples, as in cluster matching."""
-    uses = ("earlier", "noise_std", "labels")
 
     def __post_init__(self):
         """Checks the ranges."""
         super().__post_init__()
         check_number("named_per_class", self.named_per_class, low=0)
+
+    @property
+    def uses(self) -> tuple[str, ...]:
+        """What it knows; the attack of which it has the answers knows its own."""
+        return "earlier", "noise_std", "labels"
 
     @property
     def builds_on(self) -> Attack:

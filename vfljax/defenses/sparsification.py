@@ -63,7 +63,7 @@ class Sparsification(Defense):
             shape = rows[self.residual], shapes.embed
         return dataclasses.replace(self, keep_fraction=strength, memory_shape=shape)
 
-    def init(self):
+    def init(self) -> Any:
         """Nothing was dropped so far."""
         if self.residual == "none":
             return ()

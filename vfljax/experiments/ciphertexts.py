@@ -26,6 +26,7 @@ from vfljax.experiments.trial import (
     final_observation,
     initial_state,
     main_task,
+    prepared_targets,
 )
 from vfljax.experiments.world import Observation, Setting, World
 from vfljax.protocol import HONEST, BatchGradientView, encrypted
@@ -85,6 +86,7 @@ def encrypted_victim(
     batches = draw_batches(order_key, interference, experiment.training, arrays)
     run = world.protocol(interference, batches)
     start = initial_state(run, weights_key, arrays)
+    start = prepared_targets(run, train_key, start, arrays)
     view_steps = () if attack.sees.is_final else experiment.train_steps
     plan = _plan(experiment, world, classes, batches, train_key, views_key, view_steps)
     place = folder / "encrypted" / _folder_name(unit, attack)
@@ -171,6 +173,7 @@ def _train(encryption, world, interference, start, plan, place):
         labels=np.asarray(arrays.labels),
         keys=jnp.stack([each.key for each in plan]),
         defense=world.defense(len(plan[0].rows)),
+        targets=np.asarray(start.targets) if len(start.targets) else None,
     )
     agreement = encrypted.Agreement(
         num_classes=world.cell.num_classes,

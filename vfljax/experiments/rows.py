@@ -27,8 +27,8 @@ def make_rows(
     seen: Observation,
     main: dict[str, Any],
     *,
+    train_labels: np.ndarray,
     test_labels: np.ndarray,
-    num_samples: int,
     **common: Any,
 ) -> list[dict[str, Any]]:
     """One row per strength and trial of a chunk.
@@ -42,12 +42,12 @@ def make_rows(
         answer: Of the attack, stacked, in host memory.
         seen: What it saw, likewise; for the truth.
         main: Rates of the main task, likewise.
-        test_labels: Of the test samples.
-        num_samples: Of the training set.
+        train_labels: True classes of the training samples.
+        test_labels: True classes of the test samples.
         common: Further columns, the same in all rows.
     """
     attack, defense = experiment.attacks[label], experiment.defenses[cell.defense]
-    releases = _releases(experiment, cell, num_samples)
+    releases = _releases(experiment, cell, len(train_labels))
     made = []
     for place, (strength, trial) in enumerate(settings):
         of_unit, of_seen, of_main = jax.tree.map(
@@ -59,6 +59,7 @@ def make_rows(
             is_known=of_unit.is_known,
             num_classes=cell.num_classes,
             facts=of_seen.facts,
+            train_labels=train_labels,
         )
         scores = attack.goal.score(
             of_unit.inference, truth, experiment.record_confusion
@@ -133,9 +134,7 @@ def _releases(experiment, cell, num_samples):
 @functools.lru_cache(maxsize=4096)
 def _budget(defense, strength, cell, releases):
     """What a defense with a guarantee allows, as columns of a row."""
-    shapes = Shapes(
-        num_samples=1, batch_size=cell.batch_size, embed=cell.num_classes
-    )
+    shapes = Shapes(num_samples=1, batch_size=cell.batch_size, embed=cell.num_classes)
     defense = defense.at(strength, shapes)
     found = defense.budget(cell.batch_size, cell.num_classes, releases)
     if found is None:

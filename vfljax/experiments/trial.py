@@ -96,7 +96,7 @@ def make_victim(
         batches = draw_batches(order_key, interference, training, arrays)
         run = world.protocol(interference, batches)
         state = initial_state(run, weights_key, arrays)
-        state = run.prepare(jax.random.fold_in(train_key, 2**32 - 1), state, arrays.labels)
+        state = prepared_targets(run, train_key, state, arrays)
         views, done, rows, truth = {}, 0, None, None
         for step in sorted({*view_steps, training.steps}):
             if step > done:
@@ -128,7 +128,9 @@ def make_victim(
             ),
             main=main_task(experiment, run, state, arrays)
             | alone_rate(experiment, cell, run, weights_key, batches, arrays)
-            | {"chance_accuracy": metrics.chance_accuracy(arrays.table.counts[classes])},
+            | {
+                "chance_accuracy": metrics.chance_accuracy(arrays.table.counts[classes])
+            },
         )
 
     return victim
@@ -184,6 +186,13 @@ def initial_state(
         return state
     start = (models.put_in(params, arrays.pretrained) for params in state.params)
     return state._replace(params=tuple(start))
+
+
+def prepared_targets(
+    run: VerticalProtocol, key: Key[Array, ""], state: ProtocolState, arrays: Arrays
+) -> ProtocolState:
+    """The state with what the defense prepares of all labels; steps use other keys."""
+    return run.prepare(jax.random.fold_in(key, 2**32 - 1), state, arrays.labels)
 
 
 def draw_batches(
@@ -291,5 +300,3 @@ def _decisions(logits):
     """Classes, −1 where there is no finite answer; and whether there is one."""
     is_answer = jnp.all(jnp.isfinite(logits), axis=1)
     return jnp.where(is_answer, jnp.argmax(logits, axis=1), -1), is_answer
-
-
