@@ -375,7 +375,7 @@ def test_one_strength_alone_is_no_sweep(case):
     assert forms[0](case.first, **options) == alone
 
 
-@pytest.mark.parametrize("export", filter(inspect.isfunction, EXPORTS))
+@pytest.mark.parametrize("export", [*filter(inspect.isfunction, EXPORTS)])
 def test_an_option_has_one_default(export):
     """A function's own default, if it has any, is that of the record."""
     signature = inspect.signature(export)
