@@ -24,6 +24,8 @@ def _is_installed(module):
     return importlib.util.find_spec(module) is not None
 
 
+@pytest.mark.slow
+@pytest.mark.usefixtures("unchecked_types")
 @pytest.mark.parametrize("page", _PAGES, ids=[page.stem for page in _PAGES])
 def test_page_runs(page, tmp_path, monkeypatch):
     """A block `# NAME.py` is also saved as that file, which later commands run."""

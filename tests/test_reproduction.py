@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from vfljax.experiments.loading import load_arrays
 
 from vfljax import attacks, data, models, protocol
 from vfljax.experiments import (
@@ -25,7 +26,6 @@ from vfljax.experiments import (
     read_run,
     run_sweep,
 )
-from vfljax.experiments.loading import load_arrays
 from vfljax.experiments.trial import Cell, Setting, make_victim
 
 pytestmark = pytest.mark.slow

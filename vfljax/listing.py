@@ -23,7 +23,8 @@ def sections() -> dict[str, dict[str, str]]:
 
 
 def _records(room: str, base: str) -> dict[str, str]:
-    """The public classes of a room that derive from its base."""
+    """The classes that a room exports and that derive from its base."""
+    exported = _exported(_PACKAGE / room / "__init__.py")
     classes = {
         node.name: node
         for tree in _trees(room)
@@ -38,8 +39,17 @@ def _records(room: str, base: str) -> dict[str, str]:
     return {
         name: ast.get_docstring(node) or ""
         for name, node in sorted(classes.items())
-        if derives(name) and not name.startswith("_")
+        if name in exported and name != base and derives(name)
     }
+
+
+def _exported(path: Path) -> set[str]:
+    """The names in a module's `__all__`."""
+    return next(
+        set(ast.literal_eval(node.value))
+        for node in ast.parse(path.read_text()).body
+        if isinstance(node, ast.Assign) and _name(node.targets[0]) == "__all__"
+    )
 
 
 def _dataclasses(file: str) -> dict[str, str]:

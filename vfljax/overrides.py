@@ -1,6 +1,7 @@
 """Fields of an experiment set from the command line, typed."""
 
 import contextlib
+import dataclasses
 import io
 import re
 import types
@@ -11,7 +12,9 @@ from typing import Any
 import tyro
 from tyro import constructors
 
+from vfljax.data import Dataset
 from vfljax.experiments import Experiment
+from vfljax.models import PartyModel
 
 _CONFIG = (tyro.conf.AvoidSubcommands, tyro.conf.SuppressFixed)
 
@@ -62,12 +65,19 @@ def _without_arrays(
     if len(written) == len(members) or not written:
         return None
     narrowed: Any = typing.Union[tuple(written)]  # noqa: UP007
-    return constructors.ConstructorRegistry.get_primitive_spec(
+    spec = constructors.ConstructorRegistry.get_primitive_spec(
         constructors.PrimitiveTypeInfo.make(narrowed, info.markers)
+    )
+    if Dataset not in members:
+        return spec
+    return dataclasses.replace(
+        spec,
+        is_instance=lambda value: isinstance(value, str | Dataset),
+        str_from_instance=lambda value: [getattr(value, "name", value)],
     )
 
 
 def _is_only_in_python(member: Any) -> bool:
     """Whether values of a type can't be written on a command line."""
-    module = getattr(member, "__module__", "")
-    return module.startswith("jaxtyping") or module.startswith("vfljax.")
+    is_array = getattr(member, "__module__", "").startswith("jaxtyping")
+    return is_array or member in (Dataset, PartyModel)

@@ -186,8 +186,8 @@ def without_last_number(line):
 @pytest.mark.parametrize(
     ("damage", "reason"),
     [
-        (without_last_number, "has {fewer} columns in row 3; allowed is {width}"),
-        (lambda line: b"0 " + line, "has {more} columns in row 3; allowed is {width}"),
+        (without_last_number, "row 3 has {fewer} columns; allowed is {width}"),
+        (lambda line: b"0 " + line, "row 3 has {more} columns; allowed is {width}"),
         (lambda line: b"x" + line[1:], "is damaged: row 3 is not all numbers"),
         (lambda line: b"", "has 4 rows; allowed is 5"),
         (lambda line: line + line, "has 6 rows; allowed is 5"),

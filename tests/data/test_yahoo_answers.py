@@ -261,7 +261,7 @@ def test_missing_files_are_named(tmp_path):
         (
             b'"2","train2"',
             b'"","train2"',
-            "has the topic '' in row 1; allowed are 1 to 10",
+            "has the topic '' in row 1; allowed are 1, 2",
         ),
         (b'"2","train2"', b'"2"', "has 3 columns in row 1; allowed is 4"),
         (b'"2","train2"', b'"2","tr"ain2"', "is damaged in row 1: "),

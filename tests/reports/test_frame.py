@@ -178,6 +178,12 @@ def test_below_chance_is_below_blind_guessing_for_certain(
     assert one(make_rows(rates, status=status))["below_chance"] is is_below
 
 
+def test_a_backdoor_that_fails_is_not_below_chance(make_rows):
+    """It is no guess at labels: a low rate is what a defense is for."""
+    row = one(make_rows([0.01, 0.01], view="message_rows", chance_accuracy=0.01))
+    assert row["below_chance"] is False
+
+
 @pytest.mark.parametrize(
     ("rates", "matched", "is_below"),
     [

@@ -106,7 +106,7 @@ def test_how_to_compute_it_again(page):
 def chromium(*options, url):
     """What headless Chromium says and logs of a page, without a network."""
     command = (
-        CHROMIUM,
+        str(CHROMIUM),
         "--headless",
         "--no-sandbox",
         "--disable-gpu",

@@ -117,9 +117,9 @@ def test_the_printed_answer(make_run, swept_rows):
     lines = text.split("\n")
     assert lines[0] == "tried"
     assert lines[1].startswith("2 attacks under 2 threat models")
-    assert text.index("Take gaussian noise_std=0.1.") < text.index("ignores it %")
-    assert text.index("ignores it %") < text.index("The rule: ")
-    assert text.count("ignores it %") == 1  # one table
+    assert text.index("Take gaussian noise_std=0.1.") < text.index("ignores")
+    assert text.index("ignores") < text.index("The rule: ")
+    assert text.count("ignores") == text.count(" ───") == 1  # one table
     assert "report/report.html in the run folder" in text
     assert max(map(len, lines)) <= 100
 

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from vfljax.reports.frame import summarize
-from vfljax.reports.words import caveats, findings, opening, scenes
+from vfljax.reports.words import RULE, findings, opening, remarks, scenes
 
 
 def find(rows):
@@ -171,6 +171,15 @@ def test_a_backdoor_has_words_of_its_own(make_defended):
     )
 
 
+def test_a_defense_may_end_a_backdoor(make_defended):
+    planted = {"view": "message_rows", "chance_accuracy": 0.02, "is_adaptive": True}
+    rows = [
+        *make_defended("none", None, 0.9, 0.9, **planted),
+        *make_defended("noise", 0.1, 0.03, 0.88, **planted),
+    ]
+    assert find(rows).verdict == "Take noise noise_std=0.1."
+
+
 @pytest.mark.parametrize(
     ("rates", "changes", "words"),
     [
@@ -183,13 +192,13 @@ def test_a_doubt_is_said_beside_the_rate(make_rows, rates, changes, words):
     assert words in find(make_rows(rates, **changes)).found
 
 
-def test_caveats(make_rows, swept_rows):
-    assert caveats(summarize(swept_rows)) == []
+def test_remarks(make_rows, swept_rows):
+    assert remarks(summarize(swept_rows)) == [RULE]
     rows = [
         *make_rows([0.2, 0.3], status=["ok", "sent_unprotected"]),
         *make_rows([0.5], attack="other"),
     ]
-    failed, unprotected, silent, single = caveats(summarize(rows))
+    failed, unprotected, silent, single = remarks(summarize(rows))
     assert failed == (
         "1 of 3 trials failed (sent_unprotected). They are counted in every mean."
     )

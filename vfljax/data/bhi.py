@@ -27,7 +27,7 @@ _WHITE = 220  # a brighter pixel shows fat or no tissue at all
 _MOST_WHITE = 0.3
 
 
-def read_bhi(name: str, folder: Path, num_parties: int = 1) -> Dataset:
+def _read(name: str, folder: Path, num_parties: int = 1) -> Dataset:
     """Reads the patches that are not mostly white, alone or some of one class together.
 
     A patch is left out if the mean of red, green and blue is above 220 in more than
@@ -38,20 +38,9 @@ def read_bhi(name: str, folder: Path, num_parties: int = 1) -> Dataset:
 
     A sample of several parties is the pictures one below the other, so that the split
     `rows` gives each party one. Patches of one patient may be in both parts, as
-    published. The 277,524 patches of the full set take some 8 GB while they are read.
-
-    Args:
-        name: What to call the set.
-        folder: Where the folders of the patients lie, each with folders `0` (negative)
-            and `1` (positive) of `.png` files.
-        num_parties: How many patches make a sample.
-
-    Returns:
-        Features (rows, num_parties * 50, 50, 3).
-
-    Raises:
-        DataError: There are no such files, one is damaged, or Pillow is not installed.
-        ValueError: There are too few patches of a class.
+    published. The folder has one folder for each patient, each with folders `0`
+    (negative) and `1` (positive) of `.png` files. The 277,524 patches of the full set
+    take some 8 GB while they are read.
     """
     patches, labels, num_files = _read_patches(name, folder)
     num_white = num_files - len(patches)
@@ -149,7 +138,7 @@ BHI = Source(
     name="bhi",
     description="patches of breast tissue, 50x50 color, 2 classes: cancer or not; "
     "bhi_2 to bhi_8 are that many patches of one class, stacked",
-    read=read_bhi,
+    read=_read,
     folders=(
         "IDC_regular_ps50_idx5",
         "bhi/IDC_regular_ps50_idx5",
@@ -164,7 +153,7 @@ BHI_OF_PARTIES = tuple(
         BHI,
         name=f"bhi_{number}",
         description=f"{number} patches of breast tissue of one class, stacked",
-        read=partial(read_bhi, num_parties=number),
+        read=partial(_read, num_parties=number),
     )
     for number in range(2, 9)
 )

@@ -21,22 +21,13 @@ _NUM_GUEST = 10
 _NUM_HOST = 20
 
 
-def read_breast_cancer(name: str, folder: Path) -> Dataset:
+def _read(name: str, folder: Path) -> Dataset:
     """Reads the tables of guest and host, joined on `id`, split 80 to 20.
 
-    The split has equal class shares and a fixed seed. Values are as in the files.
-
-    Args:
-        name: What to call the set.
-        folder: Where `breast_hetero_guest.csv` (id, y, x0 to x9) and
-            `breast_hetero_host.csv` (id, x0 to x19) lie, plain, `.gz` or `.xz`.
-
-    Returns:
-        Features with 30 columns: `guest_x0` to `guest_x9`, then `host_x0` to
-        `host_x19`. Class 1 is benign.
-
-    Raises:
-        DataError: A file is missing or damaged, or the tables have different ids.
+    `breast_hetero_guest.csv` has the columns id, y (1 is benign), x0 to x9, and
+    `breast_hetero_host.csv` id, x0 to x19; they become `guest_x0` to `guest_x9`, then
+    `host_x0` to `host_x19`, with values as in the files. The split has equal class
+    shares and a fixed seed.
     """
     guest_header = ["id", "y", *(f"x{column}" for column in range(_NUM_GUEST))]
     host_header = ["id", *(f"x{column}" for column in range(_NUM_HOST))]
@@ -93,7 +84,7 @@ def _read_table(
 BREAST_CANCER = Source(
     name="breast_cancer",
     description="measurements of tumors, 10 of a guest and 20 of a host, 2 classes",
-    read=read_breast_cancer,
+    read=_read,
     folders=("tabular", "breast_cancer", ""),
     files=(GUEST_FILE,),
 )

@@ -26,22 +26,14 @@ _MEAN = np.array((0.47889522, 0.47227842, 0.43047404), np.float32)
 _DEVIATION = np.array((0.24205776, 0.23828046, 0.25874835), np.float32)
 
 
-def read_cinic10(name: str, folder: Path) -> Dataset:
+def _read(name: str, folder: Path) -> Dataset:
     """Reads 180,000 train and 90,000 test pictures, shuffled with a fixed seed.
 
     Pixels are scaled to [0, 1]; then each channel's published mean is subtracted, and
     the rest is divided by its published standard deviation, as in the released code of
     Fu et al. The files are in order of their classes, so they are shuffled: a part of
-    the rows is then a fair sample. In all they take 3.3 GB.
-
-    Args:
-        name: What to call the set.
-        folder: Where the folders `train`, `valid` and `test` lie, each with one folder
-            of `.png` files for each class.
-
-    Raises:
-        DataError: A folder has no such files, a file is damaged or not 32x32, or
-            Pillow is not installed.
+    the rows is then a fair sample. In all they take 3.3 GB. The folders `train`,
+    `valid` and `test` have one folder of `.png` files for each class.
     """
     return from_arrays(
         *_read_parts(name, folder, ("train", "valid")),
@@ -91,7 +83,7 @@ CINIC10 = Source(
     name="cinic10",
     description="photographs of objects and animals, 32x32 color, 10 classes, 270,000 "
     "rows",
-    read=read_cinic10,
+    read=_read,
     folders=("cinic10", "cinic-10", "CINIC-10"),
     files=("train/airplane",),
 )

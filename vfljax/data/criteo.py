@@ -3,7 +3,7 @@
 The file is that of the Kaggle Display Advertising Challenge, 2014. Its preparation
 follows Fu et al., "Label Inference Attacks Against Vertical Federated Learning", USENIX
 Security 2022, https://www.usenix.org/conference/usenixsecurity22/presentation/fu-chong,
-except for what `read_criteo` lists.
+except for what `_read` lists.
 """
 
 import math
@@ -33,7 +33,7 @@ _COLUMNS = (*_INTEGER_COLUMNS, *(f"C{number}" for number in range(1, 27)))
 _MOST_PER_CLASS = 50_000
 
 
-def read_criteo(name: str, folder: Path) -> Dataset:
+def _read(name: str, folder: Path) -> Dataset:
     """Reads equally many clicked and other rows of `train.txt`, as hashed features.
 
     As many rows of each label as the rarer one has, 50,000 at most, are drawn with a
@@ -50,16 +50,9 @@ def read_criteo(name: str, folder: Path) -> Dataset:
     function in every process; hashes a pair of columns by the exclusive or of the two
     bucket numbers, and integers as they are; and counts features that share a bucket.
 
-    Args:
-        name: What to call the set.
-        folder: Where `train.txt`, or else the sample `train_sample.txt`, lies: plain,
-            `.gz` or `.xz`, one row per line, with 40 columns between tabs: the label,
-            13 integers, 26 texts.
-
-    Raises:
-        DataError: The file is missing or damaged. Of rows that are not drawn, only the
-            label is looked at.
-        ValueError: There are too few rows of a label.
+    A line has 40 columns between tabs: the label, 13 integers, 26 texts. Of rows that
+    are not drawn, only the label is looked at. Without `train.txt`, the sample
+    `train_sample.txt` is read.
     """
     path = require_file(name, folder, *FILES)
     all_labels = _read_labels(name, path)
@@ -173,7 +166,7 @@ CRITEO = Source(
     name="criteo",
     description="advertisements shown, as 8192 hashed features, 2 classes: clicked or "
     "not",
-    read=read_criteo,
+    read=_read,
     folders=("criteo", ""),
     files=FILES,
 )

@@ -35,9 +35,7 @@ _MAX_ROWS = {"Train": 60_000, "Test": 40_000}
 _NUM_CONCEPTS = 81
 
 
-def read_nus_wide(
-    name: str, folder: Path, concepts: Sequence[str] | None = None
-) -> Dataset:
+def _read(name: str, folder: Path, concepts: Sequence[str] | None = None) -> Dataset:
     """Reads the rows of NUS-WIDE that show exactly one of some concepts.
 
     Of these rows, the first 60,000 of the train files and the first 40,000 of the test
@@ -45,24 +43,12 @@ def read_nus_wide(
 
     A label that is neither 0 nor 1 drops its row, with one warning for each file, as
     such a row has no class. (The published `Labels_lake_Train.txt` is known to have
-    one, in line 78,372.)
+    one, in line 78,372.) Only rows that are kept are looked into.
 
-    Args:
-        name: What to call the set.
-        folder: Where `Groundtruth`, `NUS_WID_Tags` and `Low_Level_Features` lie; the
-            last may be in a folder `NUS_WID_Low_Level_Features`.
-        concepts: The concepts that are classes 0, 1, ...; None for all 81, in
-            alphabetical order.
-
-    Returns:
-        Features with 1,634 columns: `tag_0` to `tag_999`, 0 or 1, then 634 of the
-        pixels, `ch_0` (color histogram), `cm55_0` (color moments), `corr_0` (color
-        correlogram), `edh_0` (edge directions) and `wt_0` (wavelet texture) onward.
-
-    Raises:
-        DataError: A file is missing or damaged, has another number of rows than the
-            labels, or has a row with a wrong number of columns; or too few rows show
-            exactly one of the concepts. Only rows that are kept are looked into.
+    The concepts are classes 0, 1, ...; None for all 81, in alphabetical order. Features
+    have 1,634 columns: `tag_0` to `tag_999`, 0 or 1, then 634 of the pixels, `ch_0`
+    (color histogram), `cm55_0` (color moments), `corr_0` (color correlogram), `edh_0`
+    (edge directions) and `wt_0` (wavelet texture) onward.
     """
     if concepts is None:
         concepts = _all_concepts(folder)
@@ -187,7 +173,17 @@ def _read_block(
             if line.isspace():
                 continue  # the file may end in an empty line
             if num_lines < len(is_selected) and is_selected[num_lines]:
-                block[num_filled] = _parse_line(line, path, num_lines, block.shape[1])
+                where = f"{path} is damaged: row {num_lines}"
+                try:
+                    values = np.loadtxt([line], np.float32, comments=None, ndmin=1)
+                except ValueError as error:
+                    raise DataError(f"{where} is not all numbers") from error
+                if len(values) != block.shape[1]:
+                    raise DataError(
+                        f"{where} has {len(values)} columns; allowed is "
+                        f"{block.shape[1]}"
+                    )
+                block[num_filled] = values
                 num_filled += 1
             num_lines += 1
     if num_lines != len(is_selected):
@@ -197,41 +193,24 @@ def _read_block(
         )
 
 
-def _parse_line(
-    line: bytes, path: Path, row: int, num_columns: int
-) -> Float32[np.ndarray, " columns"]:
-    """The numbers in one line, which may end in a separator."""
-    try:
-        values = np.loadtxt([line], np.float32, comments=None, ndmin=1)
-    except ValueError as error:
-        raise DataError(f"{path} is damaged: row {row} is not all numbers") from error
-    if len(values) != num_columns:
-        raise DataError(
-            f"{path} has {len(values)} columns in row {row}; allowed is {num_columns}"
-        )
-    return values
-
-
 NUS_WIDE_81 = Source(
     name="nus_wide_81",
     description="photographs as 1000 tags and 634 image features, 81 classes",
-    read=read_nus_wide,
+    read=_read,
     folders=("nus_wide", "NUS_WIDE", "NUS-WIDE", ""),
     files=(_LABEL_FOLDER,),
 )
 NUS_WIDE_5 = Source(
     name="nus_wide_5",
     description="photographs as 1000 tags and 634 image features, 5 classes",
-    read=partial(
-        read_nus_wide, concepts=("buildings", "grass", "animal", "water", "person")
-    ),
+    read=partial(_read, concepts=("buildings", "grass", "animal", "water", "person")),
     folders=NUS_WIDE_81.folders,
     files=NUS_WIDE_81.files,
 )
 NUS_WIDE_2 = Source(
     name="nus_wide_2",
     description="photographs as 1000 tags and 634 image features, 2 classes",
-    read=partial(read_nus_wide, concepts=("clouds", "person")),
+    read=partial(_read, concepts=("clouds", "person")),
     folders=NUS_WIDE_81.folders,
     files=NUS_WIDE_81.files,
 )

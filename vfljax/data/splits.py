@@ -174,7 +174,9 @@ def _split_by_lists(
             for entry in entries
         ]
         for column, entry in zip(columns, entries, strict=True):
-            allowed = f"of columns that no party has yet; party {owners.get(column)} has it"
+            allowed = (
+                f"of columns that no party has yet; party {owners.get(column)} has it"
+            )
             require(column not in owners, f"split[{party}]", entry, allowed)
             owners[column] = party
         columns_of_parties.append(columns)

@@ -7,7 +7,9 @@ https://www.usenix.org/conference/usenixsecurity22/presentation/fu-chong, divide
 documents between two parties.
 """
 
+from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Int64
@@ -30,137 +32,87 @@ CLASS_NAMES = (
     "Family & Relationships",
     "Politics & Government",
 )
-_TOPICS_FILE = "yahoo_2topics_{part}.csv"
-
-_TWO_TOPICS = ("society_culture", "science_mathematics")
 _MOST_PER_CLASS = {"train": 5_000, "test": 2_000}
+_LENGTH = 64  # how many tokens of each half are kept
 
 
-def read_yahoo_answers(name: str, folder: Path, length: int = 64) -> Dataset:
-    """Reads 50,000 train and 20,000 test documents of ten topics.
+class _Tables(NamedTuple):
+    """Files without a header, plain, `.gz` or `.xz`: a topic and texts in each line."""
 
-    5,000 documents of each topic are drawn from `train.csv` and 2,000 from `test.csv`
-    with a fixed seed, and shuffled: as many as published, but not the same ones. A
-    document is title, question and best answer with a blank between them. (The
+    file: str
+    num_columns: int
+    topic_column: int
+    topics: tuple[str, ...]  # as they are written
+    class_names: tuple[str, ...]
+    is_drawn: bool  # whether so many of each topic are taken, or all
+
+
+def _read(tables: _Tables, name: str, folder: Path) -> Dataset:
+    """Reads 50,000 train and 20,000 test documents of ten topics, or all of two.
+
+    Of ten topics, 5,000 documents of each are drawn from `train.csv` and 2,000 from
+    `test.csv` with a fixed seed, and shuffled: as many as published, but not the same
+    ones. A document is title, question and best answer with a blank between them. (The
     published code takes the question alone, often empty, and tests on documents of
-    `train.csv`.)
+    `train.csv`.) The sample of two topics is taken whole, and shuffled.
 
-    Each half of a document's characters becomes `length` token numbers, so that the
-    split `features` gives each of two parties its half: by `WordPiece` if the folder
-    has the `vocab.txt` of a BERT model, otherwise by `hash_tokens`; below 30,522.
-
-    Args:
-        name: What to call the set.
-        folder: Where `train.csv` and `test.csv` lie, plain, `.gz` or `.xz`, without a
-            header: topic number 1 to 10, title, question, best answer.
-        length: How many tokens of each half are kept.
-
-    Returns:
-        Features (rows, 2 * length) of whole numbers, 0 after the last token.
-
-    Raises:
-        DataError: A file is missing or damaged.
+    Each half of a document's characters becomes 64 token numbers, 0 after the last
+    token, so that the split `features` gives each of two parties its half: by
+    `WordPiece` if the folder has the `vocab.txt` of a BERT model, otherwise by
+    `hash_tokens`; below 30,522.
     """
-    texts, labels = {}, {}
-    for part, most in _MOST_PER_CLASS.items():
-        path = require_file(name, folder, f"{part}.csv")
-        topics = [record[0] for record in read_csv(path, 4)]
-        all_labels = np.array(
-            [_class_number(path, row, topic) for row, topic in enumerate(topics)],
-            np.int64,
-        )
-        rows = draw_rows(all_labels, len(CLASS_NAMES), most, seed=0)
-        wanted = set(rows.tolist())
-        texts[part] = [
-            _plain(" ".join(record[1:]))
-            for row, record in enumerate(read_csv(path, 4))
-            if row in wanted
-        ]
-        labels[part] = all_labels[rows]
-    return _make(name, folder, texts, labels, CLASS_NAMES, length)
-
-
-def read_yahoo_2topics(name: str, folder: Path, length: int = 64) -> Dataset:
-    """Reads all documents of a sample of two topics.
-
-    They are shuffled and become numbers as by `read_yahoo_answers`.
-
-    Args:
-        name: What to call the set.
-        folder: Where `yahoo_2topics_train.csv` and `yahoo_2topics_test.csv` lie, plain,
-            `.gz` or `.xz`, without a header: text, `society_culture` (class 0) or
-            `science_mathematics` (class 1).
-        length: How many tokens of each half are kept.
-
-    Returns:
-        Features (rows, 2 * length) of whole numbers, 0 after the last token.
-
-    Raises:
-        DataError: A file is missing or damaged.
-    """
-    texts, labels = {}, {}
-    for part in _MOST_PER_CLASS:
-        path = require_file(name, folder, _TOPICS_FILE.format(part=part))
-        records = list(read_csv(path, 2))
-        texts[part] = [_plain(text) for text, _ in records]
-        for row, (_, topic) in enumerate(records):
-            if topic not in _TWO_TOPICS:
-                raise DataError(
-                    f"{path} has the topic {topic!r} in row {row}; allowed are "
-                    f"{' and '.join(_TWO_TOPICS)}"
-                )
-        labels[part] = np.array(
-            [_TWO_TOPICS.index(topic) for _, topic in records], np.int64
-        )
-    return _make(name, folder, texts, labels, _TWO_TOPICS, length)
-
-
-def _class_number(path: Path, row: int, cell: str) -> int:
-    """The class number of a topic number from 1 to 10."""
-    if not cell.isdecimal() or not 1 <= int(cell) <= len(CLASS_NAMES):
-        raise DataError(
-            f"{path} has the topic {cell!r} in row {row}; allowed are 1 to "
-            f"{len(CLASS_NAMES)}"
-        )
-    return int(cell) - 1
-
-
-def _plain(text: str) -> str:
-    r"""The text with a blank for each line break, written \n in these files."""
-    return text.replace("\\n", " ")
-
-
-def _make(
-    name: str,
-    folder: Path,
-    texts: dict[str, list[str]],
-    labels: dict[str, Int64[np.ndarray, " rows"]],
-    class_names: tuple[str, ...],
-    length: int,
-) -> Dataset:
-    """Turns the texts of both parts into numbers, and shuffles them."""
     tokenize = find_tokenizer(folder)
+    parts = []
+    for part, most in _MOST_PER_CLASS.items():
+        path = require_file(name, folder, tables.file.format(part=part))
+        labels = _read_labels(tables, path)
+        rows = np.arange(len(labels))
+        if tables.is_drawn:
+            rows = draw_rows(labels, len(tables.topics), most, seed=0)
+        wanted = set(rows.tolist())
+        texts = []
+        for row, record in enumerate(read_csv(path, tables.num_columns)):
+            if row in wanted:
+                record.pop(tables.topic_column)
+                # a line break is written \n in these files
+                texts.append(" ".join(record).replace("\\n", " "))
+        tokens = tokenize_halves(texts, tokenize, _LENGTH, f"{name}: {part}")
+        order = np.random.default_rng(0).permutation(len(tokens))
+        parts += [tokens[order], labels[rows][order]]
     how = "hashing" if tokenize is hash_tokens else "its vocab.txt"
     origin = f"original files in {folder}, tokens by {how}"
-    parts = []
-    for part in texts:
-        tokens = tokenize_halves(texts[part], tokenize, length, f"{name}: {part}")
-        order = np.random.default_rng(0).permutation(len(tokens))
-        parts += [tokens[order], labels[part][order]]
-    return from_arrays(*parts, name=name, class_names=class_names, origin=origin)
+    return from_arrays(*parts, name=name, class_names=tables.class_names, origin=origin)
 
+
+def _read_labels(tables: _Tables, path: Path) -> Int64[np.ndarray, " rows"]:
+    """The class number of every line of a file."""
+    labels = []
+    for row, record in enumerate(read_csv(path, tables.num_columns)):
+        topic = record[tables.topic_column]
+        if topic not in tables.topics:
+            raise DataError(
+                f"{path} has the topic {topic!r} in row {row}; allowed are "
+                f"{', '.join(tables.topics)}"
+            )
+        labels.append(tables.topics.index(topic))
+    return np.array(labels, np.int64)
+
+
+_TEN = tuple(str(number) for number in range(1, 11))
+_TWO = ("society_culture", "science_mathematics")
+_TWO_FILE = "yahoo_2topics_{part}.csv"
 
 YAHOO_ANSWERS = Source(
     name="yahoo_answers",
     description="questions and answers as 2 x 64 tokens, 10 classes",
-    read=read_yahoo_answers,
+    read=partial(_read, _Tables("{part}.csv", 4, 0, _TEN, CLASS_NAMES, True)),
     folders=("yahoo_answers_csv", "yahoo_answers"),
     files=("train.csv", "test.csv"),
 )
 YAHOO_2TOPICS = Source(
     name="yahoo_2topics",
     description="questions and answers as 2 x 64 tokens, 2 classes",
-    read=read_yahoo_2topics,
+    read=partial(_read, _Tables(_TWO_FILE, 2, 1, _TWO, _TWO, False)),
     folders=("text", "yahoo_2topics", ""),
-    files=(_TOPICS_FILE.format(part="train"),),
+    files=(_TWO_FILE.format(part="train"),),
 )

@@ -118,9 +118,7 @@ class Encryption:
             flat = features.reshape(len(features), -1)
             if not self.hidden:
                 return flat
-            body = models.mlp(
-                self.hidden[:-1], embed=self.hidden[-1], relu_output=True
-            )
+            body = models.mlp(self.hidden[:-1], embed=self.hidden[-1], relu_output=True)
             params = body.init(jax.random.fold_in(key, party), flat[:1])
             return models.embed_in_parts(body, params, flat)
 

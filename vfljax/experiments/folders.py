@@ -139,7 +139,9 @@ def plain_data(value: Any) -> Any:
     if isinstance(value, Dataset):
         return {"kind": "Dataset", "name": value.name, "sha256": digest(value)}
     if isinstance(value, PartyModel):
-        functions = {name: _function_name(part) for name, part in value._asdict().items()}
+        functions = {
+            name: _function_name(part) for name, part in value._asdict().items()
+        }
         return {"kind": "PartyModel", **functions}
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         fields = {

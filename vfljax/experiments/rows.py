@@ -134,9 +134,7 @@ def _releases(experiment, cell, num_samples):
 @functools.lru_cache(maxsize=4096)
 def _budget(defense, strength, cell, releases):
     """What a defense with a guarantee allows, as columns of a row."""
-    shapes = Shapes(
-        num_samples=1, batch_size=cell.batch_size, embed=cell.num_classes
-    )
+    shapes = Shapes(num_samples=1, batch_size=cell.batch_size, embed=cell.num_classes)
     defense = defense.at(strength, shapes)
     found = defense.budget(cell.batch_size, cell.num_classes, releases)
     if found is None:
@@ -145,9 +143,8 @@ def _budget(defense, strength, cell, releases):
     return {
         "label_epsilon": budget.epsilon,
         "label_delta": budget.delta,
-        # Over training nothing holds if the label party learns from clean messages.
         "label_epsilon_training": budget.epsilon_training
-        if defense.covers_label_party
+        if defense.has_training_budget
         else None,
         "allowed_accuracy": budget.allowed_accuracy,
         "budget": words,

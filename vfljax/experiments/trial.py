@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int, Key
+from jaxtyping import Array, Bool, Int, Key
 
 from vfljax import data, metrics, models, protocol
 from vfljax.attacks import Attack, Inference
@@ -128,7 +128,9 @@ def make_victim(
             ),
             main=main_task(experiment, run, state, arrays)
             | alone_rate(experiment, cell, run, weights_key, batches, arrays)
-            | {"chance_accuracy": metrics.chance_accuracy(arrays.table.counts[classes])},
+            | {
+                "chance_accuracy": metrics.chance_accuracy(arrays.table.counts[classes])
+            },
         )
 
     return victim
@@ -298,5 +300,3 @@ def _decisions(logits):
     """Classes, −1 where there is no finite answer; and whether there is one."""
     is_answer = jnp.all(jnp.isfinite(logits), axis=1)
     return jnp.where(is_answer, jnp.argmax(logits, axis=1), -1), is_answer
-
-

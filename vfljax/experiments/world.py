@@ -165,7 +165,9 @@ class World:
         features = [of_party[rows] for of_party in self.arrays.features]
         transcript, after = run.exchange(key, state, features, truth, rows)
         before, after = (
-            of_all.defense_state if run.sends_one_message else of_all.defense_state[party]
+            of_all.defense_state
+            if run.sends_one_message
+            else of_all.defense_state[party]
             for of_all in (state, after)
         )
         views = {
@@ -182,5 +184,3 @@ class World:
             is_unprotected=defenses.count_unprotected(after)
             > defenses.count_unprotected(before),
         )
-
-

@@ -9,7 +9,8 @@ from vfljax.protocol.interference import (
     Scene,
 )
 from vfljax.protocol.label_side import TopState
-from vfljax.protocol.step import Mode, ProtocolState, Transcript, VerticalProtocol
+from vfljax.protocol.records import ProtocolState, Transcript, VerticalProtocol
+from vfljax.protocol.step import Mode
 from vfljax.protocol.training import epoch_batches, train
 from vfljax.protocol.vertical import (
     ModelSplitting,

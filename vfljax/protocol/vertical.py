@@ -20,7 +20,8 @@ from vfljax.defenses import Defense
 from vfljax.models import PartyModel
 from vfljax.protocol.interference import Manipulation
 from vfljax.protocol.label_side import summed, with_top
-from vfljax.protocol.step import Mode, VerticalProtocol, make_protocol
+from vfljax.protocol.records import VerticalProtocol
+from vfljax.protocol.step import Mode, make_protocol
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

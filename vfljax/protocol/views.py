@@ -16,7 +16,7 @@ from jaxtyping import Array, Float
 
 from vfljax import models
 from vfljax.models import EVALUATION, Forward, Params, PartyModel
-from vfljax.protocol.step import ProtocolState, Transcript, VerticalProtocol
+from vfljax.protocol.records import ProtocolState, Transcript, VerticalProtocol
 
 
 @functools.partial(

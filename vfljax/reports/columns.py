@@ -1,18 +1,10 @@
 """Every column of a row and of a summary: its name, heading, unit and words, once.
 
 A row is one line of `trials.jsonl`; a summary is one line per setting (see
-`frame.summarize`). How a column of rows becomes one of a summary is its `kind`:
-
-| kind | in the summary |
-|---|---|
-| setting | tells one setting from another |
-| first | the first value of the setting's trials, which all agree |
-| rate | its mean, and `_low`, `_high` (95 % interval) and `_number` (trials with it) |
-| median | its median |
-| account | the privacy account, the same in all trials |
-| judgment | worked out from the others, true or false |
-| derived | worked out from the others, any other type |
-| trial | not summed up: it belongs to one trial |
+`frame.summarize`). A column's `kind` says how trials are summed up: a setting tells one
+from another; of a rate there are the mean, `_low`, `_high` (95 % interval) and
+`_number` (trials that have it); first, account: what all trials agree on; judgment,
+derived: worked out from the others; trial: not summed up, as it belongs to one trial.
 """
 
 from typing import Any, Literal, NamedTuple
@@ -23,6 +15,7 @@ Kind = Literal[
     "setting", "first", "rate", "median", "account", "judgment", "derived", "trial"
 ]
 PERCENT = "%"
+_COUNTS = pl.List(pl.Int64)
 
 
 class Column(NamedTuple):
@@ -238,13 +231,8 @@ COLUMNS = (
     Column("train_seconds", "trial", "s", "Seconds of training.", pl.Float64),
     Column("residual", "trial", "residual", "What the attack leaves.", pl.Float64),
     Column("bound_held", "trial", "bound", "Its guarantee held.", pl.Boolean),
-    *(
-        Column(name, "trial", "counts", words, pl.List(pl.Int64))
-        for name, words in (
-            ("confusion", "Samples by true and given class."),
-            ("published_confusion", "The same of the published readout."),
-        )
-    ),
+    Column("confusion", "trial", "counts", "By true and given class.", _COUNTS),
+    Column("published_confusion", "trial", "counts", "As published.", _COUNTS),
 )
 
 

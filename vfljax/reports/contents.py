@@ -1,6 +1,6 @@
-"""All that a report says, before it is written as a page, as Markdown, or printed."""
+"""What a report is written from: a run, its settings, and the panels it can fill."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from matplotlib.figure import Figure
 
@@ -8,14 +8,6 @@ from vfljax.experiments.records import Run
 from vfljax.reports.frame import Frame, summarize
 from vfljax.reports.panels import PANELS, Panel
 from vfljax.reports.table import Table
-from vfljax.reports.words import (
-    RULE,
-    Finding,
-    caveats,
-    findings,
-    has_defenses,
-    opening,
-)
 
 HOW_TITLE = "How this was computed, and how to compute it again"
 HOW_TO_READ = (
@@ -35,48 +27,36 @@ class Part(NamedTuple):
 
 
 class Report(NamedTuple):
-    """All that a report says.
+    """A run, one row per setting of it, and the panels that it has something for."""
 
-    Attributes:
-        frame: what it is made from.
-        title: the experiment's title, else its name.
-        opening: which settings were tried.
-        findings: what leaks and which defense to take, per threat model.
-        remarks: the rule by which defenses were chosen, and what numbers do not say.
-        parts: the panels that the run has something for; none where only words are due.
-        how: name and value of what is needed to compute it again.
-        config: the whole configuration, as read.
-    """
-
+    run: Run
     frame: Frame
-    title: str
-    opening: str
-    findings: list[Finding]
-    remarks: list[str]
     parts: list[Part]
-    how: dict[str, str]
-    config: dict[str, Any]
 
 
-def make_report(run: Run, *, with_parts: bool = True) -> Report:
-    """What there is to say of a run.
+def make_report(run: Run) -> Report:
+    """Fills the panels of a run.
 
     Raises:
         ValueError: if it has no rows, or `summarize` does not take them.
     """
     frame = summarize(run.rows)
-    title = run.config.get("title") or run.config.get("name") or "Untitled experiment"
-    wanted = [panel for panel in PANELS if with_parts and panel.wants(frame)]
-    return Report(
-        frame=frame,
-        title=title,
-        opening=opening(frame),
-        findings=findings(frame.summary),
-        remarks=[RULE] * has_defenses(frame) + caveats(frame),
-        parts=[_fill(panel, frame, title) for panel in wanted],
-        how=how_computed(run),
-        config=run.config,
-    )
+    parts = [
+        Part(
+            panel=panel,
+            table=panel.table(frame) if panel.table else None,
+            notes=panel.notes(frame),
+            figure=panel.figure(frame, title_of(run)) if panel.figure else None,
+        )
+        for panel in PANELS
+        if panel.wants(frame)
+    ]
+    return Report(run, frame, parts)
+
+
+def title_of(run: Run) -> str:
+    """The experiment's title, else its name."""
+    return run.config.get("title") or run.config.get("name") or "Untitled experiment"
 
 
 def how_computed(run: Run) -> dict[str, str]:
@@ -101,12 +81,3 @@ def how_computed(run: Run) -> dict[str, str]:
         "commit": environment.get("commit"),
     }
     return {what: str(v) for what, v in recorded.items() if v not in (None, "")}
-
-
-def _fill(panel: Panel, frame: Frame, title: str) -> Part:
-    return Part(
-        panel=panel,
-        table=panel.table(frame) if panel.table else None,
-        notes=panel.notes(frame),
-        figure=panel.figure(frame, title) if panel.figure else None,
-    )

@@ -207,8 +207,10 @@ def _of_reading() -> list[pl.Expr]:
     low, high = pl.col("attack_accuracy_low"), pl.col("attack_accuracy_high")
     end = pl.when("labels_are_found").then(rate).otherwise(high)
     beyond = pl.col("matched_accuracy") - pl.col("matched_chance")
+    is_guess = pl.col("view") != MESSAGE_ROWS  # a backdoor that fails tells no labels
+    is_below = (pl.col("num_failed") == 0) & (end < 1 / pl.col("num_classes"))
     judgments = {
-        "below_chance": (pl.col("num_failed") == 0) & (end < 1 / pl.col("num_classes")),
+        "below_chance": is_guess & is_below,
         "hides_names_only": pl.col("finds_classes") & (rate - chance < beyond / 2),
         "says_nothing": chance.is_between(low, high) & (high - low >= (1 - chance) / 2),
     }
@@ -246,7 +248,7 @@ def varying(table: pl.DataFrame, names: Iterable[str] = SETTINGS) -> tuple[str, 
     )
 
 
-def readings(summary: pl.DataFrame) -> pl.DataFrame:
+def _readings(summary: pl.DataFrame) -> pl.DataFrame:
     """The attacks, and each published readout that every trial has as one of its own.
 
     A published readout is called so in `attack`, and `attack_accuracy` is its rate.
@@ -259,49 +261,39 @@ def readings(summary: pl.DataFrame) -> pl.DataFrame:
         pl.col("attack") + " (published)",
         *(
             pl.col(f"published_accuracy{end}").alias(f"attack_accuracy{end}")
-            for end in ("", *(f"_{end}" for end in ENDS))
+            for end in ("", "_low", "_high", "_number")
         ),
     )
     return pl.concat([summary, published.with_columns(_of_reading())])
 
 
-def strongest(summary: pl.DataFrame) -> pl.DataFrame:
+def strongest(summary: pl.DataFrame, *, is_naive: bool = False) -> pl.DataFrame:
     """The strongest reading on each model under each threat model.
 
     By its mean; on a tie one that ignores the defense, then the first. That choice
     among noisy means is slightly in the attacks' favor. An attacker who knows the
     defense may always use an attack that ignores it, so this is what it finds. The main
     task is that of the model, from whichever attack's rows have it, of a training by
-    benign optimizers if any. `hides_names_only` is by what any attack on the model
-    finds up to a renaming.
+    benign optimizers if any. `hides_names_only` is by what any of the attacks finds up
+    to a renaming.
 
     Args:
         summary: of a `Frame`.
+        is_naive: of the attacks that ignore the defense only.
 
     Returns:
-        One row per distinct value of `columns.POINT`, in order of first appearance,
-        with the columns of `summary` and two more: `is_knowing_tried` (some attack on
-        it knows the defense, or there is none to know) and `any_failed` (a trial of
-        any attack on it did).
+        One row per distinct value of `columns.POINT` that has such an attack, in order
+        of first appearance, with the columns of `summary` and two more:
+        `is_knowing_tried` (some attack on it knows the defense, or there is none to
+        know) and `any_failed` (a trial of any attack on it did).
     """
-    return _strongest(summary, summary)
-
-
-def naive(summary: pl.DataFrame) -> pl.DataFrame:
-    """The strongest reading that ignores the defense; without one there is no row."""
-    return _strongest(summary.filter(~pl.col("is_adaptive")), summary)
-
-
-def _strongest(attacks: pl.DataFrame, summary: pl.DataFrame) -> pl.DataFrame:
-    """The strongest of the attacks, with the main task of the model."""
+    attacks = summary.filter(~pl.col("is_adaptive")) if is_naive else summary
     best = []
     for point in distinct(attacks, POINT):
         here, everything = (matching(t, POINT, point) for t in (attacks, summary))
-        ordered = readings(here).sort(
-            "attack_accuracy",
-            "is_adaptive",
-            descending=[True, False],
-            maintain_order=True,
+        order = ("attack_accuracy", "is_adaptive")
+        ordered = _readings(here).sort(
+            order, descending=[True, False], maintain_order=True
         )
         row = ordered.row(0, named=True)
         row["hides_names_only"] = _hides_names_only(row, up_to_names(here))
@@ -310,10 +302,17 @@ def _strongest(attacks: pl.DataFrame, summary: pl.DataFrame) -> pl.DataFrame:
         row["any_failed"] = any(everything["num_failed"])
         model = matching(summary, MODEL, [row[name] for name in MODEL])
         main = main_of(pl.concat([everything, model])) or {}
-        row |= {name: main[name] for name in main if name.startswith("main_")}
+        row |= {
+            name: main[name] for name in main if name.startswith(("main_", "floor_"))
+        }
         best.append(row)
     more = dict.fromkeys(("is_knowing_tried", "any_failed"), pl.Boolean)
     return pl.DataFrame(best, schema=summary.schema | more)
+
+
+def naive(summary: pl.DataFrame) -> pl.DataFrame:
+    """The strongest reading that ignores the defense; without one there is no row."""
+    return strongest(summary, is_naive=True)
 
 
 def main_of(attacks: pl.DataFrame) -> dict[str, Any] | None:

@@ -7,9 +7,9 @@ from rich.console import Console
 from rich.text import Text
 
 from vfljax.experiments.records import Run, read_run
+from vfljax.reports import contents, words
 from vfljax.reports.columns import ENDS, RATES
-from vfljax.reports.contents import HOW_TITLE, HOW_TO_READ, Report, make_report
-from vfljax.reports.frame import Frame
+from vfljax.reports.frame import Frame, summarize
 from vfljax.reports.page import make_page
 from vfljax.reports.panels.defenses import table as defense_table
 from vfljax.reports.picture import picture
@@ -46,8 +46,8 @@ def write_report(run_dir: Path) -> list[Path]:
         )
     out_dir = run_dir / "report"
     out_dir.mkdir(exist_ok=True)
-    report = make_report(run)
-    contents = {
+    report = contents.make_report(run)
+    written = {
         "report.html": make_page(report).encode(),
         "summary.md": markdown(report).encode(),
         "summary.csv": csv(report.frame).encode(),
@@ -56,11 +56,11 @@ def write_report(run_dir: Path) -> list[Path]:
         if part.figure is not None:
             for ending in ("png", "pdf"):
                 name = f"{part.panel.name}.{ending}"
-                contents[name] = picture(part.figure, ending)
+                written[name] = picture(part.figure, ending)
     # The texts last, so that they never link to a picture not yet there.
-    for name in reversed(contents):
-        _replace(out_dir / name, contents[name])
-    return [out_dir / name for name in contents]
+    for name in reversed(written):
+        _replace(out_dir / name, written[name])
+    return [out_dir / name for name in written]
 
 
 def print_summary(run: Run, console: Console) -> None:
@@ -73,41 +73,43 @@ def print_summary(run: Run, console: Console) -> None:
     Raises:
         ValueError: if the run has no rows.
     """
-    report = make_report(run, with_parts=False)
-    console.print(Text(report.title, style="bold"))
-    console.print(Text(report.opening))
-    for found in report.findings:
+    frame = summarize(run.rows)
+    console.print(Text(contents.title_of(run), style="bold"))
+    console.print(Text(words.opening(frame)))
+    for found in words.findings(frame.summary):
         console.print()
         console.print(Text(f"{found.title}. ", style="bold") + Text(found.found))
         console.print(Text(f"{found.verdict} {found.reasons}".strip()))
-    table = defense_table(report.frame, is_short=True)
+    table = defense_table(frame, is_short=True)
     console.print(to_rich(table._replace(cells=table.cells[:_MOST_LINES])))
     if len(table.cells) > _MOST_LINES:
         console.print(Text(f"and {len(table.cells) - _MOST_LINES} more lines."))
-    for note in (*table.footnotes, *report.remarks):
+    for note in (*table.footnotes, *words.remarks(frame)):
         console.print(Text(note, style="dim"))
     console.print(Text(f"Everything else: {PAGE} in the run folder."))
 
 
-def markdown(report: Report) -> str:
+def markdown(report: contents.Report) -> str:
     """The text of summary.md."""
-    blocks = [f"# {report.title}", report.opening]
-    for found in report.findings:
+    blocks = [f"# {contents.title_of(report.run)}", words.opening(report.frame)]
+    for found in words.findings(report.frame.summary):
         text = f"**{found.title}.** {found.found} **{found.verdict}** {found.reasons}"
         blocks.append(text.strip())
-    blocks += report.remarks
+    blocks += words.remarks(report.frame)
     for part in report.parts:
-        name = part.panel.name
-        blocks.append(f"## {part.panel.title}")
+        name, title = part.panel.name, part.panel.title
+        blocks.append(f"## {title}")
         if part.figure is not None:
-            blocks.append(f"![{part.panel.title}]({name}.png)")
+            blocks.append(f"![{title}]({name}.png)")
             blocks.append(f"{part.panel.caption} ([PDF]({name}.pdf))")
         if part.table is not None:
             blocks.append(to_markdown(part.table))
         if part.notes:
             blocks.append("\n".join(f"- {note}" for note in part.notes))
-    how = (f"- {name}: {value}" for name, value in report.how.items())
-    return "\n\n".join([*blocks, f"## {HOW_TITLE}", HOW_TO_READ, "\n".join(how)]) + "\n"
+    blocks += [f"## {contents.HOW_TITLE}", contents.HOW_TO_READ]
+    how = contents.how_computed(report.run).items()
+    blocks.append("\n".join(f"- {name}: {value}" for name, value in how))
+    return "\n\n".join(blocks) + "\n"
 
 
 def csv(frame: Frame) -> str:

@@ -69,23 +69,6 @@ class Table(NamedTuple):
             yield ", ".join(group), [cells[n:] for cells in lines]
 
 
-def field(name: str, heading: str | None = None, **more: bool) -> Field:
-    """A column of the summary as `columns.py` says that it is read, or under a heading.
-
-    Args:
-        name: of the column.
-        heading: instead of the column's own.
-        more: as of `cell`.
-    """
-    column = BY_NAME[name]
-    return Field(
-        heading or column.heading,
-        lambda row: cell(row, name, **more),
-        column.type != pl.String,
-        column.kind not in ("setting", "derived", "first"),
-    )
-
-
 def lay_out(
     fields: Iterable[str | Field],
     rows: Sequence[Row],
@@ -101,7 +84,7 @@ def lay_out(
     constants, kept = [], []
     for each in fields:
         if isinstance(each, str):
-            each = field(each, (headings or {}).get(each))
+            each = _field(each, (headings or {}).get(each))
         values = {each.cell(row) for row in rows}
         if len(values) > 1 or (each.is_result and values != {NOTHING}):
             kept.append(each)
@@ -123,10 +106,19 @@ def lay_out(
     )
 
 
-def explain(frame: Frame, names: Iterable[str], **headings: str) -> list[str]:
+def _field(name: str, heading: str | None) -> Field:
+    """A column of the summary as `columns.py` says that it is read."""
+    column = BY_NAME[name]
+    is_result = column.kind not in ("setting", "derived", "first")
+    is_number = column.type != pl.String
+    shown = heading or column.heading
+    return Field(shown, lambda row: cell(row, name), is_number, is_result)
+
+
+def explain(frame: Frame, names: Iterable[str]) -> list[str]:
     """What some columns mean, of those that a frame has."""
     return [
-        f"{headings.get(name, BY_NAME[name].heading)}: {BY_NAME[name].words}"
+        f"{BY_NAME[name].heading}: {BY_NAME[name].words}"
         for name in names
         if frame.has(name)
     ]
@@ -211,7 +203,7 @@ def to_html(table: Table, caption: str) -> str:
         texts = (f"<{tag}{of}>{escape(text)}</{tag}>" for text, of in pairs)
         return f"<tr>{''.join(texts)}</tr>"
 
-    parts = [_paragraph("constants", table.constants)] if table.constants else []
+    parts = [f'<p class="constants">{escape(table.constants)}</p>']
     parts.append(
         f'<div class="scroll" role="region" tabindex="0" '
         f'aria-label="{escape(caption)}">'
@@ -226,22 +218,24 @@ def to_html(table: Table, caption: str) -> str:
             )
         parts += [*(line(cells, "td") for cells in lines), "</tbody>"]
     parts.append("</table></div>")
-    return "\n".join([*parts, *(_paragraph("footnote", n) for n in table.footnotes)])
-
-
-def _paragraph(kind: str, text: str) -> str:
-    return f'<p class="{kind}">{escape(text)}</p>'
+    notes = (f'<p class="footnote">{escape(note)}</p>' for note in table.footnotes)
+    return "\n".join([*parts, *notes])
 
 
 def to_rich(table: Table) -> RichTable:
     """The body for a terminal."""
     drawn = RichTable(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     n = table.num_groups
-    for heading, right in zip(table.headings[n:], table.is_number[n:], strict=True):
-        # Text, because a label may hold brackets, which are markup in a plain str.
-        side = "right" if right else "left"
+    for i, heading in enumerate(table.headings[n:], start=n):
+        right = table.is_number[i]
+        texts = [*heading.split(" "), *(cells[i] for cells in table.cells)]
         drawn.add_column(
-            Text(heading), justify=side, vertical="bottom", overflow="fold"
+            # Text, because a label may hold brackets, which are markup in a plain str.
+            Text(heading),
+            justify="right" if right else "left",
+            vertical="bottom",
+            overflow="fold",
+            width=max(map(len, texts)) if right else None,
         )
     for group, lines in table.groups():
         if group:

@@ -191,22 +191,18 @@ def _found(rows: Sequence[Row], view: View, names: Sequence[str]) -> str:
     least, most = percent(low["attack_accuracy"]), percent(high["attack_accuracy"])
     chances = sorted(row["chance_accuracy"] for row in rows)
     ends = dict.fromkeys(map(percent, (chances[0], chances[-1])))
-    chance = view.chance.format(" to ".join(ends))
     if len(rows) == 1:
         known = cell(high, "knowledge")
         who = high["attack"] + ("" if known == NOTHING else f", with {known}")
-        return (
-            f"Without a defense the strongest attack ({who}) "
-            f"{view.finds.format(most)}; {chance}.{_doubt(high)}"
-        )
+        start, doubt = f"Without a defense the strongest attack ({who})", _doubt(high)
+    else:
+        start = f"In {len(rows)} settings without a defense the strongest attack"
+        silent = sum(row["says_nothing"] for row in rows)
+        doubt = f" In {silent} of them the interval says nothing." if silent else ""
     if least != most:
         most = f"{least} ({describe(low, names)}) to {most} ({describe(high, names)})"
-    silent = sum(row["says_nothing"] for row in rows)
-    doubt = f" In {silent} of them the interval says nothing." if silent else ""
-    return (
-        f"In {len(rows)} settings without a defense the strongest attack "
-        f"{view.finds.format(most)}; {chance}.{doubt}"
-    )
+    chance = view.chance.format(" to ".join(ends))
+    return f"{start} {view.finds.format(most)}; {chance}.{doubt}"
 
 
 def _doubt(row: Row) -> str:
@@ -222,24 +218,24 @@ def _doubt(row: Row) -> str:
 
 def _verdict(some: Sequence[Scene], names: Sequence[str]) -> tuple[str, str]:
     """Which defense to take in which of the settings, and why."""
-    said: dict[str, dict[str, list[str]]] = {}
+    if len(some) == 1:
+        return some[0].verdict()
+    verdicts: dict[str, list[str]] = {}
+    reasons: dict[str, list[str]] = {}
     for scene in some:
-        verdict, reasons = scene.verdict()
-        where = said.setdefault(verdict, {}).setdefault(reasons, [])
-        where.append(describe(scene.setting, names))
-    if len(said) == 1 and len(some) == 1:
-        return scene.verdict()
-    verdicts = []
-    for verdict, of_verdict in said.items():
-        where = "; ".join(setting for some in of_verdict.values() for setting in some)
-        verdicts.append(verdict if len(said) == 1 else f"{capital(where)}: {verdict}")
-    whys = (
-        f"{capital('; '.join(where))}: {reasons}"
-        for of_verdict in said.values()
-        for reasons, where in of_verdict.items()
-        if reasons
-    )
-    return " ".join(verdicts), " ".join(whys)
+        verdict, why = scene.verdict()
+        where = describe(scene.setting, names)
+        verdicts.setdefault(verdict, []).append(where)
+        reasons.setdefault(why, []).append(where)
+    reasons.pop("", None)
+    if len(verdicts) == 1:
+        return next(iter(verdicts)), _by_setting(reasons)
+    return _by_setting(verdicts), _by_setting(reasons)
+
+
+def _by_setting(said: Mapping[str, Sequence[str]]) -> str:
+    """Sentences, each after the settings of which it is said."""
+    return " ".join(f"{capital('; '.join(at))}: {what}" for what, at in said.items())
 
 
 def has_defenses(frame: Frame) -> bool:
@@ -269,22 +265,22 @@ def opening(frame: Frame) -> str:
     )
 
 
-def caveats(frame: Frame) -> list[str]:
-    """What the numbers do not say: failed trials, intervals too wide, single trials."""
-    summary, said = frame.summary, []
+def remarks(frame: Frame) -> list[str]:
+    """The rule where a defense was tried; failed trials, wide or no intervals."""
+    summary = frame.summary
+    said = [RULE] if has_defenses(frame) else []
     failed, trials = summary["num_failed"].sum(), summary["num_trials"].sum()
+    why = sorted(set(" ".join(summary["failures"]).split()))
     if failed:
-        why = sorted(set(" ".join(summary["failures"]).split()))
         said.append(
             f"{failed} of {trials} trials failed ({', '.join(why)}). They are counted "
             "in every mean."
         )
-        if "sent_unprotected" in why:
-            said.append(
-                "sent_unprotected: the defense was on and could do nothing for the "
-                "batch attacked, which was sent as it was. Its rate is no rate of the "
-                "defense."
-            )
+    if "sent_unprotected" in why:
+        said.append(
+            "sent_unprotected: the defense was on and could do nothing for the batch "
+            "attacked, which was sent as it was. Its rate is no rate of the defense."
+        )
     silent = summary["says_nothing"].sum()
     if silent:
         said.append(
