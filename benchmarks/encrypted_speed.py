@@ -178,7 +178,7 @@ def make_inputs(
         params=inputs[1][1],
         make_optimizer=make_optimizer,
         labels=labels,
-        key=jax.random.key(options.seed),
+        keys=jax.random.split(jax.random.key(options.seed), options.iterations + 1),
     )
     batches = np.tile(np.arange(batch_size), (options.iterations + 1, 1))
     return agreement, [passive], active, batches

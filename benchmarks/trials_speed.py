@@ -28,7 +28,10 @@ from timer import Timing, compile_program, time_calls
 from tqdm import tqdm
 
 from vfljax import data, experiments
-from vfljax.experiments import loading, trial
+from vfljax.attacks import GradientInversion, LinearRecovery
+from vfljax.experiments import trial
+from vfljax.experiments.task import Task, load_arrays
+from vfljax.experiments.world import Cell, Setting
 
 _BENCHMARK = "trials_speed"
 _COMPILE_EVENT = "/jax/core/compile/backend_compile_duration"
@@ -116,10 +119,8 @@ def make_experiment(
         ),
         batch_sizes=(batch_size,),
         attacks={
-            "gradient_inversion": experiments.GradientInversion(
-                steps=options.inversion_steps
-            ),
-            "linear_recovery": experiments.LinearRecovery(
+            "gradient_inversion": GradientInversion(steps=options.inversion_steps),
+            "linear_recovery": LinearRecovery(
                 solver="cg", iterations=options.recovery_iterations
             ),
         },
@@ -135,20 +136,23 @@ def time_alone(
     """One trial's programs on one device, by themselves: a row for each method."""
     experiment = make_experiment(batch_size, 1, 1, options)
     num_classes = len(dataset.class_names)
-    cell = trial.Cell(num_classes, batch_size, "none")
-    arrays = loading.load_arrays(experiment, dataset, num_classes)
+    cell = Cell(num_classes, batch_size, "none")
+    arrays = load_arrays(Task(experiment, dataset, num_classes))
     key_victim, key_attack = jax.random.split(jax.random.key(options.seed))
     repeats = {"num_repeats": options.repeats - 1, "num_warm_ups": 1}
 
-    nothing_swept = trial.Setting(strength=jnp.zeros(()), place=jnp.zeros((), int))
-    arguments = key_victim, nothing_swept, arrays
-    program = compile_program(trial.make_victim(experiment, cell), *arguments)
+    nothing_swept = Setting(strength=jnp.zeros(()), choice=jnp.zeros((), int))
+    arguments = key_victim, (nothing_swept, {}), arrays
+    make_victim = trial.make_victim(
+        experiment, cell, tuple(experiment.attacks.values()), len(arrays.features)
+    )
+    program = compile_program(make_victim, *arguments)
     timing, victim = time_calls(program.call, *arguments, **repeats)
     rows = {"training": _row(options, "training", batch_size, 1, timing, program)}
-    for label in experiment.attacks:
-        arguments = key_attack, (victim.seen[0], ()), arrays
-        attack = trial.make_attack(experiment, cell, label)
-        program = compile_program(attack, *arguments)
+    for label, attack in experiment.attacks.items():
+        arguments = key_attack, (victim.at_steps[0], ()), arrays
+        attacked = trial.make_attack(experiment, cell, attack, is_built_on=False)
+        program = compile_program(attacked, *arguments)
         timing, _ = time_calls(program.call, *arguments, **repeats)
         rows[label] = _row(options, label, batch_size, 1, timing, program)
     return rows

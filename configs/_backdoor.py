@@ -7,21 +7,10 @@ label party has the upper half of the image, the adversary the lower one.
 
 import dataclasses
 
-from vfljax.experiments import (
-    CAE,
-    MLP,
-    ClusterMatching,
-    Data,
-    DPGaussian,
-    DPLaplace,
-    Experiment,
-    LabelFlip,
-    LabelReplacement,
-    NoDefense,
-    ResNet18,
-    Sparsification,
-    Training,
-)
+from vfljax.attacks import ClusterMatching, DirectInference, LabelFlip, LabelReplacement
+from vfljax.defenses import CAE, DPGaussian, DPLaplace, NoDefense, Sparsification
+from vfljax.experiments import Data, Experiment, Training
+from vfljax.models import MLP, ResNet18
 
 _NUM_CLEAN = 60_000 - 600
 
@@ -78,10 +67,10 @@ def defenses(small: bool):
     kept = (0.01, 0.001) if small else (0.01, 0.005, 0.001)
     return {
         "none": NoDefense(),
-        "dp_gaussian": DPGaussian(strengths=noise),
-        "dp_laplace": DPLaplace(strengths=noise, reading="released"),
-        "sparsification": Sparsification(strengths=kept),
-        "cae": CAE(strengths=(0.0, 1.0) if small else (0.0, 0.5, 1.0)),
+        "dp_gaussian": DPGaussian(noise_std=noise),
+        "dp_laplace": DPLaplace(noise=noise, reading="released"),
+        "sparsification": Sparsification(keep_fraction=kept),
+        "cae": CAE(entropy_weight=(0.0, 1.0) if small else (0.0, 0.5, 1.0)),
     }
 
 
@@ -90,9 +79,10 @@ def who_clusters():
 
     From its own batch gradient, and from messages that are not encrypted.
     """
+    encrypted, plain = ClusterMatching(), ClusterMatching(of=DirectInference())
     return {
-        "clustered": ClusterMatching(),
-        "flip": LabelFlip(of="clustered", amplification=10.0),
-        "clustered_plain": ClusterMatching(view="sample_gradient"),
-        "flip_plain": LabelFlip(of="clustered_plain", amplification=10.0),
+        "clustered": encrypted,
+        "flip": LabelFlip(of=encrypted, amplification=10.0),
+        "clustered_plain": plain,
+        "flip_plain": LabelFlip(of=plain, amplification=10.0),
     }

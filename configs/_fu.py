@@ -4,24 +4,17 @@ Networks, optimizers and batch sizes are those of their released code; MixMatch 
 with its hyperparameters. The adversary is the first party, the last one has labels.
 """
 
-from vfljax.experiments import (
-    MLP,
-    PPDL,
-    Data,
+from vfljax.attacks import (
     DirectInference,
     DirectSemiSupervised,
-    DiscreteSGD,
-    DPLaplace,
-    Experiment,
-    GradientCompression,
     MessageSmoothing,
     ModelCompletion,
-    NoDefense,
     RepeatedObservation,
-    ResNet,
-    Top,
-    Training,
 )
+from vfljax.defenses import PPDL, DiscreteSGD, DPLaplace, GradientCompression, NoDefense
+from vfljax.experiments import Data, Experiment, Training
+from vfljax.models import MLP, ResNet, Top
+from vfljax.protocol import ModelSplitting
 
 TRAIN_SAMPLES = 2000
 TEST_SAMPLES = 1000
@@ -96,15 +89,17 @@ def table6_defenses(is_short: bool):
     return {
         "none": NoDefense(),
         "noisy_gradients": DPLaplace(
-            strengths=noise,
+            noise=noise,
             clip_norm=float("inf"),
             reading="released",
             covers_label_party=True,
         ),
-        "gradient_compression": GradientCompression(strengths=kept, reading="released"),
-        "ppdl": PPDL(strengths=kept),
+        "gradient_compression": GradientCompression(
+            keep_fraction=kept, reading="released"
+        ),
+        "ppdl": PPDL(release_fraction=kept),
         "discrete_sgd": DiscreteSGD(
-            strengths=(12, 6) if is_short else (24, 18, 12, 6),
+            bins=(12, 6) if is_short else (24, 18, 12, 6),
             reading="released",
             bound=0.03,
         ),
@@ -115,16 +110,16 @@ def direct_attacks():
     """Direct inference, with smoothing, and with all messages seen so far."""
     return {
         "direct_inference": DirectInference(),
-        "message_smoothing": MessageSmoothing(view="sample_gradient"),
-        "repeated": RepeatedObservation(of="direct_inference"),
+        "message_smoothing": MessageSmoothing(of=DirectInference()),
+        "repeated": RepeatedObservation(of=DirectInference()),
     }
 
 
-IMAGE_TOP = Top()
-BHI_TOP = Top(widths=(10, 10, 10), class_weights=(0.3, 1.0))
+IMAGE_SPLITTING = ModelSplitting(top=Top())
+BHI_SPLITTING = ModelSplitting(top=Top(widths=(10, 10, 10), class_weights=(0.3, 1.0)))
 CRITEO = Data(dataset="criteo", split="features")
 CRITEO_BOTTOM = MLP(hidden=(64, 16), embed=4)
-CRITEO_TOP = Top(widths=(8, 4), batch_norm=False)
+CRITEO_SPLITTING = ModelSplitting(top=Top(widths=(8, 4), batch_norm=False))
 
 
 def criteo_training(small: bool) -> Training:
@@ -175,7 +170,7 @@ def cifar_experiment(small: bool, *, dataset: str = "cifar10", **settings):
     defaults = {
         "data": cifar(small, dataset),
         "model": resnet(small),
-        "top": IMAGE_TOP,
+        "protocol": IMAGE_SPLITTING,
         "training": cifar_training(small),
         "batch_sizes": (32,),
         "num_trials": 4 if small else 5,
@@ -188,7 +183,7 @@ def criteo_experiment(small: bool, **settings):
     defaults = {
         "data": CRITEO,
         "model": CRITEO_BOTTOM,
-        "top": CRITEO_TOP,
+        "protocol": CRITEO_SPLITTING,
         "training": criteo_training(small),
         "batch_sizes": (100 if small else 1000,),
         "num_trials": 8 if small else 5,

@@ -5,47 +5,51 @@ curve. Noise is in units of dL/dH, which carries 1/B: at B = 2,048 a deviation o
 is twice the signal. `keep_fraction` is 1 − s/100 for their s of 90 to 99.9.
 """
 
-import dataclasses
 from typing import Any
 
-from vfljax.experiments import (
-    CAE,
-    DCAE,
-    MLP,
-    PPDL,
+from vfljax.attacks import (
     ClusterMatching,
+    GradientInversion,
+    KnownEncoder,
+    LinearRecovery,
+    MessageSmoothing,
+    NoiseAwareRecovery,
+)
+from vfljax.defenses import (
+    CAE,
+    PPDL,
+    Chain,
     DiscreteSGD,
     DPGaussian,
     DPLaplace,
-    Experiment,
-    GradientInversion,
     Isotropic,
-    KnownEncoder,
-    LinearRecovery,
     Marvell,
     MaxNorm,
-    MessageSmoothing,
     NoDefense,
-    NoiseAwareRecovery,
-    ResNet18,
     Sparsification,
 )
+from vfljax.experiments import Experiment
+from vfljax.models import MLP, ResNet18
 
-ENTROPY_WEIGHTS = (0.0, 0.5, 1.0)
 
+def multi_class_defenses(small: bool = False, few: bool = False):
+    """Figure 7, left: noise, sparsification, rounding, and confused labels.
 
-def multi_class_defenses(small: bool = False):
-    """Figure 7, left: noise, sparsification, rounding, and confused labels."""
+    Few: one strength each, and the extremes of CAE and DCAE.
+    """
     noise = (1e-4, 1e-3, 1e-2) if small else (5e-5, 1e-4, 1e-3, 1e-2, 1e-1)
     kept = (0.1, 0.01, 0.001) if small else (0.1, 0.05, 0.01, 0.005, 0.001)
+    weights = (0.0, 0.5, 1.0)
+    if few:
+        noise, kept, weights = (1e-3,), (0.01,), (0.0, 1.0)
     return {
         "none": NoDefense(),
-        "dp_gaussian": DPGaussian(strengths=noise),
-        "dp_laplace": DPLaplace(strengths=noise, reading="released"),
-        "sparsification": Sparsification(strengths=kept),
-        "discrete_sgd": DiscreteSGD(strengths=(12,)),
-        "cae": CAE(strengths=ENTROPY_WEIGHTS),
-        "dcae": DCAE(strengths=ENTROPY_WEIGHTS),
+        "dp_gaussian": DPGaussian(noise_std=noise),
+        "dp_laplace": DPLaplace(noise=noise, reading="released"),
+        "sparsification": Sparsification(keep_fraction=kept),
+        "discrete_sgd": DiscreteSGD(bins=(12,)),
+        "cae": CAE(entropy_weight=weights),
+        "dcae": Chain(CAE(entropy_weight=weights), DiscreteSGD(bins=12)),
     }
 
 
@@ -58,32 +62,17 @@ def binary_defenses(small: bool = False):
     companions = {} if small else {"max_norm": MaxNorm(), "isotropic": Isotropic()}
     return {
         **multi_class_defenses(small),
-        "marvell": Marvell(strengths=powers),
+        "marvell": Marvell(power=powers),
         **companions,
     }
 
 
-def comparison_defenses(small: bool = False):
+def comparison_defenses(small: bool = False, few: bool = False):
     """Figure 8: as on its axis, with PPDL."""
-    defenses = multi_class_defenses(small)
+    defenses = multi_class_defenses(small, few)
     del defenses["dp_gaussian"]
-    return {**defenses, "ppdl": PPDL(strengths=(0.75, 0.5, 0.25, 0.1))}
-
-
-def few_strengths(defenses: dict[str, Any]) -> dict[str, Any]:
-    """The middle one of each defense's strengths, and the extremes of CAE and DCAE."""
-    few = {}
-    for label, spec in defenses.items():
-        if isinstance(spec, NoDefense):
-            few[label] = spec
-            continue
-        strengths = spec.strengths
-        ends = (strengths[0], strengths[-1])
-        middle = (strengths[len(strengths) // 2],)
-        few[label] = dataclasses.replace(
-            spec, strengths=ends if isinstance(spec, CAE) else middle
-        )
-    return few
+    released = (0.25,) if few else (0.75, 0.5, 0.25, 0.1)
+    return {**defenses, "ppdl": PPDL(release_fraction=released)}
 
 
 def image_network(small: bool) -> MLP | ResNet18:
@@ -93,13 +82,14 @@ def image_network(small: bool) -> MLP | ResNet18:
 
 def attacks(inversion_steps: int, iterations: int = 1000):
     """Published inversion, linear recovery, and attackers who know the defense."""
+    recovery = LinearRecovery(solver="cg", iterations=iterations)
     return {
         "gradient_inversion": GradientInversion(steps=inversion_steps),
-        "linear_recovery": LinearRecovery(solver="cg", iterations=iterations),
+        "linear_recovery": recovery,
         "noise_aware": NoiseAwareRecovery(solver="cg", iterations=iterations),
-        "message_smoothing": MessageSmoothing(solver="cg", iterations=iterations),
-        "cluster_matching": ClusterMatching(solver="cg", iterations=iterations),
-        "known_encoder": KnownEncoder(solver="cg", iterations=iterations),
+        "message_smoothing": MessageSmoothing(of=recovery),
+        "cluster_matching": ClusterMatching(of=recovery),
+        "known_encoder": KnownEncoder(of=recovery),
     }
 
 

@@ -8,15 +8,9 @@ sample per class.
 
 from typing import Literal
 
-from vfljax.experiments import (
-    CAE,
-    ClusterMatching,
-    Data,
-    Experiment,
-    LinearRecovery,
-    NoDefense,
-    Training,
-)
+from vfljax.attacks import ClusterMatching, LinearRecovery
+from vfljax.defenses import CAE, NoDefense
+from vfljax.experiments import Data, Experiment, Training
 
 
 def make(scale: Literal["full", "small"] = "full") -> Experiment:
@@ -31,12 +25,14 @@ def make(scale: Literal["full", "small"] = "full") -> Experiment:
         batch_sizes=(2048,),
         defenses={
             "none": NoDefense(),
-            "cae": CAE(strengths=(0.0, 1.0), seeds=seeds),
-            "cae_50_epochs": CAE(strengths=(1.0,), num_epochs=50, seeds=seeds),
+            "cae": CAE(entropy_weight=(0.0, 1.0), seeds=seeds),
+            "cae_50_epochs": CAE(entropy_weight=(1.0,), num_epochs=50, seeds=seeds),
         },
         attacks={
             "linear_recovery": LinearRecovery(solver="cg", iterations=1000),
-            "cluster_matching": ClusterMatching(solver="cg", iterations=1000),
+            "cluster_matching": ClusterMatching(
+                of=LinearRecovery(solver="cg", iterations=1000)
+            ),
         },
         num_trials=num_trials,
     )

@@ -7,14 +7,9 @@ last columns of the table say what is left up to the names.
 
 from typing import Literal
 
-from vfljax.experiments import (
-    CAE,
-    ClusterMatching,
-    Data,
-    Experiment,
-    GradientInversion,
-    LinearRecovery,
-)
+from vfljax.attacks import ClusterMatching, GradientInversion, LinearRecovery
+from vfljax.defenses import CAE
+from vfljax.experiments import Data, Experiment
 
 
 def make(scale: Literal["full", "small"] = "full") -> Experiment:
@@ -26,12 +21,12 @@ def make(scale: Literal["full", "small"] = "full") -> Experiment:
         data=Data(dataset="mnist", split="rows"),
         batch_sizes=(512 if small else 2048,),
         defenses={
-            "cae": CAE(strengths=(0.0, 1.0)),
+            "cae": CAE(entropy_weight=(0.0, 1.0)),
         },
         attacks={
             "gradient_inversion": GradientInversion(steps=1000 if small else 10_000),
             "linear_recovery": LinearRecovery(solver="cg"),
-            "cluster_matching": ClusterMatching(solver="cg"),
+            "cluster_matching": ClusterMatching(of=LinearRecovery(solver="cg")),
         },
         num_trials=5 if small else 30,
         record_confusion=True,

@@ -7,12 +7,8 @@ from typing import Literal
 
 import _zou
 
-from vfljax.experiments import (
-    Data,
-    Experiment,
-    GradientInversion,
-    LinearRecovery,
-)
+from vfljax.attacks import GradientInversion, LinearRecovery
+from vfljax.experiments import Data, Experiment
 
 
 def make(scale: Literal["full", "small"] = "full") -> Experiment:

@@ -7,13 +7,9 @@ inversion with the arg-max of y' (its dashed curves here); linear recovery is ou
 
 from typing import Literal
 
-from vfljax.experiments import (
-    MLP,
-    Data,
-    Experiment,
-    GradientInversion,
-    LinearRecovery,
-)
+from vfljax.attacks import GradientInversion, LinearRecovery
+from vfljax.experiments import Data, Experiment
+from vfljax.models import MLP
 
 
 def make(scale: Literal["full", "small"] = "full") -> Experiment:

@@ -5,7 +5,8 @@ Untrained 1000-32-C networks on the tags, all 81 concepts.
 
 from typing import Literal
 
-from vfljax.experiments import Data, Experiment, GradientInversion, LinearRecovery
+from vfljax.attacks import GradientInversion, LinearRecovery
+from vfljax.experiments import Data, Experiment
 
 
 def make(scale: Literal["full", "small"] = "full") -> Experiment:

@@ -10,7 +10,8 @@ from typing import Literal
 
 import _backdoor
 
-from vfljax.experiments import Experiment, LabelReplacement
+from vfljax.attacks import LabelReplacement
+from vfljax.experiments import Experiment
 
 _AMPLIFICATIONS = (0.0, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0)
 

@@ -8,17 +8,14 @@ from typing import Literal
 
 import _zou
 
-from vfljax.experiments import (
-    MLP,
+from vfljax.attacks import (
     ClusterMatching,
-    Data,
     DirectInference,
     EntryFiltering,
-    Experiment,
     MessageSmoothing,
-    ResNet,
-    Training,
 )
+from vfljax.experiments import Data, Experiment, Training
+from vfljax.models import MLP, ResNet
 
 
 def make(scale: Literal["full", "small"] = "full") -> Experiment:
@@ -38,9 +35,9 @@ def make(scale: Literal["full", "small"] = "full") -> Experiment:
         defenses=_zou.comparison_defenses(small),
         attacks={
             "direct_inference": DirectInference(),
-            "smoothing_direct": MessageSmoothing(view="sample_gradient"),
+            "smoothing_direct": MessageSmoothing(of=DirectInference()),
             "filtering_direct": EntryFiltering(),
-            "cluster_direct": ClusterMatching(view="sample_gradient"),
+            "cluster_direct": ClusterMatching(of=DirectInference()),
             **_zou.attacks(200, iterations=200),
         },
         num_trials=2 if small else 10,

@@ -17,14 +17,11 @@ from vfljax.experiments import Experiment
 def make(scale: Literal["full", "small"] = "full") -> Experiment:
     """All strengths, 100 epochs; small: one or two of each, ResNet-8, 2,000 samples."""
     small = scale == "small"
-    defenses = _zou.comparison_defenses(small)
-    if small:
-        defenses = _zou.few_strengths(defenses)
     return _fu.cifar_experiment(
         small,
         name="fig8_completion_cifar10",
         title="CIFAR-10 halves: defenses against passive and active model completion",
-        defenses=defenses,
+        defenses=_zou.comparison_defenses(small, few=small),
         attacks={
             "passive": _fu.completion(small),
             "active": _fu.completion(small, optimizer="malicious"),

@@ -8,7 +8,8 @@ from typing import Literal
 
 import _backdoor
 
-from vfljax.experiments import Data, Experiment, LabelReplacement
+from vfljax.attacks import LabelReplacement
+from vfljax.experiments import Data, Experiment
 
 
 def make(scale: Literal["full", "small"] = "full") -> Experiment:

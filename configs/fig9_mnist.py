@@ -12,7 +12,8 @@ from typing import Literal
 
 import _backdoor
 
-from vfljax.experiments import Experiment, LabelReplacement
+from vfljax.attacks import LabelReplacement
+from vfljax.experiments import Experiment
 
 
 def make(scale: Literal["full", "small"] = "full") -> Experiment:

@@ -26,7 +26,7 @@ def make(scale: Literal["full", "small"] = "full") -> Experiment:
             test_samples=_fu.TEST_SAMPLES if small else None,
         ),
         model=_fu.resnet(small, embed=5),
-        top=_fu.BHI_TOP,
+        protocol=_fu.BHI_SPLITTING,
         training=_fu.bhi_training(small),
         batch_sizes=(64,),
         attacks=_fu.three_attacks(small, 35, **_fu.bhi_epochs(small)),

@@ -11,7 +11,8 @@ from typing import Literal
 
 import _fu
 
-from vfljax.experiments import DirectionScoring, Experiment, NormScoring
+from vfljax.attacks import DirectionScoring, NormScoring
+from vfljax.experiments import Experiment
 
 
 def make(scale: Literal["full", "small"] = "full") -> Experiment:

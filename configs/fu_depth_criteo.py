@@ -7,7 +7,9 @@ from typing import Literal
 
 import _fu
 
-from vfljax.experiments import MLP, Experiment, Top, Variant
+from vfljax.experiments import Experiment, Variant
+from vfljax.models import MLP, Top
+from vfljax.protocol import ModelSplitting
 
 _WIDTHS = (64, 16, 4, 4, 4)  # of the parties' layers
 _TOP_WIDTHS = (32, 8, 8, 8, 4)  # of the top's, but the last
@@ -23,7 +25,9 @@ def make(scale: Literal["full", "small"] = "full") -> Experiment:
         variants={
             f"{depth} of 6 layers": Variant(
                 model=MLP(hidden=_WIDTHS[: depth - 1], embed=_WIDTHS[depth - 1]),
-                top=Top(widths=_TOP_WIDTHS[depth:], batch_norm=False),
+                protocol=ModelSplitting(
+                    top=Top(widths=_TOP_WIDTHS[depth:], batch_norm=False)
+                ),
             )
             for depth in ((1, 3, 5) if small else (1, 2, 3, 4, 5))
         },

@@ -31,7 +31,7 @@ def make(scale: Literal["full", "small"] = "full") -> Experiment:
         title="BHI, a patch each: label inference against the number of parties",
         data=data(2),
         model=_fu.resnet(small, embed=5),
-        top=_fu.BHI_TOP,
+        protocol=_fu.BHI_SPLITTING,
         training=_fu.bhi_training(small),
         variants={
             f"{count} parties": Variant(data=data(count))

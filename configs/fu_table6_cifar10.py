@@ -11,6 +11,7 @@ from typing import Literal
 import _fu
 
 from vfljax.experiments import Experiment
+from vfljax.protocol import SumOfLogits
 
 
 def make(scale: Literal["full", "small"] = "full") -> Experiment:
@@ -23,7 +24,7 @@ def make(scale: Literal["full", "small"] = "full") -> Experiment:
         small,
         name="fu_table6_cifar10",
         title="CIFAR-10 halves, batches of 32: direct inference in the first epoch",
-        top=None,
+        protocol=SumOfLogits(),
         train_steps=(0, 30, 60) if small else (0, 30, 150, 450, 750, 1100, 1400, 1560),
         same_samples=True,
         defenses=_fu.table6_defenses(is_short=small),

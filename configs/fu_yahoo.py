@@ -18,7 +18,8 @@ from typing import Literal
 
 import _fu
 
-from vfljax.experiments import Data, Experiment, TextEncoder, Training
+from vfljax.experiments import Data, Experiment, Training
+from vfljax.models import TextEncoder
 
 
 def make(scale: Literal["full", "small"] = "full") -> Experiment:
@@ -36,7 +37,7 @@ def make(scale: Literal["full", "small"] = "full") -> Experiment:
             dataset="yahoo_2topics" if small else "yahoo_answers", split="features"
         ),
         model=encoder,
-        top=_fu.IMAGE_TOP,
+        protocol=_fu.IMAGE_SPLITTING,
         training=Training(
             steps=8 * 125 if small else 25 * 3125,
             batch_size=32 if small else 16,

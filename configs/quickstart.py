@@ -2,23 +2,23 @@
 
 from typing import Literal
 
-from vfljax.experiments import (
-    CAE,
-    MLP,
-    PPDL,
+from vfljax.attacks import (
     ClusterMatching,
-    Data,
     DirectInference,
-    DiscreteSGD,
-    DPGaussian,
-    Experiment,
     GradientInversion,
     LinearRecovery,
     MessageSmoothing,
+)
+from vfljax.defenses import (
+    CAE,
+    PPDL,
+    DiscreteSGD,
+    DPGaussian,
     NoDefense,
     Sparsification,
-    Training,
 )
+from vfljax.experiments import Data, Experiment, Training
+from vfljax.models import MLP
 
 
 def make(scale: Literal["full", "small"] = "full") -> Experiment:
@@ -32,11 +32,11 @@ def make(scale: Literal["full", "small"] = "full") -> Experiment:
         batch_sizes=(64,),
         defenses={
             "none": NoDefense(),
-            "dp_gaussian": DPGaussian(strengths=(0.003, 0.01, 0.03)),
-            "sparsification": Sparsification(strengths=(0.1, 0.01)),
-            "discrete_sgd": DiscreteSGD(strengths=(12, 6)),
-            "ppdl": PPDL(strengths=(0.5, 0.25)),
-            "cae": CAE(strengths=(1.0,)),
+            "dp_gaussian": DPGaussian(noise_std=(0.003, 0.01, 0.03)),
+            "sparsification": Sparsification(keep_fraction=(0.1, 0.01)),
+            "discrete_sgd": DiscreteSGD(bins=(12, 6)),
+            "ppdl": PPDL(release_fraction=(0.5, 0.25)),
+            "cae": CAE(entropy_weight=(1.0,)),
         },
         attacks={
             "direct_inference": DirectInference(),
@@ -44,6 +44,8 @@ def make(scale: Literal["full", "small"] = "full") -> Experiment:
             "gradient_inversion": GradientInversion(steps=1000),
             "message_smoothing": MessageSmoothing(),
             "cluster_matching": ClusterMatching(),
+            "plaintext_smoothing": MessageSmoothing(of=DirectInference()),
+            "plaintext_clusters": ClusterMatching(of=DirectInference()),
         },
         num_trials=5 if scale == "full" else 2,
     )

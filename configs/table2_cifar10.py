@@ -7,14 +7,9 @@ knows its own masks; the same without dropout stands beside it.
 
 from typing import Literal
 
-from vfljax.experiments import (
-    Data,
-    Experiment,
-    GradientInversion,
-    LinearRecovery,
-    ResNet18,
-    Variant,
-)
+from vfljax.attacks import GradientInversion, LinearRecovery
+from vfljax.experiments import Data, Experiment, Variant
+from vfljax.models import ResNet18
 
 
 def make(scale: Literal["full", "small"] = "full") -> Experiment:

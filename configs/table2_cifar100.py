@@ -6,13 +6,9 @@ at 128 / 512 / 2,048. Needs the user's own files.
 
 from typing import Literal
 
-from vfljax.experiments import (
-    Data,
-    Experiment,
-    GradientInversion,
-    LinearRecovery,
-    ResNet18,
-)
+from vfljax.attacks import GradientInversion, LinearRecovery
+from vfljax.experiments import Data, Experiment
+from vfljax.models import ResNet18
 
 
 def make(scale: Literal["full", "small"] = "full") -> Experiment:

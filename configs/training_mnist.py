@@ -7,30 +7,31 @@ adversary's own bottom model, which needs no gradient at all, beside it.
 
 from typing import Literal
 
-from vfljax.experiments import (
-    CAE,
-    DCAE,
-    PPDL,
+from vfljax.attacks import (
     ClusterMatching,
-    Data,
-    DiscreteSGD,
-    DPLaplace,
-    Experiment,
     KnownEncoder,
     LinearRecovery,
     MessageSmoothing,
-    NoDefense,
     NoiseAwareRecovery,
     OwnPrediction,
     RepeatedObservation,
-    Sparsification,
-    Training,
 )
+from vfljax.defenses import (
+    CAE,
+    PPDL,
+    Chain,
+    DiscreteSGD,
+    DPLaplace,
+    NoDefense,
+    Sparsification,
+)
+from vfljax.experiments import Data, Experiment, Training
 
 
 def make(scale: Literal["full", "small"] = "full") -> Experiment:
     """SGD .1 in batches of 256; batches of 512 are attacked, 128 when small."""
     small = scale == "small"
+    recovery = LinearRecovery(solver="exact")
     return Experiment(
         name="training_mnist",
         title="MNIST halves: recovery along training, one encrypted batch gradient",
@@ -48,22 +49,22 @@ def make(scale: Literal["full", "small"] = "full") -> Experiment:
         batch_sizes=(128 if small else 512,),
         defenses={
             "none": NoDefense(),
-            "dp_laplace": DPLaplace(strengths=(1e-3, 1e-2), reading="released"),
-            "sparsification": Sparsification(strengths=(0.1, 0.01)),
-            "discrete_sgd": DiscreteSGD(strengths=(12,)),
-            "ppdl": PPDL(strengths=(0.5,), exhausted="zero"),
-            "cae": CAE(strengths=(0.0, 1.0)),
-            "dcae": DCAE(strengths=(1.0,)),
+            "dp_laplace": DPLaplace(noise=(1e-3, 1e-2), reading="released"),
+            "sparsification": Sparsification(keep_fraction=(0.1, 0.01)),
+            "discrete_sgd": DiscreteSGD(bins=(12,)),
+            "ppdl": PPDL(release_fraction=(0.5,), exhausted="zero"),
+            "cae": CAE(entropy_weight=(0.0, 1.0)),
+            "dcae": Chain(CAE(entropy_weight=(1.0,)), DiscreteSGD(bins=12)),
         },
         attacks={
-            "linear_recovery": LinearRecovery(solver="exact"),
+            "linear_recovery": recovery,
             "own_prediction": OwnPrediction(),
             "noise_aware": NoiseAwareRecovery(solver="exact"),
-            "message_smoothing": MessageSmoothing(solver="exact"),
-            "cluster_matching": ClusterMatching(solver="exact"),
-            "known_encoder": KnownEncoder(solver="exact"),
-            "repeated": RepeatedObservation(),
-            "repeated_named": RepeatedObservation(named_per_class=1),
+            "message_smoothing": MessageSmoothing(of=recovery),
+            "cluster_matching": ClusterMatching(of=recovery),
+            "known_encoder": KnownEncoder(of=recovery),
+            "repeated": RepeatedObservation(of=recovery),
+            "repeated_named": RepeatedObservation(of=recovery, named_per_class=1),
         },
         num_trials=2 if small else 10,
     )

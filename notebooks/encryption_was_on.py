@@ -47,6 +47,8 @@ model = models.mlp((), embed=num_classes)
 params = [model.init(key_left, left[:1]), model.init(key_right, right[:1])]
 batches = protocol.epoch_batches(key_batches, len(left), batch_size, num_iterations)
 sgd = functools.partial(optax.sgd, 0.5)
+# One key per iteration for the defense; these are the plain training's.
+keys = jax.vmap(jax.random.fold_in, (None, 0))(key_defense, jnp.arange(num_iterations))
 
 agreement = encrypted.Agreement(
     num_classes=num_classes,
@@ -63,10 +65,11 @@ for name, value in encrypted.describe(agreement).items():
 # never leaves it.
 
 # %%
+keys_defense = jax.random.split(key_defense, num_iterations)  # there is no defense
 run = encrypted.run_in_processes(
     agreement,
     [encrypted.PassiveInputs(left, params[0], sgd, observe=range(num_iterations))],
-    encrypted.ActiveInputs(right, params[1], sgd, digits.train_labels, key_defense),
+    encrypted.ActiveInputs(right, params[1], sgd, digits.train_labels, keys_defense),
     batches,
 )
 log = [record for record in run.messages if record.iteration in (-1, 0)]

@@ -12,17 +12,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from vfljax import data
-from vfljax.experiments import EncryptedRun, Experiment, sweep
-from vfljax.experiments.completion_specs import CompletionSpec
-from vfljax.experiments.loading import check_fits, load_arrays
-from vfljax.experiments.trial import (
-    Cell,
-    Setting,
-    make_attack,
-    make_completion,
-    make_victim,
-)
+from vfljax import cli, data, experiments
+from vfljax.experiments import Experiment, sweep
+from vfljax.experiments.programs import victim_of
+from vfljax.experiments.task import Task, check_fits, load_arrays
+from vfljax.experiments.trial import make_attack, make_victim
+from vfljax.experiments.world import Cell, Setting
 
 _CONFIGS = Path(__file__).parents[1] / "configs"
 _NAMES = sorted(p.stem for p in _CONFIGS.glob("*.py") if not p.stem.startswith("_"))
@@ -55,18 +50,12 @@ def test_config_builds_at_both_scales(name, load):
     make = load(name)
     small, full = make("small"), make("full")
     for experiment in (small, full):
-        assert isinstance(experiment, Experiment | EncryptedRun)
+        assert isinstance(experiment, Experiment)
         assert experiment.name == name
         assert experiment.title
-    trained = [_num_trained(experiment) for experiment in (small, full)]
+    trained = [one.training.steps * one.training.batch_size for one in (small, full)]
     assert trained[0] <= trained[1]
     assert small != full
-
-
-def _num_trained(experiment):
-    if isinstance(experiment, EncryptedRun):
-        return experiment.iterations * experiment.batch_size
-    return experiment.training.steps * experiment.training.batch_size
 
 
 def test_the_page_names_every_config():
@@ -77,9 +66,7 @@ def test_the_page_names_every_config():
 def _few_samples(experiment):
     """Zeros of the right shape, just enough for the batches and the known labels."""
     shape, num_classes = _SHAPES[experiment.data.dataset]
-    known = [
-        getattr(spec, "known_per_class", 0) for spec in experiment.attacks.values()
-    ]
+    known = [attack.known_per_class or 0 for attack in experiment.attacks.values()]
     sizes = *experiment.batch_sizes, experiment.training.batch_size
     num_rows = max(*sizes, num_classes * (int(max(known)) + 1))
     features = np.zeros((num_rows, *shape), np.float32)
@@ -91,28 +78,48 @@ def _few_samples(experiment):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name in _NAMES if name.startswith("own_")])
+def test_own_config_runs_and_is_in_its_report(name, load, tmp_path):
+    experiment = load(name)("small")
+    arguments = ["run", name, "--scale", "small", "--num-trials", "2"]
+    assert cli.main([*arguments, "--out", str(tmp_path)]) == 0
+    rows = experiments.read_frame(tmp_path)
+    assert set(rows["status"]) == {"ok"}
+    summary = (tmp_path / "report" / "summary.csv").read_text()
+    labels = *experiment.attacks, *experiment.defenses, *experiment.variants
+    assert [label for label in labels if label not in summary] == []
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("name", _COMPLETION)
 def test_full_scale_traces(name, load):
     """The victim and the first attack of its first variant, from shapes alone."""
     experiment = next(iter(sweep.variants(load(name)("full")).values()))
     dataset = _few_samples(experiment)
     num_classes, num_rows = len(dataset.class_names), len(dataset.train_labels)
-    check_fits(experiment, dataset, num_classes)
-    arrays = load_arrays(experiment, dataset, num_classes)
+    task = Task(experiment, dataset, num_classes)
+    check_fits(task)
+    arrays = load_arrays(task)
     cell = Cell(num_classes, experiment.batch_sizes[0], next(iter(experiment.defenses)))
-    label, spec = next(iter(experiment.attacks.items()))
+    attack = next(iter(experiment.attacks.values()))
+    sharing = tuple(
+        other
+        for other in experiment.attacks.values()
+        if victim_of(other) == victim_of(attack)
+    )
     victim = jax.eval_shape(
-        make_victim(experiment, cell, sweep.optimizer_of(spec)),
+        make_victim(experiment, cell, sharing, len(arrays.features)),
         jax.random.key(0),
-        Setting(jnp.array(0.0), jnp.array(0)),
+        (Setting(jnp.array(0.0), jnp.array(0)), {}),
         arrays,
     )
-    assert victim.main_accuracy.shape == ()
-    if isinstance(spec, CompletionSpec):
-        attack, inputs = make_completion(experiment, cell, label), victim.own
-        num_inferred = num_rows
-    else:
-        attack, inputs = make_attack(experiment, cell, label), (victim.seen[0], ())
-        num_inferred = cell.batch_size
-    outcome = jax.eval_shape(attack, jax.random.key(1), inputs, arrays)
-    assert outcome.labels.shape == (num_inferred,)
+    assert victim.main["main_accuracy"].shape == ()
+    is_final = attack.sees.is_final
+    answer = jax.eval_shape(
+        make_attack(experiment, cell, attack, is_built_on=False),
+        jax.random.key(1),
+        (victim.finally_ if is_final else victim.at_steps[0], ()),
+        arrays,
+    )
+    num_inferred = num_rows if is_final else cell.batch_size
+    assert answer.inference.labels.shape == (num_inferred,)

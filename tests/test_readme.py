@@ -21,12 +21,16 @@ def test_the_attack_itself_takes_under_ten_lines():
 
 
 @pytest.mark.slow
-def test_the_config_runs(tmp_path):
-    config = tmp_path / "mine.py"
+def test_the_config_runs_and_its_rows_are_read(tmp_path, capsys):
+    config, out = tmp_path / "mine.py", tmp_path / "out"
     config.write_text(BLOCKS[1])
-    out = str(tmp_path / "out")
-    assert cli.main(["run", str(config), "--out", out, "--num-trials", "2"]) == 0
-    assert (tmp_path / "out" / "report" / "summary.md").exists()
+    arguments = ["--out", str(out), "--num-trials", "2"]
+    arguments += ["--attacks.linear.solver", "exact"]
+    assert cli.main(["run", str(config), *arguments]) == 0
+    assert (out / "report" / "report.html").exists()
+    capsys.readouterr()
+    exec(compile(BLOCKS[2].replace("DIR", str(out)), "README.md", "exec"), {})
+    assert "smallest" in capsys.readouterr().out
 
 
 def test_configs_it_names_exist():

@@ -1,19 +1,27 @@
 """Label leakage in vertical federated learning: protocol, attacks and defenses.
 
 Pure JAX functions along one line: data → parties → protocol step → transcript → view →
-attack → inference → metrics. `vfljax run quickstart` shows all of it.
+attack → inference → goal → row. `vfljax run quickstart` shows all of it. Rooms are
+imported when they are used.
 """
 
-from vfljax import (
-    attacks,
-    data,
-    defenses,
-    losses,
-    metrics,
-    models,
-    optimizers,
-    protocol,
-)
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from vfljax import (
+        attacks,
+        data,
+        defenses,
+        experiments,
+        goals,
+        losses,
+        models,
+        optimizers,
+        protocol,
+        reports,
+    )
+    from vfljax.goals import metrics
 
 __version__ = "0.1.0"
 
@@ -21,9 +29,21 @@ __all__ = [
     "attacks",
     "data",
     "defenses",
+    "experiments",
+    "goals",
     "losses",
     "metrics",
     "models",
     "optimizers",
     "protocol",
+    "reports",
 ]
+
+
+def __getattr__(name: str):
+    """A room of the library, imported at its first use."""
+    if name == "metrics":
+        return importlib.import_module("vfljax.goals.metrics")
+    if name in __all__:
+        return importlib.import_module(f"vfljax.{name}")
+    raise AttributeError(f"module 'vfljax' has no attribute {name!r}")

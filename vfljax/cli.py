@@ -1,12 +1,12 @@
 """The command line: run an experiment, redraw its report, list what there is.
 
 A user's mistake ends with one line on stderr and exit status 2, never a traceback.
+What a command needs is imported when it runs.
 """
 
 import argparse
 import contextlib
 import difflib
-import io
 import os
 import re
 import runpy
@@ -15,32 +15,18 @@ import traceback
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
-
-import jax
-import tyro
-from rich.console import Console
-from tqdm import tqdm
-
-import vfljax
-from vfljax import attacks, data, experiments, reports
-from vfljax.encryption import EncryptionError
-from vfljax.experiments import EncryptedRun, Experiment, chain_spec
-from vfljax.experiments.folders import default_folder
-from vfljax.protocol.encrypted import RoleFailed
+from typing import Any, NoReturn
 
 _DESCRIPTION = """\
 How much do labels leak in vertical federated learning, and which defense helps?
 
   vfljax run CONFIG [options]   run an experiment, or go on with one
-  vfljax report RUN_DIR         redraw the tables and figures of a run folder
-  vfljax list                   attacks, defenses, data sets, splits, configs
+  vfljax report RUN_DIR         redraw the report of a run folder
+  vfljax list                   attacks, defenses, networks, data sets, configs
 
 VFLJAX_DATA names a folder with data sets; VFLJAX_TRACEBACK=1 shows where an error
 comes from.
 """
-
-AnyExperiment = Experiment | EncryptedRun
 
 
 class UsageError(Exception):
@@ -57,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _one_line_warnings()
     try:
         if arguments[0] == "--version":
-            print(vfljax.__version__)
+            print(_version())
             return 0
         if arguments[0] not in commands:
             raise UsageError(_unknown("command", arguments[0], commands))
@@ -66,15 +52,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except (UsageError, ValueError, OSError) as error:
-        if os.environ.get("VFLJAX_TRACEBACK"):
+        return _said(error, 2)
+    except (RuntimeError, ImportError) as error:  # a role that failed, a library absent
+        if type(error).__name__ not in _ENCRYPTED_RUN_FAILED:
             raise
-        print(f"vfljax: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
-    except (RoleFailed, EncryptionError, ImportError) as error:
-        if os.environ.get("VFLJAX_TRACEBACK"):
-            raise
-        print(f"vfljax: {' '.join(str(error).split())}", file=sys.stderr)
-        return 1
+        return _said(error, 1)
     except KeyboardInterrupt:
         print(
             "\nvfljax: interrupted; what is finished is kept, the same command goes on",
@@ -82,6 +64,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         return 130
     return 0
+
+
+_ENCRYPTED_RUN_FAILED = (
+    "RoleFailed",
+    "EncryptionError",
+    "ImportError",
+    "ModuleNotFoundError",
+)
+
+
+def _said(error: Exception, status: int) -> int:
+    """Says an error in one line, or shows where it comes from if asked to."""
+    if os.environ.get("VFLJAX_TRACEBACK"):
+        raise error
+    print(f"vfljax: {' '.join(str(error).split())}", file=sys.stderr)
+    return status
+
+
+def _version() -> str:
+    from importlib.metadata import version
+
+    return version("vfljax")
 
 
 def _run(arguments):
@@ -96,18 +100,20 @@ def _run(arguments):
         "--data-dir",
         type=Path,
         metavar="DIR",
-        help="where data sets' original files are (default: $VFLJAX_DATA)",
+        help="folder with the original files of data sets (default: $VFLJAX_DATA)",
     )
     parser.add_argument(
         "--out",
         type=Path,
         metavar="DIR",
-        help="run folder; an existing one is continued (default: runs/NAME-DIGEST)",
+        help="run folder to write; an existing one is continued (default: "
+        "runs/NAME-DIGEST)",
     )
     parser.add_argument(
         "--scale",
         choices=("full", "small"),
-        help="small: fewer repetitions and steps, the same curves in minutes",
+        help="scale of the config: small has fewer repetitions and steps, and gives "
+        "the same curves in minutes",
     )
     wants_help = not {"-h", "--help"}.isdisjoint(arguments)
     if not arguments or arguments[0].startswith("-"):
@@ -120,29 +126,35 @@ def _run(arguments):
     options, overrides = parser.parse_known_args(
         [argument for argument in arguments[1:] if argument not in ("-h", "--help")]
     )
-    experiment = _load_config(arguments[0], options.scale)
+    path = _config_path(arguments[0])
+    _use_all_cores()
+    experiment = _load_config(arguments[0], path, options.scale)
+    from vfljax import overrides as fields
+
     if wants_help:
         parser.print_help()
         print("\nfields of this experiment:")
-        _override(experiment, ["--help"])
+        fields.override(experiment, ["--help"])
         return
-    experiment = _override(experiment, overrides)
-    _use_all_cores()
-    dataset = data.load(experiment.data.dataset, options.data_dir)
-    if isinstance(experiment, EncryptedRun):
-        _run_encrypted(experiment, dataset, options.out)
-        return
-    folder = options.out or default_folder(experiment)
-    _sweep(experiment, dataset, folder)
-    paths = reports.write_report(folder)
-    reports.print_summary(experiments.read_run(folder), Console())
-    print(f"\nRun folder: {folder}")
-    for path in paths:
-        print(f"  {path.relative_to(folder)}")
+    try:
+        experiment = fields.override(experiment, overrides)
+    except fields.OverrideError as error:
+        raise UsageError(str(error)) from None
+    _run_experiment(experiment, options.data_dir, options.out)
 
 
-def _sweep(experiment, dataset, folder):
-    """Runs what is missing under a progress bar."""
+def _run_experiment(experiment, data_dir, out):
+    """Runs what is missing under a progress bar, then writes and prints the report."""
+    from rich.console import Console
+    from tqdm import tqdm
+
+    from vfljax import data, experiments, reports
+    from vfljax.experiments.folders import default_folder
+
+    dataset = experiment.data.dataset
+    if isinstance(dataset, str):
+        dataset = data.load(dataset, data_dir)
+    folder = out or default_folder(experiment)
     with tqdm(unit="trial", desc=experiment.name, disable=None) as bar:
         for progress in experiments.run_sweep(experiment, dataset, folder):
             if bar.total is None:
@@ -154,45 +166,30 @@ def _sweep(experiment, dataset, folder):
                 progress.activity or words, refresh=bool(progress.activity)
             )
             bar.update(progress.done - bar.n)
-
-
-def _run_encrypted(experiment, dataset, out):
-    """Runs what is missing on ciphertexts, under a progress bar."""
-    folder = out or default_folder(experiment)
-    with tqdm(
-        total=experiment.iterations,
-        unit="iteration",
-        desc=experiment.name,
-        disable=None,
-    ) as bar:
-        result = experiments.run_encrypted(
-            experiment, dataset, folder, lambda done: bar.update(done - bar.n)
-        )
-    paths = reports.write_encrypted_figure(folder, result)
-    reports.print_encrypted(result, Console())
+    paths = reports.write_report(folder)
+    reports.print_summary(experiments.read_run(folder), Console())
     print(f"\nRun folder: {folder}")
-    for path in (folder / "who_learned_what.md", *paths):
+    for path in paths:
         print(f"  {path.relative_to(folder)}")
 
 
 def _report(arguments):
     parser = _Parser(
         prog="vfljax report",
-        description="Redraws the tables and figures of a run folder; runs nothing.",
+        description="Redraws the report of a run folder; runs nothing.",
         add_help=True,
     )
-    parser.add_argument("run_dir", type=Path, metavar="RUN_DIR")
+    parser.add_argument(
+        "run_dir", type=Path, metavar="RUN_DIR", help="run folder to report on"
+    )
     options = parser.parse_args(arguments)
-    if experiments.is_encrypted(options.run_dir):
-        result = experiments.read_encrypted(options.run_dir)
-        paths = reports.write_encrypted_figure(options.run_dir, result)
-        reports.print_encrypted(result, Console())
-        print()
-        for path in paths:
-            print(path)
-        return
+    from rich.console import Console
+
+    from vfljax import reports
+    from vfljax.experiments.records import read_run
+
     paths = reports.write_report(options.run_dir)
-    reports.print_summary(experiments.read_run(options.run_dir), Console())
+    reports.print_summary(read_run(options.run_dir), Console())
     print()
     for path in paths:
         print(path)
@@ -201,46 +198,54 @@ def _report(arguments):
 def _list(arguments):
     parser = _Parser(
         prog="vfljax list",
-        description="Shows attacks, defenses, data sets, splits and configs.",
+        description="Shows attacks, defenses, networks, data sets, splits and configs.",
         add_help=True,
     )
-    parser.parse_args(arguments)
-    sections = {
-        "attacks": {
-            name: _first_line(getattr(attacks, name).__doc__)
-            for name in attacks.__all__
-            if name.islower() and name not in ("cluster_rows", "make_inversion")
-        },
-        "defenses": {
-            spec.__name__: _first_line(spec.__doc__)
-            for spec in chain_spec.DefenseSpec.__args__
-        },
-        "data sets": {
-            name: source.description for name, source in data.DATASETS.items()
-        },
-        "splits": dict(data.SPLITS),
-        "configs": {
-            path.stem: _first_line(_docstring(path)) for path in _shipped_configs()
-        },
-    }
-    for title, entries in sections.items():
+    parser.add_argument(
+        "config",
+        nargs="?",
+        metavar="CONFIG",
+        help="config whose own attacks and defenses are shown instead",
+    )
+    options = parser.parse_args(arguments)
+    if options.config is not None:
+        path = _config_path(options.config)
+        experiment = _load_config(options.config, path, None)
+        listed = {
+            title: {label: _with_class(record) for label, record in records.items()}
+            for title, records in (
+                ("attacks", experiment.attacks),
+                ("defenses", experiment.defenses),
+            )
+        }
+    else:
+        from vfljax.listing import sections
+
+        configs = {path.stem: _docstring(path) for path in _shipped_configs()}
+        listed = sections() | {"configs": configs}
+    for title, entries in listed.items():
         print(f"{title}:")
         width = max(map(len, entries), default=0)
         for name, text in entries.items():
-            print(f"  {name:{width}}  {text}")
+            print(f"  {name:{width}}  {_first_line(text)}")
         print()
 
 
-def _load_config(name: str, scale: str | None) -> AnyExperiment:
-    """The experiment of a config, given by name or path."""
+def _config_path(name: str) -> Path:
+    """The file of a config, given by name or path."""
     path = Path(name)
     if path.suffix != ".py":
         shipped = {path.stem: path for path in _shipped_configs()}
         if name not in shipped:
             raise UsageError(_unknown("config", name, shipped))
-        path = shipped[name]
-    elif not path.is_file():
+        return shipped[name]
+    if not path.is_file():
         raise UsageError(f"config {name}: no such file")
+    return path
+
+
+def _load_config(name: str, path: Path, scale: str | None) -> Any:
+    """The experiment that a config file holds."""
     sys.path.insert(0, str(path.parent))  # a config may import its neighbors
     try:
         content = runpy.run_path(str(path))
@@ -264,34 +269,14 @@ def _load_config(name: str, scale: str | None) -> AnyExperiment:
         ) from None
     finally:
         sys.path.remove(str(path.parent))
-    if not isinstance(experiment, AnyExperiment):
+    from vfljax.experiments import Experiment
+
+    if not isinstance(experiment, Experiment):
         raise UsageError(
             f"config {name}: must hold `experiment = Experiment(...)` or "
             "`make(scale) -> Experiment`"
         )
     return experiment
-
-
-def _override(experiment: AnyExperiment, arguments: Sequence[str]) -> AnyExperiment:
-    """Sets fields from the command line, typed."""
-    said = io.StringIO()
-    try:
-        with contextlib.redirect_stderr(said):
-            return tyro.cli(
-                type(experiment),
-                default=experiment,
-                args=list(arguments),
-                prog="vfljax run CONFIG",
-                description="",
-                config=(tyro.conf.AvoidSubcommands,),
-            )
-    except SystemExit as stop:
-        if not stop.code:
-            return experiment
-        words = " ".join(re.sub(r"[─│╭╮╰╯]+", " ", said.getvalue()).split())
-        words = words.split("For full helptext")[0].split("Argument helptext")[0]
-        words = re.sub(r"^.*?(?=Error parsing|Unrecognized options:)", "", words)
-        raise UsageError(words) from None
 
 
 def _shipped_configs() -> list[Path]:
@@ -307,6 +292,8 @@ def _shipped_configs() -> list[Path]:
 
 def _use_all_cores():
     """Spreads trials over the processor's cores, one JAX device each."""
+    import jax
+
     affinity = getattr(os, "sched_getaffinity", None)
     num_cores = len(affinity(0)) if affinity else os.cpu_count() or 1
     with contextlib.suppress(RuntimeError):  # too late if JAX has been used already
@@ -330,6 +317,11 @@ def _docstring(path):
     """A config's first line of documentation, without running it."""
     found = re.match(r'\s*"""(.*?)"""', path.read_text(), re.DOTALL)
     return found.group(1) if found else ""
+
+
+def _with_class(record):
+    """A record's class, and its first line of documentation."""
+    return f"{type(record).__name__}: {_first_line(type(record).__doc__)}"
 
 
 def _first_line(text):

@@ -38,8 +38,9 @@ import numpy as np
 from dp_accounting.pld import privacy_loss_distribution
 from scipy import integrate, optimize, special
 
-from vfljax.defenses.base import check_choice, check_number
-from vfljax.defenses.noise import Reading
+from vfljax._checks import check_choice, check_number
+
+Reading = Literal["paper", "released"]
 
 
 class LabelBudget(NamedTuple):

@@ -6,9 +6,13 @@ import numpy as np
 import pytest
 
 from vfljax.defenses import autoencoder_cache, autoencoder_epochs, load_autoencoder
-from vfljax.defenses.cae import Autoencoder, AutoencoderTraining, train_autoencoder
+from vfljax.defenses.autoencoder import (
+    Autoencoder,
+    AutoencoderTraining,
+    train_autoencoder,
+)
 
-SETTINGS = {"num_classes": 3, "entropy_weight": 0.5}
+SETTINGS = {"num_classes": 3, "entropy_weight": 0.5, "num_epochs": 3}
 
 
 @pytest.fixture
@@ -27,7 +31,7 @@ def trainings(monkeypatch) -> list[dict]:
         def finish(state):
             return Autoencoder(codebook=state, decoder={"one": state[0]})
 
-        return AutoencoderTraining(init, epoch, finish, settings["num_epochs"] or 3)
+        return AutoencoderTraining(init, epoch, finish, settings["num_epochs"])
 
     monkeypatch.setattr(autoencoder_cache, "autoencoder_training", toy_training)
     return begun
@@ -94,7 +98,7 @@ def test_other_settings_are_other_files(change, trainings, tmp_path):
 def test_the_same_settings_said_otherwise_are_one_file(trainings, tmp_path):
     load_autoencoder(3, 2.0, folder=tmp_path)
     load_autoencoder(
-        3, 2, seed=0, contrast_weight=1, num_epochs=3, folder=tmp_path, loss="released"
+        3, 2, seed=0, contrast_weight=1, num_epochs=10, folder=tmp_path, loss="released"
     )
     assert len(trainings) == 1
 

@@ -294,7 +294,8 @@ def test_initial_weights_have_the_released_scale():
 def test_number_of_epochs_is_that_of_the_nearest_published_count(
     num_classes, num_epochs
 ):
-    assert autoencoder_training(num_classes).num_epochs == num_epochs
+    released = autoencoder_training(num_classes, num_epochs=None)
+    assert released.num_epochs == num_epochs
     assert autoencoder_training(num_classes, num_epochs=3).num_epochs == 3
 
 
@@ -451,6 +452,12 @@ def test_ten_classes_are_always_decoded():
             r"codebook has shape \(3, 2\), must be \(C, C\)",
         ),
         (lambda: cae(Autoencoder(jnp.ones(3), {})), r"codebook has shape \(3,\)"),
+        (lambda: defenses.CAE().encode_labels(jnp.eye(4)), "autoencoder=None: must be"),
+        (lambda: defenses.CAE(seeds=()), r"seeds=\(\): must be not empty"),
+        (lambda: defenses.CAE(seeds=(0, -1)), "seeds=-1: must be >= 0"),
+        (lambda: defenses.CAE(num_epochs=0), "num_epochs=0: must be >= 1"),
+        (lambda: defenses.CAE(contrast_weight=-1.0), "contrast_weight=-1.0: must be"),
+        (lambda: defenses.CAE(entropy_weight=(-1.0,)), "entropy_weight=-1.0: must be"),
         (
             lambda: cae(SHIFTED).encode_labels(jnp.eye(4)),
             "autoencoder: made for 3 classes, the protocol has 4",

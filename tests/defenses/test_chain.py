@@ -1,5 +1,7 @@
 """The order in which composed defenses act, and the orders that are refused."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -31,24 +33,58 @@ def perturb(defense, message, seed=0):
     return defense.perturb(jax.random.key(seed), state, message, labels, rows)
 
 
-DOUBLE = Defense(
-    encode_labels=lambda labels: 2 * labels,
-    perturb=lambda key, state, gradients, labels, ids: (2 * gradients, state),
-    decode_logits=lambda logits: 2 * logits,
-)
-ADD = Defense(
-    encode_labels=lambda labels: labels + 1,
-    perturb=lambda key, state, gradients, labels, ids: (gradients + 1, state),
-    decode_logits=lambda logits: logits + 1,
-    covers_label_party=True,
-)
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Double(Defense):
+    def encode_labels(self, labels):
+        return 2 * labels
+
+    def perturb(self, key, state, gradients, labels, sample_ids):
+        return 2 * gradients, state
+
+    def decode_logits(self, logits):
+        return 2 * logits
+
+    def penalty(self, embeddings, targets):
+        return jnp.sum(embeddings[0])
 
 
-def counter(start):
-    return Defense(
-        init=lambda: start,
-        perturb=lambda key, state, gradients, labels, ids: (gradients, state + 1),
-    )
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Add(Defense):
+    covers_label_party: bool = True
+
+    def encode_labels(self, labels):
+        return labels + 1
+
+    def perturb(self, key, state, gradients, labels, sample_ids):
+        return gradients + 1, state
+
+    def decode_logits(self, logits):
+        return logits + 1
+
+    def penalty(self, embeddings, targets):
+        return 10 * jnp.sum(targets)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Flip(Defense):
+    """Names each sample anew, once per training."""
+
+    def prepare_targets(self, key, labels):
+        return jax.random.permutation(key, labels)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Counter(Defense):
+    start: int
+
+    def init(self):
+        return self.start
+
+    def perturb(self, key, state, gradients, labels, sample_ids):
+        return gradients, state + 1
+
+
+DOUBLE, ADD = Double(), Add()
 
 
 def test_acts_in_order():
@@ -65,7 +101,7 @@ def test_each_part_has_a_key_and_a_state_of_its_own():
     noisy = dp_gaussian(1.0, clip_norm=float("inf"))
     noise, _ = perturb(chain(noisy, noisy), jnp.zeros((4, 500)))
     assert np.std(noise) == pytest.approx(2**0.5, rel=0.1)
-    whole = chain(counter(0), DOUBLE, counter(10))
+    whole = chain(Counter(start=0), DOUBLE, Counter(start=10))
     assert whole.init() == (0, (), 10)
     assert perturb(whole, MESSAGE)[1] == (1, (), 11)
 
@@ -88,6 +124,36 @@ def test_facts_about_the_whole(parts, covers, keeps, needs, encodes):
     assert whole.keeps_zero_sum == keeps
     assert whole.needs_zero_sum == needs
     assert whole.encodes_labels == encodes
+
+
+def test_targets_are_prepared_in_order_with_a_key_each():
+    """Shuffled, doubled, shuffled otherwise; the default is the code of each batch."""
+    labels = jnp.eye(50)
+    assert DOUBLE.prepare_targets(jax.random.key(0), labels)[3, 3] == 2
+    whole = chain(Flip(), DOUBLE, Flip())
+    assert (whole.prepares_targets, chain(DOUBLE, ADD).prepares_targets) == (
+        True,
+        False,
+    )
+    keys = jax.random.split(jax.random.key(1), 3)
+    once = jax.random.permutation(keys[0], labels)
+    twice = jax.random.permutation(keys[2], 2 * once)
+    targets = whole.prepare_targets(jax.random.key(1), labels)
+    np.testing.assert_array_equal(targets, twice)
+    assert not np.array_equal(once[0], twice[0] / 2)
+
+
+def test_penalties_add_up():
+    """By hand: the sum 6 of the first embedding, and ten times that of the targets."""
+    embeddings = (jnp.array([[1.0, 2.0, 3.0]]), jnp.ones((1, 2)))
+    targets = jnp.array([[0.25, 0.75]])
+    assert chain(DOUBLE, ADD).penalty(embeddings, targets) == 16
+    assert chain(DOUBLE, no_defense()).has_penalty
+    nothing = chain(no_defense(), max_norm())
+    assert not nothing.has_penalty
+    assert (
+        nothing.penalty(embeddings, targets) == no_defense().penalty((), targets) == 0
+    )
 
 
 def test_chain_of_chains_is_one_chain():

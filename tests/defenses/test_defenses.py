@@ -53,7 +53,7 @@ def test_published_clip_never_acts_from_8_samples_on():
 def test_sparsification_by_hand():
     """Magnitudes 1..6: the half that is kept has those above the median 3.5."""
     message = [[1.0, -5.0, 2.0], [4.0, -3.0, 6.0]]
-    sent, _ = perturb(defenses.sparsification(0.5), message)
+    sent, _ = perturb(defenses.sparsification(0.5, residual="none"), message)
     np.testing.assert_array_equal(sent, [[0.0, -5.0, 0.0], [4.0, 0.0, 6.0]])
 
 
@@ -114,14 +114,30 @@ def test_discrete_sgd_of_equal_entries_is_left_alone():
         (lambda: defenses.dp_gaussian(float("nan")), "noise_std=nan"),
         (lambda: defenses.dp_laplace(-1.0), "noise=-1.0"),
         (lambda: defenses.dp_gaussian(0.1, clip_norm=0.0), "clip_norm=0.0"),
-        (
-            lambda: defenses.dp_gaussian(0.1, reading="fu"),  # pyright: ignore
-            "paper, released",
-        ),
+        (lambda: defenses.dp_gaussian(0.1, reading="fu"), "paper, released"),
         (lambda: defenses.sparsification(0.0), r"keep_fraction=0.0: must be in \(0, 1"),
         (lambda: defenses.sparsification(1.5), "keep_fraction=1.5"),
         (lambda: defenses.sparsification(0.5, residual="by_row"), "memory_shape=None"),
-        (lambda: defenses.sparsification(0.5, memory_shape=(2, 2)), "memory_shape"),
+        (lambda: defenses.sparsification(0.5), "memory_shape=None: needed for"),
+        (
+            lambda: defenses.sparsification(0.5, residual="none", memory_shape=(2, 2)),
+            r"memory_shape=\(2, 2\): needed for .* only then; residual='none'",
+        ),
+        (lambda: defenses.Sparsification(keep_fraction=0.5).init(), "memory_shape=Non"),
+        (lambda: defenses.DPGaussian(noise_std=()), r"noise_std=\(\): must be not emp"),
+        (
+            lambda: defenses.DPGaussian(noise_std=(0.1, -1.0)),
+            r"noise_std=-1.0: must be in \[0, inf\]",
+        ),
+        (
+            lambda: defenses.DPLaplace(noise=(0.1, float("inf"))),
+            "noise=inf: must be finite",
+        ),
+        (
+            lambda: defenses.Isotropic(ratio=(0.5, 0.5)),
+            r"ratio=\(0.5, 0.5\): must be without repetitions",
+        ),
+        (lambda: defenses.discrete_sgd(2.5), "bins=2.5: must be a whole number"),
         (lambda: defenses.discrete_sgd(0), "bins=0: must be"),
         (lambda: defenses.discrete_sgd(6, bound=0.0), "bound=0.0"),
     ],

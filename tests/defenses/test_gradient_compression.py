@@ -1,6 +1,7 @@
 """Gradient compression by hand, and its count against exact fractions."""
 
 from fractions import Fraction
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -16,7 +17,8 @@ TIES = [[2.0, -2.0], [1.0, 2.0], [-1.0, 3.0]]
 def compress(keep_fraction, message, **options):
     message = jnp.asarray(message, jnp.float32)
     defense = gradient_compression(keep_fraction, **options)
-    return defense.perturb(None, (), message, None, None)[0]
+    unused: Any = None
+    return defense.perturb(unused, (), message, unused, unused)[0]
 
 
 @pytest.mark.parametrize(

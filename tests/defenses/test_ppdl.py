@@ -1,6 +1,6 @@
 """PPDL by hand, against the published loop in NumPy, and against published figures."""
 
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import chex
 import jax
@@ -22,7 +22,8 @@ def release_eagerly(
 ):
     message = jnp.asarray(message, jnp.float32)
     defense = ppdl(fraction, exhausted=exhausted, **(constants or {}))
-    return defense.perturb(jax.random.key(seed), (), message, None, None)[0]
+    unused: Any = None
+    return defense.perturb(jax.random.key(seed), (), message, unused, unused)[0]
 
 
 release = jax.jit(release_eagerly, static_argnames="exhausted")

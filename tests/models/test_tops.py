@@ -61,5 +61,5 @@ def test_log_softmax_of_the_logits():
 
 @pytest.mark.parametrize("widths", [(), (4, 0)])
 def test_bad_widths(widths):
-    with pytest.raises(ValueError, match="needs one or more, each >= 1"):
+    with pytest.raises(ValueError, match="must be one or more, each >= 1"):
         models.top_mlp(widths)

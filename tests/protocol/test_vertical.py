@@ -1,5 +1,7 @@
 """The protocol step against NumPy written from the paper, and its training scan."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -92,15 +94,34 @@ def test_messages_have_one_negative_entry_and_sum_to_zero(batch):
     np.testing.assert_array_equal(message.argmin(axis=1), labels)
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Shift(defenses.Defense):
+    """One is added to every entry."""
+
+    covers_label_party: bool
+
+    def perturb(self, key, state, gradients, labels, sample_ids):
+        return gradients + 1.0, state
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Rotate(defenses.Defense):
+    """Each class goes by the name of the next."""
+
+    encodes_labels = True
+
+    def encode_labels(self, labels):
+        return jnp.roll(labels, 1, axis=1)
+
+    def decode_logits(self, logits):
+        return jnp.roll(logits, -1, axis=1)
+
+
 @pytest.mark.parametrize("covers", [False, True])
 @pytest.mark.parametrize("label_party", [0, 1])
 def test_who_gets_the_perturbed_gradient(covers, label_party, batch):
     features, labels = batch
-    shift = defenses.Defense(
-        perturb=lambda key, state, gradients, labels, ids: (gradients + 1.0, state),
-        covers_label_party=covers,
-    )
-    run = two_parties(defense=shift, label_party=label_party)
+    run = two_parties(defense=Shift(covers_label_party=covers), label_party=label_party)
     state = run.init(jax.random.key(0), features)
     transcript, _ = run.exchange(
         jax.random.key(2), state, features, labels, jnp.arange(6)
@@ -118,11 +139,7 @@ def test_who_gets_the_perturbed_gradient(covers, label_party, batch):
 
 def test_labels_are_encoded_and_logits_decoded(batch):
     features, labels = batch
-    rotate = defenses.Defense(
-        encode_labels=lambda one_hot: jnp.roll(one_hot, 1, axis=1),
-        decode_logits=lambda logits: jnp.roll(logits, -1, axis=1),
-    )
-    plain, rotated = two_parties(), two_parties(defense=rotate)
+    plain, rotated = two_parties(), two_parties(defense=Rotate())
     state = plain.init(jax.random.key(0), features)
     transcript, _ = rotated.exchange(
         jax.random.key(2), state, features, labels, jnp.arange(6)

@@ -1,22 +1,13 @@
 """Backdoors have a table and figures of their own, apart from inferred labels."""
 
-import io
-
 import numpy as np
 import pytest
-from rich.console import Console
 
-from vfljax.experiments import Run
-from vfljax.reports.backdoor import (
-    backdoor_against_amplification,
-    backdoor_trade_off,
-    backdoors,
-    inferences,
-    lay_out_backdoors,
-)
-from vfljax.reports.figures import choose_figures
-from vfljax.reports.report import print_summary
-from vfljax.reports.statistics import summarize
+from vfljax.reports.frame import summarize
+from vfljax.reports.panels import PANELS
+from vfljax.reports.panels.amplification import AMPLIFICATION
+from vfljax.reports.panels.backdoors import BACKDOORS
+from vfljax.reports.panels.trade_off import BACKDOOR_TRADE_OFF
 
 
 def make_row(attack, rate, **changes):
@@ -56,9 +47,38 @@ def labels():
     return [make_row("linear", 0.6, view="batch_gradient", amplification=None)]
 
 
+def line_of(axes, label):
+    (line,) = [line for line in axes.get_lines() if line.get_label() == label]
+    return line
+
+
+def xs_of(line):
+    return np.asarray(line.get_xdata()).tolist()
+
+
+def ys_of(line):
+    return np.asarray(line.get_ydata()).tolist()
+
+
+def draw(panel, rows, title=None):
+    frame = summarize(rows)
+    assert panel.wants(frame)
+    assert panel.figure
+    return panel.figure(frame, title)
+
+
+def choose_figures(rows):
+    frame = summarize(rows)
+    return [panel.name for panel in PANELS if panel.figure and panel.wants(frame)]
+
+
 def test_one_line_per_backdoor(rows, labels):
-    layout = lay_out_backdoors(summarize(rows + labels))
-    cells = [dict(zip(layout.headings, line, strict=True)) for line in layout.cells]
+    frame = summarize(rows + labels)
+    assert BACKDOORS.wants(frame)
+    assert not BACKDOORS.wants(summarize(labels))
+    assert BACKDOORS.table
+    table = BACKDOORS.table(frame)
+    cells = [dict(zip(table.headings, line, strict=True)) for line in table.cells]
     assert [line["backdoor"] for line in cells] == ["weak", "strong", "flip"]
     assert [line["amplification"] for line in cells] == ["1", "10", "10"]
     assert cells[0]["backdoor %"].startswith("20.0 ±")
@@ -67,26 +87,9 @@ def test_one_line_per_backdoor(rows, labels):
     assert [line["labels inferred %"] for line in cells] == ["-", "-", "75.0"]
 
 
-def test_inferred_labels_stay_apart(rows, labels):
-    summaries = summarize(rows + labels)
-    assert [s.attack for s in inferences(summaries)] == ["linear"]
-    assert [s.attack for s in backdoors(summaries)] == ["weak", "strong", "flip"]
-
-
-@pytest.mark.parametrize("with_labels", [False, True])
-def test_summary_has_both_parts(with_labels, rows, labels):
-    run = Run(config={}, environment={}, rows=rows + labels * with_labels)
-    printed = io.StringIO()
-    print_summary(run, Console(width=100, file=printed, color_system=None))
-    text = printed.getvalue()
-    assert "Backdoors" in text
-    assert "strong" in text
-    assert ("linear" in text) == with_labels
-
-
 def test_figures_are_those_that_the_rows_can_fill(rows, labels):
-    assert list(choose_figures(rows)) == ["backdoor_against_amplification"]
-    assert list(choose_figures(labels)) == []
+    assert choose_figures(rows) == ["backdoor_against_amplification"]
+    assert choose_figures(labels) == []
     defended = [{**row, "defense": "cae", "defense_strength": 1.0} for row in rows]
     names = {"backdoor_against_amplification", "backdoor_trade_off"}
     assert set(choose_figures(rows + defended)) == names
@@ -94,23 +97,43 @@ def test_figures_are_those_that_the_rows_can_fill(rows, labels):
 
 def test_amplification_is_on_the_x_axis(rows):
     """Of the two attacks on one panel: means 20 and 85, main 90 and 85."""
-    figure = backdoor_against_amplification(rows[:4])
+    figure = draw(AMPLIFICATION, rows[:4], "A title")
     (axes,) = figure.axes
-    drawn = [np.asarray(line.get_ydata()).tolist() for line in axes.get_lines()]
-    assert any(ys == pytest.approx([20.0, 85.0]) for ys in drawn)
-    assert any(ys == pytest.approx([90.0, 85.0]) for ys in drawn)
-    for line in axes.get_lines():
-        assert np.asarray(line.get_xdata()).tolist() == [1.0, 10.0]
+    assert ys_of(line_of(axes, "backdoor")) == pytest.approx([20.0, 85.0])
+    assert ys_of(line_of(axes, "own class included")) == pytest.approx([25.0, 90.0])
+    assert ys_of(line_of(axes, "main task")) == pytest.approx([90.0, 85.0])
+    assert [xs_of(line) for line in axes.get_lines()] == [[1.0, 10.0]] * 3
+    assert figure.get_suptitle() == "A title"
 
 
 def test_one_panel_per_backdoor_and_a_curve_per_defense(rows):
     defended = [
         {**row, "defense": "cae", "defense_strength": strength}
         for row in rows
-        for strength in (0.0, 1.0)
+        for strength in (1.0, 0.0)
     ]
-    figure = backdoor_trade_off(rows + defended)
+    for row in defended:
+        row["main_accuracy"] -= 0.1 * row["defense_strength"]
+    figure = draw(BACKDOOR_TRADE_OFF, rows + defended)
     titles = [axes.get_title() for axes in figure.axes]
     assert [title.split(",")[0] for title in titles] == ["weak", "strong", "flip"]
     labels = {text.get_text() for text in figure.legends[0].get_texts()}
-    assert labels == {"no defense", "cae"}
+    assert labels == {"no defense", "cae", "without trigger"}
+    weak = figure.axes[0]
+    assert xs_of(line_of(weak, "cae")) == pytest.approx([20.0, 20.0])
+    assert ys_of(line_of(weak, "cae")) == pytest.approx([90.0, 80.0])
+    assert xs_of(line_of(weak, "without trigger")) == pytest.approx([2.0, 2.0])
+    assert {"0", "1"} <= {text.get_text() for text in weak.texts}
+
+
+def test_a_backdoor_that_seldom_works_is_no_leak(rows):
+    """Below 1 / classes an inferred label is one under another name; this is not."""
+    rows = [
+        row | {"defense": defense, "attack_accuracy": 0.01, "trial": trial}
+        for row in rows[:1]
+        for defense in ("none", "cae")
+        for trial in (0, 1)
+    ]
+    figure = draw(BACKDOOR_TRADE_OFF, rows)
+    labels = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert labels == ["cae", "no defense", "without trigger"]

@@ -1,190 +1,153 @@
-import io
-import json
+"""The files of a report, and what is printed."""
 
+import io
+
+import polars as pl
 import pytest
 from rich.console import Console
 
-from vfljax.experiments.records import Run
-from vfljax.reports.report import print_summary, write_report
+from vfljax.reports import print_summary, summarize, write_report
+from vfljax.reports.report import csv
 
 
-def make_rows():
-    return [
-        {
-            "dataset": "digits",
-            "variant": "",
-            "view": "batch_gradient",
-            "train_step": train_step,
-            "batch_size": 64,
-            "num_classes": 10,
-            "defense": "none",
-            "defense_strength": None,
-            "attack": "linear_recovery",
-            "trial": trial,
-            "attack_accuracy": 0.5 + 0.2 * trial,
-            "chance_accuracy": 0.125,
-            "status": "ok" if trial else "non_finite",
-        }
-        for train_step in (0, 200)
-        for trial in range(3)
-    ]
+def printed(run, width=100):
+    text = io.StringIO()
+    print_summary(run, Console(width=width, file=text, color_system=None))
+    return text.getvalue()
 
 
 @pytest.fixture
-def run_dir(tmp_path):
-    config = {"name": "steps", "title": "Recovery while training", "seed": 7}
-    (tmp_path / "config.json").write_text(json.dumps(config))
-    (tmp_path / "environment.json").write_text(json.dumps({"device": "cpu"}))
-    lines = [json.dumps(row) + "\n" for row in make_rows()]
-    (tmp_path / "trials.jsonl").write_text("".join(lines))
-    return tmp_path
+def steps(make_rows):
+    """Three trials at two steps, one of them failed."""
+    status = ["non_finite", "ok", "ok"]
+    return [
+        row
+        for step in (0, 200)
+        for row in make_rows([0.5, 0.7, 0.9], train_step=step, status=status)
+    ]
 
 
-def test_the_report_of_a_folder(run_dir):
-    paths = write_report(run_dir)
-    assert [path.name for path in paths] == [
+def test_the_files_of_a_report(write_run, steps):
+    paths = write_report(write_run(steps))
+    assert [path.name for path in paths[:3]] == [
+        "report.html",
         "summary.md",
         "summary.csv",
+    ]
+    assert {path.name for path in paths[3:]} == {
         "accuracy_against_train_step.png",
         "accuracy_against_train_step.pdf",
-    ]
-    assert sorted((run_dir / "report").iterdir()) == sorted(paths)  # no leftovers
-    text = paths[0].read_text()
-    assert text.startswith("# Recovery while training\n")
-    assert "data: digits; 6 trials in 2 settings; seed: 7; device: cpu." in text
+    }
+    assert sorted(paths[0].parent.iterdir()) == sorted(paths)  # no leftovers
+    by_name = {path.name: path for path in paths}
+    png = by_name["accuracy_against_train_step.png"].read_bytes()
+    pdf = by_name["accuracy_against_train_step.pdf"].read_bytes()
+    assert png.startswith(b"\x89PNG")
+    assert pdf.startswith(b"%PDF")
+
+
+def test_the_markdown(write_run, steps):
+    environment = {
+        "versions": {"vfljax": "0.1", "jax": "0.10"},
+        "python": "3.11",
+        "device": "cpu",
+        "commit": "abc",
+    }
+    text = write_report(write_run(steps, environment))[1].read_text()
+    assert text.startswith("# A title\n\n1 attack under 1 threat model and no defense")
+    assert "**Encrypted messages.** In 2 settings without a defense" in text
+    assert "**No defense was tried, so there is none to choose.**" in text
     assert "70.0 ± 49.7" in text
-    assert "failed trials: 2 of 6 (status non_finite)." in text
-    assert "sent_unprotected" not in text
+    assert "2 of 6 trials failed (non_finite). They are counted in every mean." in text
     assert "](accuracy_against_train_step.png)" in text
-    assert paths[2].read_bytes().startswith(b"\x89PNG")
-    assert paths[3].read_bytes().startswith(b"%PDF")
+    assert "The rule:" not in text
+    for line in (
+        "- command: vfljax run tried",
+        "- seed: 7",
+        "- versions: python 3.11, vfljax 0.1, jax 0.10",
+        "- device: cpu",
+        "- commit: abc",
+    ):
+        assert line in text.split("\n")
 
 
-def test_what_was_sent_unprotected_is_said(run_dir):
-    rows = [
-        row | {"status": "sent_unprotected"} if row["trial"] == 1 else row
-        for row in make_rows()
-    ]
-    lines = [json.dumps(row) + "\n" for row in rows]
-    (run_dir / "trials.jsonl").write_text("".join(lines))
-    text = write_report(run_dir)[0].read_text()
-    assert "failed trials: 4 of 6 (status non_finite, sent_unprotected)." in text
-    assert "- sent_unprotected: the defense was on" in text
-
-
-def make_judged_rows():
-    """A naive and an adaptive attack on a defense with an account of what it bounds."""
-    return [
-        row
-        | {
-            "train_step": 0,
-            "trial": row["trial"] + (3 if row["train_step"] else 0),
-            "attack": attack,
-            "is_adaptive": attack == "known_scale",
-            "label_epsilon": 1.234567,
-            "label_delta": 1e-5,
-            "label_epsilon_training": None,
-            "allowed_accuracy": 0.2,
-            "budget": "It buys little.",
-        }
-        for attack in ("linear_recovery", "known_scale")
-        for row in make_rows()
-    ]
-
-
-def test_the_verdict_comes_first_and_the_budget_is_a_section(run_dir):
-    lines = [json.dumps(row) + "\n" for row in make_judged_rows()]
-    (run_dir / "trials.jsonl").write_text("".join(lines))
-    text = write_report(run_dir)[0].read_text()
+def test_the_answer_comes_first_and_how_it_was_computed_last(write_run, swept_rows):
+    text = write_report(write_run(swept_rows))[1].read_text()
     headings = [line for line in text.split("\n") if line.startswith("## ")]
-    assert headings == [
-        "## Verdict",
-        "## All attacks",
-        "## Label privacy budget",
-        "## Notes",
-    ]
-    assert "- none: It buys little." in text
-    assert "| none | 1.23 | ∞ | 20.0 |" in text
+    assert text.index("**Take gaussian noise_std=0.1.**") < text.index(headings[0])
+    assert text.index("The rule:") < text.index(headings[0])
+    assert headings[0] == "## Who sees what"
+    assert "## All attacks" in headings
+    assert headings[-1] == "## How this was computed, and how to compute it again"
 
 
-def test_the_printed_verdict():
-    printed = io.StringIO()
-    console = Console(width=100, file=printed, color_system=None)
-    print_summary(Run(config={}, environment={}, rows=make_judged_rows()), console)
-    text = printed.getvalue()
-    assert text.index("Verdict") < text.index("knows the defense")
-    assert text.index("knows the defense") < text.index("Label privacy budget")
-    assert "It buys little." in text
-
-
-def make_completion_rows():
-    """An attack on the trained model alone, with what it finds at the best epoch."""
-    return [
-        row
-        | {
-            "view": "trained_model",
-            "train_step": 200,
-            "trial": row["trial"] + (3 if row["train_step"] else 0),
-            "attack": "passive",
-            "is_adaptive": True,
-            "best_attack_accuracy": 1.0,
-        }
-        for row in make_rows()
-    ]
-
-
-def test_model_completion_alone_replaces_the_verdict_and_the_table(run_dir):
-    lines = [json.dumps(row) + "\n" for row in make_completion_rows()]
-    (run_dir / "trials.jsonl").write_text("".join(lines))
-    text = write_report(run_dir)[0].read_text()
-    headings = [line for line in text.split("\n") if line.startswith("## ")]
-    assert headings == ["## Model completion", "## Notes"]
-    assert "- last: after the last epoch" in text
-    assert "100.0" in text
-
-
-def test_model_completion_comes_before_the_other_attacks(run_dir):
-    rows = [*make_rows(), *make_completion_rows()]
-    lines = [json.dumps(row) + "\n" for row in rows]
-    (run_dir / "trials.jsonl").write_text("".join(lines))
-    text = write_report(run_dir)[0].read_text()
-    headings = [line for line in text.split("\n") if line.startswith("## ")]
-    assert headings[:3] == ["## Model completion", "## Verdict", "## All attacks"]
-    printed = io.StringIO()
-    print_summary(Run(config={}, environment={}, rows=rows), Console(file=printed))
-    assert printed.getvalue().index("Model completion") < printed.getvalue().index(
-        "Verdict"
-    )
-
-
-def test_the_same_records_give_the_same_bytes(run_dir):
-    first = {path: path.read_bytes() for path in write_report(run_dir)}
-    second = {path: path.read_bytes() for path in write_report(run_dir)}
+def test_the_same_records_give_the_same_bytes(write_run, swept_rows):
+    folder = write_run(swept_rows)
+    first = {path: path.read_bytes() for path in write_report(folder)}
+    second = {path: path.read_bytes() for path in write_report(folder)}
     assert first == second
 
 
-def test_a_run_without_rows_is_refused_by_name(run_dir):
-    (run_dir / "trials.jsonl").write_text("")
-    with pytest.raises(ValueError, match=str(run_dir)):
-        write_report(run_dir)
-    assert not (run_dir / "report").exists()
+def test_a_run_without_rows_is_refused_by_name(write_run):
+    folder = write_run([])
+    with pytest.raises(ValueError, match=str(folder)):
+        write_report(folder)
+    assert not (folder / "report").exists()
 
 
-def test_the_printed_summary():
-    printed = io.StringIO()
-    console = Console(width=100, file=printed, color_system=None)
-    print_summary(
-        Run(config={"name": "steps"}, environment={}, rows=make_rows()), console
-    )
-    lines = printed.getvalue().split("\n")
-    assert lines[0] == "steps"
-    assert lines[1] == "data: digits; 6 trials in 2 settings."
-    assert any("70.0 ± 49.7" in line for line in lines)
+def test_csv_gives_back_every_number(swept_rows):
+    swept_rows[0] |= {"auc": 1 / 3, "budget": "It bounds nothing."}
+    frame = summarize(swept_rows)
+    read = pl.read_csv(io.StringIO(csv(frame)), infer_schema_length=None)
+    assert "auc_number" in read.columns
+    assert "main_f1" not in read.columns
+    assert "main_f1_number" not in read.columns
+    for name in read.columns:
+        expected = frame.summary[name].to_list()
+        found = read[name].to_list()
+        if name == "label_epsilon":
+            assert found[0] == float("inf")
+        assert found == [None if value == "" else value for value in expected] or (
+            found == expected
+        )
 
 
-def test_a_run_without_rows_prints_nothing():
-    printed = io.StringIO()
-    console = Console(file=printed)
+def test_the_printed_answer(make_run, swept_rows):
+    text = printed(make_run(swept_rows))
+    lines = text.split("\n")
+    assert lines[0] == "tried"
+    assert lines[1].startswith("2 attacks under 2 threat models")
+    assert text.index("Take gaussian noise_std=0.1.") < text.index("ignores")
+    assert text.index("ignores") < text.index("The rule: ")
+    assert text.count("ignores") == text.count(" ───") == 1  # one table
+    assert "report/report.html in the run folder" in text
+    assert max(map(len, lines)) <= 100
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_no_word_is_cut_on_a_terminal(make_run, swept_rows, width):
+    rows = [row | {"batch_size": size} for row in swept_rows for size in (16, 64)]
+    text = printed(make_run(rows), width)
+    assert "…" not in text
+    assert max(map(len, text.split("\n"))) <= width
+    for word in ("Plaintext", "messages,", "gaussian", "noise_std=0.25", "(-25.0)"):
+        assert word in text
+
+
+def test_marks_are_explained_on_a_terminal(make_run, make_rows):
+    text = " ".join(printed(make_run(make_rows([0.0, 0.0]))).split())
+    assert "0.0 ± 0.0 †" in text
+    assert "† No trial failed and the attack finds less than blind" in text
+    assert "read it as leakage, not protection" in text
+
+
+def test_a_long_table_is_cut_and_said_to_be(make_run, make_rows):
+    rows = [row for step in range(45) for row in make_rows([0.5], train_step=step)]
+    assert "and 5 more lines." in printed(make_run(rows))
+
+
+def test_a_run_without_rows_prints_nothing(make_run):
+    text = io.StringIO()
     with pytest.raises(ValueError, match="rows is empty"):
-        print_summary(Run(config={}, environment={}, rows=[]), console)
-    assert printed.getvalue() == ""
+        print_summary(make_run([]), Console(file=text))
+    assert text.getvalue() == ""

@@ -1,8 +1,15 @@
 import numpy as np
 import pytest
 
-from vfljax.reports.figures import choose_figures
-from vfljax.reports.restored import restored_given_true
+from vfljax.reports.frame import summarize
+from vfljax.reports.panels.restored import RESTORED
+
+
+def restored_given_true(rows, title=None):
+    frame = summarize(rows)
+    assert RESTORED.wants(frame)
+    assert RESTORED.figure
+    return RESTORED.figure(frame, title)
 
 
 def make_row(**changes):
@@ -57,8 +64,8 @@ def test_views_are_told_apart_where_an_attack_has_two():
     rows = [make_row(), make_row(view="sample_gradient")]
     titles = [axes.get_title() for axes in restored_given_true(rows).axes[:2]]
     assert titles == [
-        "cae entropy_weight=0,\nencrypted\nlinear_recovery",
-        "cae entropy_weight=0,\nplaintext\nlinear_recovery",
+        "cae entropy_weight=0,\nencrypted messages\nlinear_recovery",
+        "cae entropy_weight=0,\nplaintext messages\nlinear_recovery",
     ]
 
 
@@ -88,10 +95,13 @@ def test_many_classes_have_no_numbers():
 
 
 def test_without_confusions_there_is_no_figure():
-    assert list(choose_figures([make_row()])) == ["restored_given_true"]
-    assert choose_figures([make_row(confusion=None)]) == {}
-    with pytest.raises(ValueError, match="no confusion"):
-        restored_given_true([make_row(confusion=None)])
+    assert RESTORED.wants(summarize([make_row()]))
+    assert not RESTORED.wants(summarize([make_row(confusion=None)]))
+
+
+def test_a_trial_without_counts_is_left_out():
+    figure = restored_given_true([make_row(), make_row(trial=1, confusion=None)])
+    assert matrix_of(figure.axes[0])[0].tolist() == [25, 50, 25]
 
 
 def test_counts_of_the_wrong_length_are_refused():

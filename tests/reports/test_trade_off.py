@@ -1,8 +1,21 @@
 import numpy as np
 import pytest
+from matplotlib.collections import LineCollection
 
-from vfljax.reports.figures import choose_figures
-from vfljax.reports.trade_off import trade_off
+from vfljax.reports.columns import view_of
+from vfljax.reports.drawing import HOLLOW
+from vfljax.reports.frame import summarize
+from vfljax.reports.panels.trade_off import TRADE_OFF
+
+KNOWING = "gained by knowing the defense"
+DEFENSE = "dp_gaussian (noise_std)"
+
+
+def trade_off(rows, title=None):
+    frame = summarize(rows)
+    assert TRADE_OFF.wants(frame)
+    assert TRADE_OFF.figure
+    return TRADE_OFF.figure(frame, title)
 
 
 def make_row(**changes):
@@ -66,12 +79,14 @@ def ys_of(line):
 
 def test_each_point_is_the_strongest_attack_in_order_of_strength(rows):
     axes = trade_off(rows).axes[0]
-    curve = line_of(axes, "dp_gaussian")
+    curve = line_of(axes, DEFENSE)
     assert xs_of(curve) == pytest.approx([80.0, 60.0, 30.0])
     assert ys_of(curve) == pytest.approx([90.0, 80.0, 60.0])
-    star = line_of(axes, "none")
+    star = line_of(axes, "no defense")
     assert (xs_of(star), ys_of(star)) == ([100.0], [95.0])
     assert star.get_marker() == "*"
+    drawn = [line.get_label() for line in axes.get_lines()]
+    assert drawn.index("no defense") > drawn.index(DEFENSE)  # the star is on top
     assert "linear_recovery, gradient_inversion" in axes.get_xlabel().replace("\n", " ")
 
 
@@ -99,7 +114,7 @@ def test_first_and_last_strength_are_written_even_in_a_crowd(rows):
 
 
 def test_chance_is_a_vertical_line(rows):
-    assert xs_of(line_of(trade_off(rows).axes[0], "_chance")) == [12.5, 12.5]
+    assert xs_of(line_of(trade_off(rows).axes[0], "chance")) == [12.5, 12.5]
 
 
 def test_one_panel_per_view(rows):
@@ -115,10 +130,14 @@ def test_crosses_are_the_intervals_of_both_rates():
         )
         for step in (0.0, 0.02)
     ]
-    lines = trade_off(rows).axes[0].get_lines()
-    ends = [(xs_of(line), ys_of(line)) for line in lines if len(xs_of(line)) == 2]
-    across = [xs for xs, ys in ends if xs[0] != xs[1]]
-    upright = [ys for xs, ys in ends if xs[0] == xs[1] and ys != [0, 1]]
+    bars = [
+        segment
+        for collection in trade_off(rows).axes[0].collections
+        if isinstance(collection, LineCollection)
+        for segment in np.asarray(collection.get_segments())
+    ]
+    across = [bar[:, 0] for bar in bars if bar[0, 0] != bar[1, 0]]
+    upright = [bar[:, 1] for bar in bars if bar[0, 1] != bar[1, 1]]
     assert across == [pytest.approx([37.2938, 62.7062], abs=1e-4)]
     assert upright == [pytest.approx([47.2938, 72.7062], abs=1e-4)]
 
@@ -127,24 +146,26 @@ def test_below_chance_is_hollow(rows):
     for trial in (0, 1):
         rows.append(make_defended(1.0, "linear_recovery", 0.0, 0.9, trial=trial))
     figure = trade_off(rows)
-    hollow = line_of(figure.axes[0], "_leaks nonetheless dp_gaussian")
-    assert xs_of(hollow) == [0.0]
-    assert "leaks" in figure.legends[0].get_texts()[-1].get_text()
+    hollow = line_of(figure.axes[0], HOLLOW)
+    assert (xs_of(hollow), hollow.get_markerfacecolor()) == ([0.0], "white")
+    assert HOLLOW in [text.get_text() for text in figure.legends[0].get_texts()]
 
 
 def test_the_strongest_attack_is_shown_without_a_main_accuracy_of_its_own(rows):
     rows[3]["main_accuracy"] = None  # gradient_inversion at 0.1, the stronger one
-    curve = line_of(trade_off(rows).axes[0], "dp_gaussian")
+    curve = line_of(trade_off(rows).axes[0], DEFENSE)
     assert xs_of(curve)[-1] == pytest.approx(30.0)
     assert ys_of(curve)[-1] == pytest.approx(60.0)
 
 
 def test_without_main_accuracy_there_is_no_trade_off(rows):
-    assert "trade_off" in choose_figures(rows)
+    assert TRADE_OFF.wants(summarize(rows))
     rows = [row | {"main_accuracy": None} for row in rows]
-    assert "trade_off" not in choose_figures(rows)
-    with pytest.raises(ValueError, match="main_accuracy"):
-        trade_off(rows)
+    assert not TRADE_OFF.wants(summarize(rows))
+
+
+def test_one_defense_of_one_strength_is_no_trade_off(rows):
+    assert not TRADE_OFF.wants(summarize(rows[:2]))
 
 
 def test_knowing_the_defense_is_drawn_beside_ignoring_it(rows):
@@ -152,12 +173,15 @@ def test_knowing_the_defense_is_drawn_beside_ignoring_it(rows):
     rows.append(make_defended(0.01, "noise_aware", 0.4, 0.8, is_adaptive=True))
     figure = trade_off(rows)
     axes = figure.axes[0]
-    assert xs_of(line_of(axes, "dp_gaussian")) == pytest.approx([80.0, 60.0, 70.0])
+    assert xs_of(line_of(axes, DEFENSE)) == pytest.approx([80.0, 60.0, 70.0])
     # Only at 0.1 does the adaptive attack beat the best naive one, 0.3.
-    assert xs_of(line_of(axes, "_ignoring dp_gaussian")) == pytest.approx([30.0])
-    assert xs_of(line_of(axes, "_knowing dp_gaussian")) == pytest.approx([30.0, 70.0])
+    joined = line_of(axes, KNOWING)
+    assert xs_of(joined) == pytest.approx([30.0, 70.0])
+    assert ys_of(joined) == pytest.approx([60.0, 60.0])
+    assert joined.get_markevery() == [0]  # a marker where ignoring it leads
+    assert joined.get_color() == line_of(axes, DEFENSE).get_color()
     texts = [text.get_text() for text in figure.legends[0].get_texts()]
-    assert "ignores / knows defense" in texts
+    assert KNOWING in texts
 
 
 def test_the_point_of_an_active_attack_has_the_main_task_of_benign_training(rows):
@@ -172,15 +196,15 @@ def test_the_point_of_an_active_attack_has_the_main_task_of_benign_training(rows
         )
     )
     axes = trade_off(rows[1:]).axes[0]
-    star = line_of(axes, "none")
+    star = line_of(axes, "no defense")
     assert (xs_of(star), ys_of(star)) == ([100.0], [95.0])
-    assert axes.get_title() == "trained bottom model, few known labels"
+    assert axes.get_title() == view_of("trained_model").name
 
 
 def test_leaking_up_to_names_is_hollow(rows):
     rows[2] |= {"matched_accuracy": 0.95, "matched_chance": 0.2}
     figure = trade_off(rows)
-    hollow = line_of(figure.axes[0], "_leaks nonetheless dp_gaussian")
+    hollow = line_of(figure.axes[0], HOLLOW)
     assert xs_of(hollow) == pytest.approx([30.0])  # the strongest attack at 0.1
 
 
@@ -197,5 +221,24 @@ def test_eight_defenses_of_four_strengths_are_drawn():
         for strength, rate in ((1.0, 0.9), (2.0, 0.6), (3.0, 0.4), (4.0, 0.2))
     ]
     axes = trade_off(rows).axes[0]
-    curves = [line_of(axes, f"defense_{number}") for number in range(8)]
+    curves = [line_of(axes, f"defense_{number} (noise_std)") for number in range(8)]
     assert len({(line.get_color(), line.get_marker()) for line in curves}) == 8
+
+
+def test_what_the_label_party_reaches_alone_is_a_level_line_in_sight(rows):
+    figure = trade_off([row | {"floor_accuracy": 0.4} for row in rows])
+    (axes,) = figure.axes
+    floor = line_of(axes, "label party alone")
+    assert ys_of(floor) == pytest.approx([40.0, 40.0])
+    low, high = axes.get_ylim()
+    assert low < 40.0 < 95.0 < high
+    texts = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert "label party alone" in texts
+    texts = [text.get_text() for text in trade_off(rows).legends[0].get_texts()]
+    assert "label party alone" not in texts
+
+
+def test_legend_has_the_defenses_first_and_chance_last(rows):
+    rows.append(make_defended(0.1, "noise_aware", 0.7, 0.6, is_adaptive=True))
+    texts = [text.get_text() for text in trade_off(rows).legends[0].get_texts()]
+    assert texts == [DEFENSE, "no defense", KNOWING, "chance"]

@@ -1,30 +1,70 @@
-"""Attacks: each a pure function of a view, one method per file."""
+"""Attacks: a record and a pure function of a view each, one method per file."""
 
-from vfljax.attacks.base import Inference
-from vfljax.attacks.cluster_matching import cluster_matching, cluster_rows
+from vfljax.attacks.base import (
+    Attack,
+    Inference,
+    check_attack,
+    inference_from_scores,
+)
+from vfljax.attacks.cluster_matching import ClusterMatching, cluster_matching
+from vfljax.attacks.clustering import cluster_rows
 from vfljax.attacks.completing import CompletionInfo
-from vfljax.attacks.direct_inference import direct_inference
-from vfljax.attacks.direct_semi_supervised import direct_semi_supervised
-from vfljax.attacks.direction_scoring import direction_scoring
-from vfljax.attacks.entry_filtering import entry_filtering
-from vfljax.attacks.gradient_inversion import gradient_inversion, make_inversion
-from vfljax.attacks.known_encoder import known_encoder
-from vfljax.attacks.label_flip import label_flip
-from vfljax.attacks.label_replacement import label_replacement
-from vfljax.attacks.linear_recovery import linear_recovery
-from vfljax.attacks.message_smoothing import message_smoothing
+from vfljax.attacks.direct_inference import DirectInference, direct_inference
+from vfljax.attacks.direct_semi_supervised import (
+    DirectSemiSupervised,
+    direct_semi_supervised,
+)
+from vfljax.attacks.direction_scoring import DirectionScoring, direction_scoring
+from vfljax.attacks.entry_filtering import EntryFiltering, entry_filtering
+from vfljax.attacks.gradient_inversion import (
+    GradientInversion,
+    gradient_inversion,
+    make_inversion,
+)
+from vfljax.attacks.known_encoder import KnownEncoder, known_encoder
+from vfljax.attacks.label_flip import LabelFlip, label_flip
+from vfljax.attacks.label_replacement import LabelReplacement, label_replacement
+from vfljax.attacks.linear_recovery import LinearRecovery, linear_recovery
+from vfljax.attacks.message_smoothing import MessageSmoothing, message_smoothing
 from vfljax.attacks.mixmatch import LabeledRows, MixMatch
-from vfljax.attacks.model_completion import model_completion
-from vfljax.attacks.noise_aware_recovery import noise_aware_recovery
-from vfljax.attacks.norm_scoring import norm_scoring
-from vfljax.attacks.own_prediction import own_prediction
-from vfljax.attacks.repeated_observation import repeated_observation
+from vfljax.attacks.model_completion import ModelCompletion, model_completion
+from vfljax.attacks.noise_aware_recovery import (
+    NoiseAwareRecovery,
+    noise_aware_recovery,
+)
+from vfljax.attacks.norm_scoring import NormScoring, norm_scoring
+from vfljax.attacks.own_prediction import OwnPrediction, own_prediction
+from vfljax.attacks.repeated_observation import (
+    RepeatedObservation,
+    repeated_observation,
+)
+from vfljax.known import NOTHING, Known
 
 __all__ = [
+    "NOTHING",
+    "Attack",
+    "ClusterMatching",
     "CompletionInfo",
+    "DirectInference",
+    "DirectSemiSupervised",
+    "DirectionScoring",
+    "EntryFiltering",
+    "GradientInversion",
     "Inference",
+    "Known",
+    "KnownEncoder",
+    "LabelFlip",
+    "LabelReplacement",
     "LabeledRows",
+    "LinearRecovery",
+    "MessageSmoothing",
     "MixMatch",
+    "ModelCompletion",
+    "NoiseAwareRecovery",
+    "NormScoring",
+    "OwnPrediction",
+    "RepeatedObservation",
+    "check_attack",
     "cluster_matching",
     "cluster_rows",
     "direct_inference",
@@ -32,6 +72,7 @@ __all__ = [
     "direction_scoring",
     "entry_filtering",
     "gradient_inversion",
+    "inference_from_scores",
     "known_encoder",
     "label_flip",
     "label_replacement",

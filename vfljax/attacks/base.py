@@ -1,9 +1,18 @@
-"""What an attack hands out."""
+"""The attack record, and what an attack hands out."""
 
-from typing import Any, NamedTuple
+import dataclasses
+from collections.abc import Hashable
+from typing import Any, ClassVar, NamedTuple
 
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool, Float, Int, Key
+
+from vfljax.goals import LABELS, Goal
+from vfljax.known import KNOWN_FIELDS, NOTHING, STATIC_FIELDS, Known
+from vfljax.protocol import HONEST, Interference, Scene
+
+Number = int | float | Float[Array, ""]
+"""A hyperparameter that may be swept, hence traced."""
 
 
 class Inference(NamedTuple):
@@ -23,6 +32,144 @@ class Inference(NamedTuple):
     finite: Bool[Array, ""]
     published_labels: Int[Array, " batch"] | None
     info: Any
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Attack:
+    """A method of inference: options are fields, `__call__` is a pure function.
+
+    A subclass is a frozen, keyword-only dataclass with `sees` and `__call__`. It is
+    written for one trial; callers jit and map it. It never receives labels, other
+    parties' features or the transcript.
+
+    Attributes:
+        sees: The class of the view that it is given, such as `BatchGradientView`.
+        goal: What it infers, and how the answer is judged.
+        uses: Names of the fields of `Known` that it is given; all others are withheld.
+        is_adaptive: Whether it knows the defense: whether it reads what it sees
+            otherwise because a defense is there. To know labels is not that.
+        knowledge: What it uses besides its view, in words for its row; None if nothing.
+        named_per_class: Samples of each class in the attacked batch whose labels it is
+            given, if it uses `labels`.
+        known_per_class: Samples of each class in the training set whose labels it is
+            given, if it uses `rows`; None for attacks on a batch.
+        family: A name for attacks that differ in the number of known labels alone.
+        needs_sum_of_logits: Whether messages must have an entry per class.
+        recovers_messages: Whether its scores are the messages −B·u that it found, which
+            other attacks may build on.
+        traced: Names of number fields that don't change the program: attacks that
+            differ in these alone share one.
+        builds_on: The attack whose answers at every step so far it is given as
+            `Known.earlier`; None for attacks on one view.
+    """
+
+    sees: ClassVar[Any] = None
+    goal: ClassVar[Goal] = LABELS
+    uses: ClassVar[tuple[str, ...]] = ()
+    is_adaptive: ClassVar[bool] = False
+    knowledge: ClassVar[str | None] = None
+    named_per_class: ClassVar[Any] = 0
+    known_per_class: ClassVar[Any] = None
+    family: ClassVar[Any] = None
+    needs_sum_of_logits: ClassVar[bool] = False
+    recovers_messages: ClassVar[bool] = False
+    traced: ClassVar[tuple[str, ...]] = ()
+    builds_on: ClassVar[Any] = None
+
+    def interferes(self, key: Key[Array, ""], scene: Scene) -> Interference:
+        """How the adversary departs from the protocol during training.
+
+        Args:
+            key: Of everything random.
+            scene: What the adversary may look at beforehand.
+        """
+        return HONEST
+
+    def __call__(self, key, view, known: Known = NOTHING) -> Inference:
+        """Infers from one view.
+
+        Args:
+            key: Of everything random.
+            view: Of the class `sees`.
+            known: The fields that `uses` names.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no __call__")
+
+    @property
+    def victim(self) -> Hashable:
+        """What of it changes the training; attacks alike in it share a trained model.
+
+        None for attacks that keep to the protocol.
+        """
+        return None if type(self).interferes is Attack.interferes else self
+
+    @property
+    def source(self) -> "Attack | None":
+        """The attack whose scores are the messages −B·u behind its answer, if any."""
+        return self if self.recovers_messages else None
+
+    @property
+    def facts(self) -> tuple[str, ...]:
+        """The facts about a defense that change the attack's program."""
+        return tuple(name for name in STATIC_FIELDS if name in self.uses)
+
+    def fits(self, task) -> str | None:
+        """Why the attack can't run there, or None if it can.
+
+        The words start with the name of a field, its value and a colon. What follows
+        from the attributes above is checked by the experiment itself.
+
+        Args:
+            task: An `experiments.Task`: the experiment and sizes of its data.
+        """
+        return None
+
+    def prepare(self, task) -> Any:
+        """Arrays that the attack needs of the data's layout, such as a trigger's.
+
+        They reach `interferes` as `scene.prepared`. Made on the host, once per run.
+        """
+        return ()
+
+
+def check_attack(name: str, value: Any) -> None:
+    """Raises a `ValueError` that says what is missing unless it is an attack.
+
+    Args:
+        name: Of the field of a config.
+        value: What stands there.
+    """
+    if isinstance(value, Attack):
+        if value.sees is None:
+            raise ValueError(
+                f"{name}: {type(value).__name__} has no `sees`, must name the view "
+                "that it is given, such as `sees = BatchGradientView`"
+            )
+        unknown = [field for field in value.uses if field not in KNOWN_FIELDS]
+        if unknown:
+            raise ValueError(
+                f"{name}: {type(value).__name__}.uses has {unknown[0]!r}, must be of "
+                f"{', '.join(KNOWN_FIELDS)}"
+            )
+        return
+    if isinstance(value, type) and issubclass(value, Attack):
+        what = f"the class {value.__name__}, must be an instance: {value.__name__}()"
+    elif hasattr(value, "perturb"):
+        what = f"a defense, {type(value).__name__}; defenses stand in `defenses`"
+    elif callable(value):
+        what = (
+            f"the function {getattr(value, '__name__', value)!r}, must be a record: a "
+            "frozen dataclass derived from vfljax.attacks.Attack with `sees` and with "
+            "it as `__call__`"
+        )
+    else:
+        what = f"{value!r}, must be an instance of vfljax.attacks.Attack"
+    raise ValueError(f"{name}: is {what}")
+
+
+def labels_in_words(per_class: int) -> str:
+    """What an adversary knows with so many labels of each class."""
+    return f"{per_class} known label{'' if per_class == 1 else 's'} per class"
 
 
 def inference_from_scores(

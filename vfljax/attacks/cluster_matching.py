@@ -11,16 +11,16 @@ k-means with one cluster per class finds the classes, and a single sample of kno
 in each names them.
 """
 
-from typing import NamedTuple
+import dataclasses
 
 import jax
-import jax.numpy as jnp
-import numpy as np
-import optax
-from jax.core import Tracer
 from jaxtyping import Array, Float, Int, Key
 
-from vfljax.attacks.base import Inference, inference_from_scores
+from vfljax._checks import check_number
+from vfljax.attacks.base import Inference, labels_in_words
+from vfljax.attacks.clustering import ITERATIONS, RESTARTS, cluster_rows
+from vfljax.attacks.reading import ReadsMessages
+from vfljax.known import NOTHING, Known
 from vfljax.protocol import (
     BatchGradientView,
     SampleGradientView,
@@ -29,16 +29,44 @@ from vfljax.protocol import (
 )
 
 
-class ClusterInfo(NamedTuple):
-    """Diagnostics.
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ClusterMatching(ReadsMessages):
+    """Cluster the recovered messages, name the clusters by a few known samples."""
 
-    Attributes:
-        inertia: Mean squared distance of a row to its center, of the best start.
-        centers: One row per cluster; cluster c has been named c.
-    """
+    named_per_class: int = 1
+    """Known samples of each class, at random in the batch, at least 0; none of them
+    counts as inferred. 0 names nothing: only the rates up to a renaming of the classes
+    mean something then."""
+    restarts: int = RESTARTS
+    """Number of random starts of k-means, at least 1."""
+    iterations: int = ITERATIONS
+    """Number of iterations of Lloyd's algorithm per start, at least 1."""
+    reads = ("labels",)
 
-    inertia: Float[Array, ""]
-    centers: Float[Array, "classes classes"]
+    def __post_init__(self):
+        """Checks the ranges."""
+        super().__post_init__()
+        check_number("named_per_class", self.named_per_class, low=0)
+        check_number("restarts", self.restarts, low=1)
+        check_number("iterations", self.iterations, low=1)
+
+    @property
+    def knowledge(self) -> str | None:
+        """What the attack uses besides its view."""
+        if self.named_per_class == 0:
+            return "that labels are encoded"
+        return labels_in_words(self.named_per_class)
+
+    def __call__(self, key, view, known: Known = NOTHING) -> Inference:
+        """Infers from one view; clusters have no names where `labels` are not known."""
+        return cluster_matching(
+            key,
+            view,
+            self.recover(key, view, known),
+            known.get("labels"),
+            restarts=self.restarts,
+            iterations=self.iterations,
+        )
 
 
 def cluster_matching(
@@ -47,8 +75,8 @@ def cluster_matching(
     recovered: Float[Array, "batch classes"],
     known_labels: Int[Array, " batch"] | None = None,
     *,
-    restarts: int = 8,
-    iterations: int = 50,
+    restarts: int = ClusterMatching.restarts,
+    iterations: int = ClusterMatching.iterations,
 ) -> Inference:
     """Infers labels by clustering recovered messages.
 
@@ -56,20 +84,12 @@ def cluster_matching(
         key: For the starts.
         view: Of either protocol.
         recovered: −B·u, the scores of `linear_recovery` or `direct_inference`.
-        known_labels: The labels that the adversary knows, −1 for the others. `None` or
-            all −1: clusters keep arbitrary names, and only metrics up to a permutation
-            of the classes apply (`metrics.matched_accuracy`). Clusters and classes are
-            matched one to one, so that the known rows are nearest to the centers of
-            their classes on the whole; a class without known row gets what is left,
-            and loses a tie against a class with one.
-        restarts: Starts of k-means by k-means++ (Arthur and Vassilvitskii 2007), >= 1.
-            With known labels one more starts from the known rows' means.
-        iterations: Of Lloyd's algorithm per start, >= 1.
+        known_labels: As in `cluster_rows`, like all that follow.
+        restarts: See there.
+        iterations: See there.
 
     Returns:
-        `scores` are negative squared distances to the named centers. Known rows have
-        the label that is known. A row with a NaN has no part in the clusters and no
-        answer, known or not. The `info` is a `ClusterInfo`.
+        As `cluster_rows`, of the rows x_i.
 
     Raises:
         ValueError: For an argument outside its range, or shapes that do not fit.
@@ -81,110 +101,3 @@ def cluster_matching(
     return cluster_rows(
         key, -recovered - own, known_labels, restarts=restarts, iterations=iterations
     )
-
-
-def cluster_rows(
-    key: Key[Array, ""],
-    rows: Float[Array, "batch classes"],
-    known_labels: Int[Array, " batch"] | None = None,
-    *,
-    restarts: int = 8,
-    iterations: int = 50,
-) -> Inference:
-    """The same with the rows x_i in hand; arguments and results as above."""
-    for name, value in (("restarts", restarts), ("iterations", iterations)):
-        if value < 1:
-            raise ValueError(f"{name}={value}: must be >= 1")
-    classes = rows.shape[1]
-    if known_labels is None:
-        known_labels = jnp.full(len(rows), -1)
-    _check_known(known_labels, rows)
-    # A weight of 0 and not a NaN, which would be in every mean.
-    weights = jnp.all(jnp.isfinite(rows), axis=1).astype(rows.dtype)
-    finite_rows = jnp.where(weights[:, None] > 0, rows, 0.0)
-    is_known = weights[:, None] * jax.nn.one_hot(known_labels, classes)  # 0 for −1
-    starts = jax.vmap(lambda key: _spread_out(key, finite_rows, weights, classes))(
-        jax.random.split(key, restarts)
-    )
-    from_known = _means(is_known, finite_rows, otherwise=starts[0])
-    starts = jnp.concatenate([starts, from_known[None]])
-    centers, inertia = jax.vmap(
-        lambda start: _k_means(finite_rows, weights, start, iterations)
-    )(starts)
-    best = jnp.argmin(inertia)
-    named = centers[best][_match(centers[best], finite_rows, is_known)]
-    scores = -_squared_distances(rows, named)
-    inference = inference_from_scores(scores, info=ClusterInfo(inertia[best], named))
-    known_first = jnp.argsort(~jnp.any(is_known > 0, axis=0))
-    nearest = known_first[jnp.argmax(scores[:, known_first], axis=1)]
-    labels = jnp.where(known_labels >= 0, known_labels, nearest)
-    return inference._replace(labels=jnp.where(inference.labels >= 0, labels, -1))
-
-
-def _check_known(known_labels, rows):
-    batch, classes = rows.shape
-    if known_labels.shape != (batch,):
-        raise ValueError(
-            f"known_labels: shape {known_labels.shape}, must be ({batch},)"
-        )
-    if isinstance(known_labels, Tracer):
-        return
-    values = np.asarray(known_labels)
-    if np.any((values < -1) | (values >= classes)):
-        raise ValueError(
-            f"known_labels={known_labels}: must be in [0, {classes - 1}], or -1 where "
-            "not known"
-        )
-
-
-def _k_means(rows, weights, start, iterations):
-    """Lloyd's algorithm; an empty cluster stays where it is."""
-
-    def step(centers, _):
-        nearest = jnp.argmin(_squared_distances(rows, centers), axis=1)
-        memberships = weights[:, None] * jax.nn.one_hot(nearest, len(centers))
-        return _means(memberships, rows, centers), None
-
-    centers, _ = jax.lax.scan(step, start, length=iterations)
-    closest = jnp.min(_squared_distances(rows, centers), axis=1)
-    return centers, jnp.vdot(weights, closest) / jnp.maximum(jnp.sum(weights), 1.0)
-
-
-def _spread_out(key, rows, weights, number):
-    """k-means++: each center a row, drawn by its squared distance to those before."""
-    # The arg-max of log chance + Gumbel noise is drawn with that chance.
-    gumbel = jax.random.gumbel(key, (number, len(rows)))
-    first = rows[jnp.argmax(jnp.log(weights) + gumbel[0])]
-
-    def step(carry, noise):
-        closest, last = carry
-        closest = jnp.minimum(closest, jnp.sum((rows - last[None]) ** 2, axis=1))
-        chance = weights * closest
-        # Where all rows are centers already, any row will do.
-        chance = jnp.where(jnp.sum(chance) > 0, chance, weights)
-        new = rows[jnp.argmax(jnp.log(chance) + noise)]
-        return (closest, new), new
-
-    start = (jnp.full(len(rows), jnp.inf), first)
-    _, others = jax.lax.scan(step, start, gumbel[1:])
-    return jnp.concatenate([first[None], others])
-
-
-def _match(centers, rows, is_known):
-    """For each class the cluster that it is matched with, at least total distance."""
-    distances = _squared_distances(rows, centers)
-    cost = jnp.einsum("bc,bk->ck", is_known, distances)
-    cost = cost / jnp.maximum(jnp.sum(is_known, axis=0), 1.0)[:, None]
-    of_class, cluster = optax.assignment.hungarian_algorithm(cost)
-    return cluster[jnp.argsort(of_class)]
-
-
-def _means(memberships, rows, otherwise):
-    """Mean row of each cluster (batch, clusters), or its old center if it is empty."""
-    counts = jnp.sum(memberships, axis=0)[:, None]
-    sums = jnp.matmul(memberships.T, rows, precision="highest")
-    return jnp.where(counts > 0, sums / jnp.maximum(counts, 1.0), otherwise)
-
-
-def _squared_distances(rows, centers):
-    return jnp.sum((rows[:, None] - centers[None]) ** 2, axis=2)

@@ -1,18 +1,96 @@
 """A bottom model becomes a classifier: what completion attacks have in common."""
 
-from typing import Literal, NamedTuple
+import dataclasses
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.core import Tracer
 from jaxtyping import Array, Float, Int, Key
 
 from vfljax import models
-from vfljax.attacks.base import Inference, inference_from_scores
-from vfljax.attacks.mixmatch import LabeledRows, MixMatch, Weights, mixmatch
+from vfljax._checks import check_number, require
+from vfljax.attacks.base import (
+    Attack,
+    Inference,
+    Number,
+    inference_from_scores,
+    labels_in_words,
+)
+from vfljax.attacks.mixmatch import DEFAULTS, LabeledRows, MixMatch, Weights, mixmatch
+from vfljax.goals import ALL_LABELS
 from vfljax.models import Forward, PartyModel
+from vfljax.protocol import TrainedModelView
 
 Mix = Literal["input", "feature"]
 _MOST_RANKS = 5
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class CompletesModel(Attack):
+    """An attack that trains a classifier by MixMatch, with a few known labels."""
+
+    known_per_class: int | float = 4
+    """Known labels of each class, above 0 and whole; or below 1, the share of the
+    classes that has one."""
+    epochs: int = 25
+    """Number of epochs of MixMatch, at least 1; its teacher is evaluated after each."""
+    steps_per_epoch: int = 1024
+    """Number of steps in each epoch of MixMatch, at least 1."""
+    batch_size: int = 16
+    """Labeled samples of a step, and as many unlabeled ones; an even number."""
+    learning_rate: Number = DEFAULTS.learning_rate
+    """Learning rate of MixMatch's Adam, above 0."""
+    ema_decay: Number = DEFAULTS.ema_decay
+    """Decay of the averaged weights that are evaluated, in [0, 1)."""
+    head_layers: int = 1
+    """Number of layers on top of the bottom model, at least 1."""
+    sees = TrainedModelView
+    goal = ALL_LABELS
+    uses = ("rows", "labels", "other_features")
+
+    def __post_init__(self):
+        """Checks the ranges."""
+        number = self.known_per_class
+        require(number > 0, "known_per_class", number, "> 0")
+        is_allowed = number < 1 or number == int(number)
+        require(is_allowed, "known_per_class", number, "a whole number, or below 1")
+        for name in ("epochs", "steps_per_epoch", "head_layers"):
+            check_number(name, getattr(self, name), low=1)
+        check_batch_size(self.batch_size)
+        check_number("learning_rate", self.learning_rate, low=0, low_excluded=True)
+        decay = self.ema_decay
+        is_allowed = isinstance(decay, Tracer) or 0 <= decay < 1
+        require(bool(is_allowed), "ema_decay", decay, "in [0, 1)")
+
+    @property
+    def knowledge(self) -> str | None:
+        """What the attack uses besides its view."""
+        if self.known_per_class < 1:
+            return f"1 known label in {100 * self.known_per_class:g} % of the classes"
+        return labels_in_words(int(self.known_per_class))
+
+    def fits(self, task) -> str | None:
+        """There must be more samples of each class than are known."""
+        number, rarest = self.known_per_class, min(task.class_counts)
+        if number < rarest:
+            return None
+        return (
+            f"known_per_class={number:g}: must be less than {rarest}, the samples of "
+            "the rarest class"
+        )
+
+    def options(self) -> dict[str, Any]:
+        """The fields as arguments of the function form."""
+        return {
+            "settings": MixMatch(
+                learning_rate=self.learning_rate, ema_decay=self.ema_decay
+            ),
+            "num_layers": self.head_layers,
+            "num_epochs": self.epochs,
+            "steps_per_epoch": self.steps_per_epoch,
+            "batch_size": self.batch_size,
+        }
 
 
 class CompletionInfo(NamedTuple):
@@ -147,11 +225,12 @@ def _check(features, known, num_epochs, steps_per_epoch, batch_size):
             f"known.labels: shape {known.labels.shape}, must be that of known.rows, "
             f"{known.rows.shape}"
         )
-    for name, value in (
-        ("num_epochs", num_epochs),
-        ("steps_per_epoch", steps_per_epoch),
-    ):
-        if value < 1:
-            raise ValueError(f"{name}={value}: must be >= 1")
-    if batch_size < 2 or batch_size % 2:
-        raise ValueError(f"batch_size={batch_size}: must be an even number >= 2")
+    check_number("num_epochs", num_epochs, low=1)
+    check_number("steps_per_epoch", steps_per_epoch, low=1)
+    check_batch_size(batch_size)
+
+
+def check_batch_size(batch_size: int) -> None:
+    """Raises a `ValueError` unless half a batch may go into each of two."""
+    is_even = batch_size >= 2 and batch_size % 2 == 0
+    require(is_even, "batch_size", batch_size, "an even number >= 2")

@@ -5,10 +5,26 @@ Fu et al. (2022, https://www.usenix.org/conference/usenixsecurity22/presentation
 dL/dH_i = (softmax(H_i) − y_i)/B, whose only negative entry is the label.
 """
 
+import dataclasses
+
 import jax.numpy as jnp
 
-from vfljax.attacks.base import Inference, inference_from_scores
+from vfljax.attacks.base import Attack, Inference, inference_from_scores
+from vfljax.known import NOTHING, Known
 from vfljax.protocol import SampleGradientView, check_view
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DirectInference(Attack):
+    """Read labels off per-sample gradients (plaintext protocol)."""
+
+    sees = SampleGradientView
+    needs_sum_of_logits = True
+    recovers_messages = True
+
+    def __call__(self, key, view, known: Known = NOTHING) -> Inference:
+        """Infers from one view; neither key nor knowledge is used."""
+        return direct_inference(view)
 
 
 def direct_inference(view: SampleGradientView) -> Inference:

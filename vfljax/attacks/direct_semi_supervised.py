@@ -5,12 +5,32 @@ of them trained: what model completion finds beyond this is what the training le
 Fu et al. (USENIX Security 2022), there for CIFAR-10 alone and not in the released code.
 """
 
+import dataclasses
+
 from jaxtyping import Array, Float, Key
 
 from vfljax.attacks.base import Inference
-from vfljax.attacks.completing import complete
+from vfljax.attacks.completing import CompletesModel, complete
 from vfljax.attacks.mixmatch import DEFAULTS, LabeledRows, MixMatch
+from vfljax.known import NOTHING, Known
 from vfljax.protocol import TrainedModelView
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DirectSemiSupervised(CompletesModel):
+    """The same few labels and features without federated learning: the baseline."""
+
+    family = "direct"
+
+    def __call__(self, key, view, known: Known = NOTHING) -> Inference:
+        """Labels the view's samples, and further ones where it has their features."""
+        return direct_semi_supervised(
+            key,
+            view,
+            LabeledRows(known.rows, known.labels),
+            other_features=known.get("other_features"),
+            **self.options(),
+        )
 
 
 def direct_semi_supervised(
@@ -20,10 +40,10 @@ def direct_semi_supervised(
     *,
     other_features: Float[Array, "others ..."] | None = None,
     settings: MixMatch = DEFAULTS,
-    num_layers: int = 1,
-    num_epochs: int = 25,
-    steps_per_epoch: int = 1024,
-    batch_size: int = 16,
+    num_layers: int = DirectSemiSupervised.head_layers,
+    num_epochs: int = DirectSemiSupervised.epochs,
+    steps_per_epoch: int = DirectSemiSupervised.steps_per_epoch,
+    batch_size: int = DirectSemiSupervised.batch_size,
 ) -> Inference:
     """Infers labels from the adversary's features and known labels alone.
 

@@ -6,16 +6,57 @@ the gradient of a sample at the cut is (p_i − y_i)·v_i with p_i in (0, 1), so
 factors of the two classes have opposite signs, and the directions v_i are much alike.
 """
 
-from typing import Literal, NamedTuple
+import dataclasses
+from typing import Literal, NamedTuple, get_args
 
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, Bool, Float, Int
 
-from vfljax.attacks.base import Inference, inference_from_scores
+from vfljax._checks import check_choice, check_number
+from vfljax.attacks.base import (
+    Attack,
+    Inference,
+    inference_from_scores,
+    labels_in_words,
+)
 from vfljax.attacks.two_classes import check_messages, normalize
+from vfljax.known import NOTHING, Known
 from vfljax.protocol import SampleGradientView
+
+Product = Literal["cosine", "inner"]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DirectionScoring(Attack):
+    """Tell two classes apart by the direction of their messages (Li et al.).
+
+    Labels are all it knows: it takes messages for undefended ones.
+    """
+
+    named_per_class: int = 1
+    """Known samples of each class in the batch, at least 1; those of class 1 are used,
+    and none of them counts as inferred."""
+    product: Product = "cosine"
+    """Whether messages are compared by the cosine with a known positive's message or by
+    the inner product with it."""
+    sees = SampleGradientView
+    uses = ("labels",)
+
+    def __post_init__(self):
+        """Checks the ranges."""
+        check_number("named_per_class", self.named_per_class, low=1)
+        check_choice("product", self.product, get_args(Product))
+
+    @property
+    def knowledge(self) -> str | None:
+        """What the attack uses besides its view."""
+        return labels_in_words(self.named_per_class)
+
+    def __call__(self, key, view, known: Known = NOTHING) -> Inference:
+        """Infers from one view; the key is not used."""
+        return direction_scoring(view, known.labels == 1, product=self.product)
 
 
 class DirectionInfo(NamedTuple):
@@ -36,7 +77,7 @@ def direction_scoring(
     known: Bool[Array, " batch"],
     *,
     reference: Float[Array, " embed"] | None = None,
-    product: Literal["cosine", "inner"] = "cosine",
+    product: Product = DirectionScoring.product,
 ) -> Inference:
     """Infers two classes from how far each gradient points the way of a known positive.
 
@@ -96,5 +137,4 @@ def _check(view, known, reference, product):
         raise ValueError("known: no sample is known, must be at least one")
     if reference is not None and reference.shape != shape[1:]:
         raise ValueError(f"reference: shape {reference.shape}, must be ({shape[1]},)")
-    if product not in ("cosine", "inner"):
-        raise ValueError(f"product={product!r}: must be one of cosine, inner")
+    check_choice("product", product, get_args(Product))

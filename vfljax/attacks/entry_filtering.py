@@ -12,20 +12,35 @@ Arg-min takes −γ for the label as soon as γ > 1/B. Leaving the replaced entr
    logits, the best guess of which replaced entry is the label's.
 """
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
 
-from vfljax.attacks.base import Inference, inference_from_scores
+from vfljax.attacks.base import Attack, Inference, Number, inference_from_scores
+from vfljax.known import NOTHING, Known
 from vfljax.protocol import SampleGradientView, check_view, own_embedding
 
 _ROUNDING = 1e-6  # relative; a raw entry is rarely that close to ±γ
 
 
-def entry_filtering(
-    view: SampleGradientView,
-    replaced_by: int | float | Float[Array, ""] = 0.0,
-) -> Inference:
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class EntryFiltering(Attack):
+    """Read labels off the entries that a defense left as they were (plaintext)."""
+
+    sees = SampleGradientView
+    uses = ("replaced_by",)
+    is_adaptive = True
+    knowledge = "what the defense puts in place of entries"
+    needs_sum_of_logits = True
+    recovers_messages = True
+
+    def __call__(self, key, view, known: Known = NOTHING) -> Inference:
+        """Infers from one view; the key is not used."""
+        return entry_filtering(view, known.replaced_by)
+
+
+def entry_filtering(view: SampleGradientView, replaced_by: Number = 0.0) -> Inference:
     """Infers labels from entries whose size is neither zero nor that of a replacement.
 
     Args:

@@ -13,18 +13,59 @@ v = 2 J(Jᵀ U' − g) the derivatives are the chain rule through two softmaxes,
     ∂/∂H' = S ⊙ (v − Σ_c v S)/B,      ∂/∂y' = −Y' ⊙ (v − Σ_c v Y')/B.
 """
 
+import dataclasses
 from collections.abc import Callable, Collection
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import optax
-from jax.core import Tracer
 from jaxtyping import Array, Float, Key
 
-from vfljax.attacks.base import Inference, inference_from_scores
+from vfljax._checks import check_number
+from vfljax.attacks.base import Attack, Inference, Number, inference_from_scores
 from vfljax.gradient_map import gradient_map
+from vfljax.known import NOTHING, Known
 from vfljax.protocol import BatchGradientView, check_view
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class GradientInversion(Attack):
+    """Match the batch gradient by gradient descent (encrypted protocol)."""
+
+    steps: int = 10_000
+    """Number of Adam steps, at least 1; published 10,000 (MNIST), 20,000 (NUS-WIDE) and
+    200 (CIFAR). Changing it compiles anew."""
+    learning_rate: Number = 0.05
+    """Learning rate of Adam, above 0; published 0.05. May be traced."""
+    layers: tuple[str, ...] | None = None
+    """Names of the layers whose gradient is matched; None takes all, as in the released
+    code."""
+    sees = BatchGradientView
+    needs_sum_of_logits = True
+    recovers_messages = True
+
+    def __post_init__(self):
+        """Checks the ranges."""
+        check_number("steps", self.steps, low=1)
+        check_number("learning_rate", self.learning_rate, low=0, low_excluded=True)
+
+    def __call__(self, key, view, known: Known = NOTHING) -> Inference:
+        """Infers from one view; the key is for the initial guess."""
+        inversion = make_inversion(view, self.learning_rate, self.layers)
+        state, losses = jax.lax.scan(
+            lambda state, _: inversion.step(state),
+            inversion.init(key),
+            length=self.steps,
+        )
+        message, label_probabilities = inversion.read(state.best_guess)
+        is_finite = jnp.isfinite(state.best_loss)
+        published = jnp.where(is_finite, jnp.argmax(label_probabilities, axis=0), -1)
+        return inference_from_scores(
+            -view.features.shape[0] * jnp.where(is_finite, message.T, jnp.nan),
+            published_labels=published,
+            info=InversionInfo(losses=losses, best_loss=state.best_loss),
+        )
 
 
 class Guess(NamedTuple):
@@ -70,8 +111,8 @@ class InversionInfo(NamedTuple):
 
 def make_inversion(
     view: BatchGradientView,
-    learning_rate: int | float | Float[Array, ""] = 0.05,
-    layers: Collection[str] | None = None,
+    learning_rate: Number = GradientInversion.learning_rate,
+    layers: Collection[str] | None = GradientInversion.layers,
 ) -> Inversion:
     """Prepares gradient inversion of one view; arguments as `gradient_inversion`.
 
@@ -134,20 +175,18 @@ def gradient_inversion(
     key: Key[Array, ""],
     view: BatchGradientView,
     *,
-    steps: int = 10_000,
-    learning_rate: int | float | Float[Array, ""] = 0.05,
-    layers: Collection[str] | None = None,
+    steps: int = GradientInversion.steps,
+    learning_rate: Number = GradientInversion.learning_rate,
+    layers: Collection[str] | None = GradientInversion.layers,
 ) -> Inference:
     """Infers the labels of a batch from its gradient by gradient matching.
 
     Args:
         key: For the initial guess.
         view: Of the encrypted protocol.
-        steps: Number of Adam steps >= 1; published 10,000 (MNIST), 20,000 (NUS-WIDE),
-            200 (CIFAR). Changing it compiles anew.
-        learning_rate: Of Adam, > 0; published 0.05. May be traced.
-        layers: Names of the layers whose gradient is matched; `None` for all, as
-            in the released code.
+        steps: This and the next as the fields of `GradientInversion`.
+        learning_rate: Of Adam; may be traced.
+        layers: Whose gradient is matched.
 
     Returns:
         `labels` are the most negative entry of each row of U', `published_labels` the
@@ -158,22 +197,12 @@ def gradient_inversion(
     Raises:
         ValueError: For an argument outside its range, or a view whose parts don't fit.
     """
-    if steps < 1:
-        raise ValueError(f"steps={steps}: must be >= 1")
-    if not isinstance(learning_rate, Tracer) and not learning_rate > 0:
-        raise ValueError(f"learning_rate={learning_rate}: must be > 0")
-    inversion = make_inversion(view, learning_rate, layers)
-    state, losses = jax.lax.scan(
-        lambda state, _: inversion.step(state), inversion.init(key), length=steps
+    attack = GradientInversion(
+        steps=steps,
+        learning_rate=learning_rate,
+        layers=layers if layers is None else tuple(layers),
     )
-    message, label_probabilities = inversion.read(state.best_guess)
-    is_finite = jnp.isfinite(state.best_loss)
-    published = jnp.where(is_finite, jnp.argmax(label_probabilities, axis=0), -1)
-    return inference_from_scores(
-        -view.features.shape[0] * jnp.where(is_finite, message.T, jnp.nan),
-        published_labels=published,
-        info=InversionInfo(losses=losses, best_loss=state.best_loss),
-    )
+    return attack(key, view)
 
 
 def _through_softmax(probabilities, gradient):

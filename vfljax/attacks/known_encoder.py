@@ -18,12 +18,16 @@ models; on trained ones, whose softmax is far from that of a single party, it fa
 behind this.
 """
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
-from jax.core import Tracer
 from jaxtyping import Array, Float
 
-from vfljax.attacks.base import Inference, inference_from_scores
+from vfljax._checks import check_number
+from vfljax.attacks.base import Inference, Number, inference_from_scores
+from vfljax.attacks.reading import ReadsMessages
+from vfljax.known import NOTHING, Known
 from vfljax.protocol import (
     BatchGradientView,
     SampleGradientView,
@@ -34,11 +38,24 @@ from vfljax.protocol import (
 _LEAST_PROBABILITY = 1e-6
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class KnownEncoder(ReadsMessages):
+    """Decode recovered messages with the label encoder in hand."""
+
+    reads = ("codebook", "noise_std")
+    knowledge = "the label encoder, the noise scale"
+
+    def __call__(self, key, view, known: Known = NOTHING) -> Inference:
+        """Infers from one view; the key is for the attack that recovers messages."""
+        recovered = self.recover(key, view, known)
+        return known_encoder(view, recovered, known.codebook, known.noise_std)
+
+
 def known_encoder(
     view: BatchGradientView | SampleGradientView,
     recovered: Float[Array, "batch classes"],
     codebook: Float[Array, "classes classes"],
-    noise_std: int | float | Float[Array, ""] = 0.0,
+    noise_std: Number = 0.0,
 ) -> Inference:
     """Infers labels from recovered messages and the encoder's soft labels.
 
@@ -61,8 +78,7 @@ def known_encoder(
             f"codebook: shape {codebook.shape}, must be ({view.num_classes}, "
             f"{view.num_classes})"
         )
-    if not isinstance(noise_std, Tracer) and not noise_std >= 0:
-        raise ValueError(f"noise_std={noise_std}: must be >= 0")
+    check_number("noise_std", noise_std, low=0)
     own = own_embedding(view)
     if recovered.shape != own.shape:
         raise ValueError(f"recovered: shape {recovered.shape}, must be {own.shape}")

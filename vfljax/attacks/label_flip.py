@@ -11,16 +11,73 @@ A label encoder trains on a code ỹ_y instead of onehot(y); an adversary that c
 recovered messages knows the codes as well as the classes, and adds ỹ_y − ỹ_τ.
 """
 
+import dataclasses
+import re
+
+import jax
 import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
 from jaxtyping import Array, Float, Int
 
+from vfljax._checks import require
+from vfljax.attacks.base import Attack, Number
+from vfljax.attacks.linear_recovery import LinearRecovery
+from vfljax.attacks.planting import PlantsBackdoor, whole_amplification
 from vfljax.protocol import Manipulation
+
+_CODE_ERROR = 0.1  # of an entry; what a recovered one-hot code may be off
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class LabelFlip(PlantsBackdoor):
+    """Add the difference of two labels to rows, once labels are inferred (Eq. 13)."""
+
+    of: Attack = dataclasses.field(default_factory=LinearRecovery)
+    """Attack that infers the poisoned samples' labels, on the untrained model and in
+    batches of the attacked size; one that recovers messages or reads them."""
+    is_adaptive = True
+
+    def __post_init__(self):
+        """Checks the ranges."""
+        super().__post_init__()
+        infers = self.of.source is not None
+        require(infers, "of", self.of, "an attack that infers classes from messages")
+
+    @property
+    def knowledge(self) -> str | None:
+        """What the attack uses besides ciphertexts."""
+        words = re.sub(r"(?<!^)(?=[A-Z])", " ", type(self.of).__name__).lower()
+        return f"labels inferred by {words}"
+
+    def fits(self, task) -> str | None:
+        """The attack that infers labels must fit too."""
+        reason = self.of.fits(task)
+        return super().fits(task) if reason is None else f"of.{reason}"
+
+    def plant(self, key, scene, parties, marked):
+        """Every adversary infers the poisoned samples' labels on its own."""
+        nobody = jnp.full(scene.num_samples, -1)
+        cheats, inferred = {}, []
+        for party in parties:
+            labels, trained_on = scene.infer(
+                jax.random.fold_in(key, party), self.of, party, marked.poisoned
+            )
+            codes = _codes(labels, trained_on)
+            cheats[party] = label_flip(
+                nobody.at[marked.poisoned].set(labels),
+                marked.target,
+                self.amplification,
+                codes=codes,
+            )
+            inferred.append(labels)
+        return cheats, {"inferred": jnp.stack(inferred)}
 
 
 def label_flip(
     inferred: Int[Array, " samples"],
     target_class: int | Int[Array, ""],
-    amplification: int | float | Float[Array, ""] = 1.0,
+    amplification: Number = LabelFlip.amplification,
     *,
     codes: Float[Array, "classes classes"] | None = None,
 ) -> Manipulation:
@@ -35,10 +92,13 @@ def label_flip(
             adversary knows, a row per class; `None` for one-hot labels.
 
     Returns:
-        For `manipulations` of a protocol.
+        For `manipulations` of a protocol. `on_ciphertexts` needs concrete arguments,
+        adds 1/B and −1/B, and raises a `ValueError` unless the amplification is a whole
+        number from 1. It is `None` where codes are not one-hot, but for errors of
+        recovery up to 0.1.
 
     Example:
-        >>> flip = label_flip(jnp.array([0, -1]), target_class=1)
+        >>> flip = label_flip(jnp.array([0, -1]), 1, 1.0)
         >>> flip.receive(jnp.array([[-0.25, 0.25], [0.1, -0.1]]), jnp.array([0, 1]))
         Array([[ 0.25, -0.25],
                [ 0.1 , -0.1 ]], dtype=float32)
@@ -51,4 +111,37 @@ def label_flip(
         flipped = amplification * (gradient + change / len(gradient))
         return jnp.where((label >= 0)[:, None], flipped, gradient)
 
-    return Manipulation(receive=receive)
+    def on_ciphertexts(sample_ids):
+        labels, target = np.asarray(inferred)[sample_ids], int(target_class)
+        known = [(int(row), int(labels[row])) for row in np.flatnonzero(labels >= 0)]
+        return {
+            # A row that has the target's label is multiplied alone.
+            "replace": tuple((row, row) for row, label in known if label == target),
+            "amplification": whole_amplification(amplification),
+            "skip": (),
+            "flips": tuple((row, c, target) for row, c in known if c != target),
+        }
+
+    return Manipulation(
+        receive=receive,
+        on_ciphertexts=on_ciphertexts if _are_one_hot(codes) else None,
+    )
+
+
+def _are_one_hot(codes) -> bool:
+    """Whether codes are those of a label party without an encoder, as far as known."""
+    if codes is None or isinstance(codes, Tracer):
+        return codes is None
+    return bool(np.all(np.abs(np.asarray(codes) - np.eye(len(codes))) <= _CODE_ERROR))
+
+
+def _codes(labels, trained_on):
+    """A code per class: the mean of what its samples seem to have been trained on.
+
+    Of a class that was never inferred, one-hot.
+    """
+    classes = trained_on.shape[1]
+    of_class = jax.nn.one_hot(labels, classes)  # none for an answer of −1
+    counts = jnp.sum(of_class, axis=0)[:, None]
+    means = of_class.T @ trained_on / jnp.maximum(counts, 1)
+    return jnp.where(counts > 0, means, jnp.eye(classes))

@@ -11,22 +11,71 @@ sample's embedding towards τ, and the adversary moves it to where that embeddin
 from. Rows are moved and scaled as a whole, so ciphertexts do as well as numbers.
 """
 
+import dataclasses
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int
+import numpy as np
+from jaxtyping import Array, Bool, Int
 
+from vfljax._checks import check_number
+from vfljax.attacks.base import Number
+from vfljax.attacks.planting import PlantsBackdoor, whole_amplification
 from vfljax.protocol import Manipulation
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class LabelReplacement(PlantsBackdoor):
+    """Swap rows with a few samples of the target class (Zou et al., Algorithm 3)."""
+
+    num_targets: int = 10
+    """Number of training samples known to be of the target class, at least 1."""
+    uses_targets: bool = False
+    """Whether the adversary trains on the targets' own rows too. Such a row is the
+    answer to another sample's embedding; the released code leaves it out."""
+    is_stealthy: bool = False
+    """Whether random numbers take the place of the poisoned sample's own embedding,
+    normal with the batch's standard deviation in each entry, so that the label party
+    can't learn the marked sample's true label. The released code has a flag for it, but
+    nothing reads it."""
+
+    def __post_init__(self):
+        """Checks the ranges."""
+        super().__post_init__()
+        check_number("num_targets", self.num_targets, low=1)
+
+    @property
+    def knowledge(self) -> str | None:
+        """What the attack uses besides ciphertexts."""
+        plural = "" if self.num_targets == 1 else "s"
+        return f"{self.num_targets} sample{plural} of the target class"
+
+    def fits(self, task) -> str | None:
+        """Random numbers for embeddings are none of the operations on ciphertexts."""
+        if self.is_stealthy and task.experiment.encryption is not None:
+            return "is_stealthy=True: must be False where messages are encrypted"
+        return super().fits(task)
+
+    def plant(self, key, scene, parties, marked):
+        """Every adversary swaps the same rows; the key is not used."""
+        cheat = label_replacement(
+            marked.is_poisoned,
+            jnp.zeros(scene.num_samples, bool).at[marked.targets].set(True),
+            self.amplification,
+            uses_targets=self.uses_targets,
+            is_stealthy=self.is_stealthy,
+        )
+        return dict.fromkeys(parties, cheat), {}
 
 
 def label_replacement(
     is_poisoned: Bool[Array, " samples"],
     is_target: Bool[Array, " samples"],
-    amplification: int | float | Float[Array, ""] = 10.0,
+    amplification: Number = LabelReplacement.amplification,
     *,
-    uses_targets: bool = False,
-    is_stealthy: bool = False,
+    uses_targets: bool = LabelReplacement.uses_targets,
+    is_stealthy: bool = LabelReplacement.is_stealthy,
 ) -> Manipulation:
     """Returns what the adversary does to its messages; the trigger is not part of it.
 
@@ -39,16 +88,12 @@ def label_replacement(
             should be both.
         amplification: γ >= 0; may be traced. The published value is 10, where each
             batch holds one pair.
-        uses_targets: Whether the adversary trains on the target's own row too. That row
-            is the answer to another sample's embedding; the released code leaves it
-            out, and so does the default.
-        is_stealthy: Whether random numbers take the place of the poisoned sample's own
-            embedding, normal with the batch's standard deviation in each entry, so
-            that the label party can't learn the marked sample's true label.
-            The released code has a flag for it, but nothing reads it.
+        uses_targets: This and the next as the fields of `LabelReplacement`.
+        is_stealthy: Whether random numbers are sent for the poisoned sample.
 
     Returns:
-        For `manipulations` of a protocol.
+        For `manipulations` of a protocol. `on_ciphertexts` needs concrete arguments and
+        raises a `ValueError` unless the amplification is a whole number from 1.
 
     Example:
         >>> marked, of_class = jnp.array([True, False]), jnp.array([False, True])
@@ -76,7 +121,25 @@ def label_replacement(
             return used
         return jnp.where(pairs.is_paired_target[:, None], 0.0, used)
 
-    return Manipulation(send=send, receive=receive)
+    def on_ciphertexts(sample_ids):
+        poisons = np.flatnonzero(np.asarray(is_poisoned)[sample_ids])
+        targets = np.flatnonzero(np.asarray(is_target)[sample_ids])
+        pairs = tuple(
+            (int(poison), int(target))
+            for poison, target in zip(poisons, targets, strict=False)
+        )
+        return {
+            "replace": pairs,
+            "amplification": whole_amplification(amplification),
+            "skip": () if uses_targets else tuple(target for _, target in pairs),
+            "flips": (),
+        }
+
+    return Manipulation(
+        send=send,
+        receive=receive,
+        on_ciphertexts=None if is_stealthy else on_ciphertexts,
+    )
 
 
 class _Pairs(NamedTuple):

@@ -20,23 +20,54 @@ privacy is broken by that. It bounds what a sample's own label adds, not what th
 of others tell about it.
 """
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 from jax.core import Tracer
 from jaxtyping import Array, Float
 
-from vfljax.attacks.base import Inference, inference_from_scores
+from vfljax._checks import check_number, require
+from vfljax.attacks.base import Inference, Number, inference_from_scores
 from vfljax.attacks.least_squares import conjugate_gradients
+from vfljax.attacks.reading import ReadsMessages
 from vfljax.gradient_map import gradient_map
+from vfljax.known import NOTHING, Known
 from vfljax.protocol import BatchGradientView, SampleGradientView, check_view
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class MessageSmoothing(ReadsMessages):
+    """Take known noise out of recovered messages: alike samples, alike labels."""
+
+    iterations: int = 200
+    """Number of conjugate-gradient steps of the smoothing at most, at least 1; those of
+    the recovery are an option of the attack that recovers messages."""
+    reads = ("noise_std",)
+    knowledge = "the noise scale"
+    recovers_messages = True
+
+    def __post_init__(self):
+        """Checks the ranges."""
+        super().__post_init__()
+        check_number("iterations", self.iterations, low=1)
+
+    def __call__(self, key, view, known: Known = NOTHING) -> Inference:
+        """Infers from one view; the key is for the attack that recovers messages."""
+        return message_smoothing(
+            view,
+            self.recover(key, view, known),
+            known.noise_std,
+            iterations=self.iterations,
+        )
 
 
 def message_smoothing(
     view: BatchGradientView | SampleGradientView,
     recovered: Float[Array, "batch classes"],
-    noise_std: int | float | Float[Array, ""],
+    noise_std: Number,
     *,
-    iterations: int = 200,
+    iterations: int = MessageSmoothing.iterations,
 ) -> Inference:
     """Infers labels from recovered messages, knowing the scale of their noise.
 
@@ -57,10 +88,9 @@ def message_smoothing(
     expected = (view.features.shape[0], view.num_classes)
     if recovered.shape != expected:
         raise ValueError(f"recovered: shape {recovered.shape}, must be {expected}")
-    if not isinstance(noise_std, Tracer) and not 0 <= noise_std < jnp.inf:
-        raise ValueError(f"noise_std={noise_std}: must be >= 0 and finite")
-    if iterations < 1:
-        raise ValueError(f"iterations={iterations}: must be >= 1")
+    is_allowed = isinstance(noise_std, Tracer) or 0 <= noise_std < jnp.inf
+    require(bool(is_allowed), "noise_std", noise_std, ">= 0 and finite")
+    check_number("iterations", iterations, low=1)
     jacobian = gradient_map(
         view.model, view.params, view.features, forward=view.forward
     )

@@ -25,10 +25,9 @@ import optax
 from jaxtyping import Array, Float, Int, Key
 
 from vfljax import models
+from vfljax.attacks.base import Number
 from vfljax.losses import cross_entropy
 from vfljax.models import Forward, Params, PartyModel, Statistics
-
-Number = int | float | Float[Array, ""]
 
 
 class MixMatch(NamedTuple):

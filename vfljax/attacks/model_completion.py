@@ -8,12 +8,87 @@ attack on an honestly trained bottom model, *active* the same attack on one that
 trained with `optimizers.malicious_sgd`. No message is needed, so encryption is no help.
 """
 
+import dataclasses
+from collections.abc import Hashable
+from typing import get_args
+
 from jaxtyping import Array, Float, Key
 
+from vfljax._checks import check_choice, require
 from vfljax.attacks.base import Inference
-from vfljax.attacks.completing import Mix, complete
+from vfljax.attacks.completing import CompletesModel, Mix, complete
 from vfljax.attacks.mixmatch import DEFAULTS, LabeledRows, MixMatch, Weights
-from vfljax.protocol import TrainedModelView
+from vfljax.known import NOTHING, Known
+from vfljax.protocol import AdversaryOptimizer, Interference, TrainedModelView
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ModelCompletion(CompletesModel):
+    """Complete one's own trained bottom model with a few known labels (Fu et al.)."""
+
+    optimizer: AdversaryOptimizer = "benign"
+    """Optimizer that the adversary trains with: benign is the passive attack, malicious
+    the active one; with all_malicious every party cheats so."""
+    finetune_bottom: bool = False
+    """Whether the bottom model is trained too, which is the paper's text. The released
+    code trains the head alone, and so, presumably, did the published tables: its
+    optimizer is made before the trained bottom model is attached."""
+    mix: Mix = "input"
+    """What MixMatch mixes: input, samples, as published, so that the frozen bottom
+    model runs on mixed inputs in training mode; or feature, embeddings computed once in
+    evaluation mode, not the same attack, but much faster, and for a frozen bottom model
+    alone."""
+
+    def __post_init__(self):
+        """Checks the choices."""
+        super().__post_init__()
+        check_choice("optimizer", self.optimizer, get_args(AdversaryOptimizer))
+        check_mix(self.mix, self.finetune_bottom)
+
+    @property
+    def family(self) -> str | None:
+        """What such attacks are called that differ in the number of known labels."""
+        name = "passive" if self.optimizer == "benign" else "active"
+        extras = [
+            word
+            for word, applies in (
+                ("everybody", self.optimizer == "all_malicious"),
+                ("fine-tuned", self.finetune_bottom),
+                ("features mixed", self.mix == "feature"),
+            )
+            if applies
+        ]
+        return f"{name} ({', '.join(extras)})" if extras else name
+
+    @property
+    def victim(self) -> Hashable:
+        """The optimizer is all that changes the training."""
+        return None if self.optimizer == "benign" else self.optimizer
+
+    def interferes(self, key, scene) -> Interference:
+        """Trains with another optimizer."""
+        return Interference(optimizer=self.optimizer)
+
+    def fits(self, task) -> str | None:
+        """The malicious optimizer replaces one of its kind."""
+        if self.optimizer == "benign" or task.experiment.training.optimizer == "sgd":
+            return super().fits(task)
+        return (
+            f"optimizer={self.optimizer!r}: must be 'benign' unless training.optimizer "
+            "is 'sgd', which it replaces"
+        )
+
+    def __call__(self, key, view, known: Known = NOTHING) -> Inference:
+        """Labels the view's samples, and further ones where it has their features."""
+        return model_completion(
+            key,
+            view,
+            LabeledRows(known.rows, known.labels),
+            other_features=known.get("other_features"),
+            finetune_bottom=self.finetune_bottom,
+            mix=self.mix,
+            **self.options(),
+        )
 
 
 def model_completion(
@@ -23,12 +98,12 @@ def model_completion(
     *,
     other_features: Float[Array, "others ..."] | None = None,
     settings: MixMatch = DEFAULTS,
-    finetune_bottom: bool = False,
-    mix: Mix = "input",
-    num_layers: int = 1,
-    num_epochs: int = 25,
-    steps_per_epoch: int = 1024,
-    batch_size: int = 16,
+    finetune_bottom: bool = ModelCompletion.finetune_bottom,
+    mix: Mix = ModelCompletion.mix,
+    num_layers: int = ModelCompletion.head_layers,
+    num_epochs: int = ModelCompletion.epochs,
+    steps_per_epoch: int = ModelCompletion.steps_per_epoch,
+    batch_size: int = ModelCompletion.batch_size,
 ) -> Inference:
     """Infers the labels of all training samples from a trained bottom model.
 
@@ -38,14 +113,8 @@ def model_completion(
         known: Samples whose labels it knows, among those of the view.
         other_features: Its features of further samples to label, such as test ones.
         settings: Hyperparameters of MixMatch, which may be traced.
-        finetune_bottom: `False` trains the head alone, which is what the released code
-            does and so, presumably, what the published tables show: its optimizer is
-            made before the trained bottom model is attached. `True` is what the paper
-            says.
-        mix: `"input"` mixes samples, as published; the frozen bottom model then runs
-            on mixed inputs in training mode. `"feature"` mixes embeddings that are
-            computed once, in evaluation mode: not the same attack, but in a fraction
-            of the time. It goes with `finetune_bottom=False` alone.
+        finetune_bottom: This and the next as the fields of `ModelCompletion`.
+        mix: What is mixed.
         num_layers: Layers of the head.
         num_epochs: Epochs of MixMatch.
         steps_per_epoch: Steps in each.
@@ -60,13 +129,7 @@ def model_completion(
         ValueError: If no sample or every sample is known, a number is out of range,
             or features are to be mixed while the bottom model is trained.
     """
-    if mix not in ("input", "feature"):
-        raise ValueError(f"mix={mix!r}: must be one of input, feature")
-    if mix == "feature" and finetune_bottom:
-        raise ValueError(
-            "mix='feature': embeddings are computed once, must be 'input' where "
-            "finetune_bottom=True changes them"
-        )
+    check_mix(mix, finetune_bottom)
     return complete(
         key,
         view.model,
@@ -82,4 +145,15 @@ def model_completion(
         batch_size=batch_size,
         is_bottom_trained=finetune_bottom,
         mix=mix,
+    )
+
+
+def check_mix(mix: Mix, finetune_bottom: bool) -> None:
+    """Raises a `ValueError` for features that are mixed but don't stay."""
+    check_choice("mix", mix, get_args(Mix))
+    require(
+        mix == "input" or not finetune_bottom,
+        "mix",
+        mix,
+        "'input' where finetune_bottom=True changes the embeddings",
     )

@@ -17,14 +17,16 @@ scale of η says three things that plain linear recovery must guess:
    in u is taken for flat.
 """
 
+import dataclasses
 from collections.abc import Collection
+from typing import get_args
 
 import jax
 import jax.numpy as jnp
 from jax.core import Tracer
-from jaxtyping import Array, Float
 
-from vfljax.attacks.base import Inference, inference_from_scores
+from vfljax._checks import check_choice, check_number, require
+from vfljax.attacks.base import Attack, Inference, Number, inference_from_scores
 from vfljax.attacks.least_squares import (
     Solver,
     choose_solver,
@@ -32,19 +34,67 @@ from vfljax.attacks.least_squares import (
     solve_exactly,
 )
 from vfljax.gradient_map import gradient_map
+from vfljax.known import NOTHING, Known
 from vfljax.protocol import BatchGradientView, check_view, own_embedding
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class NoiseAwareRecovery(Attack):
+    """Linear recovery that knows the noise scale, the bins or the share kept."""
+
+    reweightings: int = 5
+    """Number of times, at least 0, that conjugate gradients are repeated with weights
+    for a sparse message; there are none where the defense drops no entries, and the
+    exact solver, which is for solutions that are unique, has none."""
+    solver: Solver = "auto"
+    """How the system is solved, as in linear recovery: auto, cg or exact. auto takes cg
+    where reweightings are asked for and there are fewer parameters than entries."""
+    iterations: int = 1000
+    """Number of conjugate-gradient steps at most, at least 1, of each repetition."""
+    tolerance: float = 1e-6
+    """Relative residual, in [0, 1), at which conjugate gradients freeze."""
+    layers: tuple[str, ...] | None = None
+    """Names of the layers whose gradient is used; None takes all."""
+    sees = BatchGradientView
+    uses = ("noise_std", "keep_fraction", "drops_entries")
+    is_adaptive = True
+    knowledge = "kind and strength of the defense"
+    needs_sum_of_logits = True
+    recovers_messages = True
+
+    def __post_init__(self):
+        """Checks the ranges."""
+        check_choice("solver", self.solver, get_args(Solver))
+        check_number("iterations", self.iterations, low=1)
+        check_number("reweightings", self.reweightings, low=0)
+        tolerance = self.tolerance
+        require(0 <= tolerance < 1, "tolerance", tolerance, "in [0, 1)")
+
+    def __call__(self, key, view, known: Known = NOTHING) -> Inference:
+        """Infers from one view; no entries are dropped where it isn't known."""
+        drops_entries = known.get("drops_entries", False)
+        return noise_aware_recovery(
+            view,
+            noise_std=known.noise_std,
+            keep_fraction=known.keep_fraction,
+            reweightings=self.reweightings if drops_entries else 0,
+            layers=self.layers,
+            solver=self.solver,
+            iterations=self.iterations,
+            tolerance=self.tolerance,
+        )
 
 
 def noise_aware_recovery(
     view: BatchGradientView,
     *,
-    noise_std: int | float | Float[Array, ""] = 0.0,
-    keep_fraction: int | float | Float[Array, ""] = 1.0,
-    reweightings: int = 0,
-    layers: Collection[str] | None = None,
-    solver: Solver = "auto",
-    iterations: int = 1000,
-    tolerance: int | float = 1e-6,
+    noise_std: Number = 0.0,
+    keep_fraction: Number = 1.0,
+    reweightings: int = NoiseAwareRecovery.reweightings,
+    layers: Collection[str] | None = NoiseAwareRecovery.layers,
+    solver: Solver = NoiseAwareRecovery.solver,
+    iterations: int = NoiseAwareRecovery.iterations,
+    tolerance: int | float = NoiseAwareRecovery.tolerance,
 ) -> Inference:
     """Infers the labels of a batch from its gradient, knowing the defense.
 
@@ -54,14 +104,12 @@ def noise_aware_recovery(
             defense added to an entry of B·dL/dH, as `defenses` document it. May be
             traced. Rounding to levels an interval apart adds about interval/√12.
         keep_fraction: Share of the entries that were sent, in (0, 1]. May be traced.
-        reweightings: How often conjugate gradients are repeated with weights for a
-            sparse message; 5 are enough, 0 unless entries were dropped. The exact
-            solver has none, it is for solutions that are unique.
-        layers: As in `linear_recovery`, like the following.
-        solver: Which solver. `"auto"` takes conjugate gradients where `reweightings`
-            are asked for and there are fewer parameters than entries.
-        iterations: Of conjugate gradients, each time.
-        tolerance: Of conjugate gradients.
+        reweightings: As the field of `NoiseAwareRecovery`, like all that follow; there
+            are none where `keep_fraction` is the number 1.
+        layers: See there.
+        solver: See there.
+        iterations: See there.
+        tolerance: See there.
 
     Returns:
         `scores` are −B·u + σ²·log p. The `info` is a `RecoveryInfo`.
@@ -69,19 +117,18 @@ def noise_aware_recovery(
     Raises:
         ValueError: For an argument outside its range, or a view whose parts do not fit.
     """
-    if solver not in ("auto", "cg", "exact"):
-        raise ValueError(f"solver={solver!r}: must be one of auto, cg, exact")
-    if iterations < 1:
-        raise ValueError(f"iterations={iterations}: must be >= 1")
-    if reweightings < 0:
-        raise ValueError(f"reweightings={reweightings}: must be >= 0")
-    if not 0 <= tolerance < 1:
-        raise ValueError(f"tolerance={tolerance}: must be in [0, 1)")
-    if not isinstance(noise_std, Tracer) and not 0 <= noise_std < jnp.inf:
-        raise ValueError(f"noise_std={noise_std}: must be >= 0 and finite")
-    if not isinstance(keep_fraction, Tracer) and not 0 < keep_fraction <= 1:
-        raise ValueError(f"keep_fraction={keep_fraction}: must be in (0, 1]")
+    NoiseAwareRecovery(  # checks the ranges
+        reweightings=reweightings,
+        solver=solver,
+        iterations=iterations,
+        tolerance=tolerance,
+    )
+    is_allowed = isinstance(noise_std, Tracer) or 0 <= noise_std < jnp.inf
+    require(bool(is_allowed), "noise_std", noise_std, ">= 0 and finite")
+    check_number("keep_fraction", keep_fraction, low=0, high=1, low_excluded=True)
     check_view(view)
+    if isinstance(keep_fraction, int | float) and keep_fraction == 1:
+        reweightings = 0
     batch, classes = view.features.shape[0], view.num_classes
     is_sparse = jnp.asarray(keep_fraction) < 1
     weight = noise_std / jnp.hypot(classes**-0.5, noise_std)

@@ -6,14 +6,33 @@ gradient of a sample at the cut has the length |p_i − y_i|·‖dz_i/dH_i‖. A
 predicts little else than how frequent the classes are is further off on the rare one.
 """
 
+import dataclasses
+
 import jax.numpy as jnp
 
-from vfljax.attacks.base import Inference, inference_from_scores
+from vfljax.attacks.base import Attack, Inference, inference_from_scores
 from vfljax.attacks.two_classes import check_messages, normalize
+from vfljax.known import NOTHING, Known
 from vfljax.protocol import SampleGradientView
 
 
-def norm_scoring(view: SampleGradientView, *, signed: bool = False) -> Inference:
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class NormScoring(Attack):
+    """Tell two classes apart by the length of their messages (Li et al.)."""
+
+    signed: bool = False
+    """Whether messages are one number each, of which the sign is read in place of the
+    length."""
+    sees = SampleGradientView
+
+    def __call__(self, key, view, known: Known = NOTHING) -> Inference:
+        """Infers from one view; neither key nor knowledge is used."""
+        return norm_scoring(view, signed=self.signed)
+
+
+def norm_scoring(
+    view: SampleGradientView, *, signed: bool = NormScoring.signed
+) -> Inference:
     """Infers two classes from the gradient of each sample; longer ones are class 1.
 
     By convention class 1 is the rare one. Where it is not, the AUC is below ½ and

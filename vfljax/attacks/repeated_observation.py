@@ -6,13 +6,82 @@ the matched filter Σ_t a_t·B·u_t has the highest signal-to-noise ratio (North
 grows as the square root of the number of epochs, for ever.
 """
 
+import dataclasses
 from typing import NamedTuple
 
 import jax.numpy as jnp
-from jax.core import Tracer
 from jaxtyping import Array, Float
 
-from vfljax.attacks.base import Inference, inference_from_scores
+from vfljax._checks import check_number
+from vfljax.attacks.base import (
+    Attack,
+    Inference,
+    Number,
+    inference_from_scores,
+    labels_in_words,
+)
+from vfljax.attacks.clustering import cluster_rows
+from vfljax.attacks.reading import ReadsMessages
+from vfljax.known import NOTHING, Known
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RepeatedObservation(ReadsMessages):
+    """Combine what all training steps so far gave away about the same samples."""
+
+    named_per_class: int = 0
+    """Known samples of each class, at least 0; above 0 the combined messages are
+    clustered and the clusters named by these samples, as in cluster matching."""
+
+    def __post_init__(self):
+        """Checks the ranges."""
+        super().__post_init__()
+        check_number("named_per_class", self.named_per_class, low=0)
+
+    @property
+    def uses(self) -> tuple[str, ...]:
+        """What it knows; the attack of which it has the answers knows its own."""
+        return "earlier", "noise_std", "labels"
+
+    @property
+    def builds_on(self) -> Attack:
+        """The attack whose recovered messages of every step are combined."""
+        return self.of
+
+    @property
+    def knowledge(self) -> str | None:
+        """What the attack uses besides its view."""
+        words = "earlier messages about the same samples, the noise scale"
+        if self.named_per_class == 0:
+            return words
+        return f"{words}, {labels_in_words(self.named_per_class)}"
+
+    @property
+    def source(self) -> Attack | None:
+        """None: it has no messages of one view."""
+        return None
+
+    def fits(self, task) -> str | None:
+        """Observations must be of the same samples, and in order."""
+        experiment = task.experiment
+        if not experiment.same_samples:
+            return "of: combines observations, same_samples=False must be True"
+        steps = tuple(experiment.train_steps)
+        if steps != tuple(sorted(steps)):
+            return f"of: looks back, train_steps={steps} must be in ascending order"
+        return super().fits(task)
+
+    def __call__(self, key, view, known: Known = NOTHING) -> Inference:
+        """Infers from the answers so far; the view is not used.
+
+        The key is for the clusters. Where `labels` are not known, these have no names.
+        """
+        recovered, own = (jnp.stack(part) for part in zip(*known.earlier, strict=True))
+        combined = repeated_observation(recovered, known.noise_std)
+        if self.named_per_class == 0:
+            return combined
+        rows = -combined.scores - jnp.einsum("t,tbc->bc", combined.info.weights, own)
+        return cluster_rows(key, rows, known.get("labels"))
 
 
 class CombinationInfo(NamedTuple):
@@ -23,7 +92,7 @@ class CombinationInfo(NamedTuple):
 
 def repeated_observation(
     recovered: Float[Array, "observations batch classes"],
-    noise_std: int | float | Float[Array, ""] = 0.0,
+    noise_std: Number = 0.0,
 ) -> Inference:
     """Infers labels from several recovered messages about each sample.
 
@@ -37,7 +106,7 @@ def repeated_observation(
     Returns:
         `scores` (batch, classes) are the weighted mean of `recovered`; weights are
         equal where no observation has a signal. They are messages themselves, so
-        `cluster_matching.cluster_rows` may name what an encoder renamed. The `info` is
+        `attacks.cluster_rows` may name what an encoder renamed. The `info` is
         a `CombinationInfo`.
 
     Raises:
@@ -45,8 +114,7 @@ def repeated_observation(
     """
     if recovered.shape[0] == 0:
         raise ValueError("recovered: no observation, must have at least one")
-    if not isinstance(noise_std, Tracer) and not noise_std >= 0:
-        raise ValueError(f"noise_std={noise_std}: must be >= 0")
+    check_number("noise_std", noise_std, low=0)
     power = jnp.mean(recovered**2, axis=(1, 2)) - jnp.square(noise_std)
     amplitude = jnp.sqrt(jnp.maximum(power, 0.0))
     total = jnp.sum(amplitude)

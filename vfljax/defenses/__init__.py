@@ -1,37 +1,64 @@
-"""Label protection: each defense a record of pure functions; `chain` composes them."""
+"""Label protection: each defense a record of pure functions; `Chain` composes them."""
 
-from vfljax.defenses.autoencoder_cache import autoencoder_epochs, load_autoencoder
-from vfljax.defenses.base import Defense, chain, no_defense
-from vfljax.defenses.cae import (
+from vfljax.defenses.autoencoder import (
     Autoencoder,
     autoencoder_training,
-    cae,
     codebook_entropy,
     train_autoencoder,
 )
-from vfljax.defenses.discrete_sgd import discrete_sgd
-from vfljax.defenses.gradient_compression import gradient_compression
+from vfljax.defenses.autoencoder_cache import autoencoder_epochs, load_autoencoder
+from vfljax.defenses.base import (
+    Defense,
+    NoDefense,
+    Releases,
+    Shapes,
+    check_defense,
+    no_defense,
+)
+from vfljax.defenses.cae import CAE, cae
+from vfljax.defenses.chain import Chain, chain
+from vfljax.defenses.discrete_sgd import DiscreteSGD, discrete_sgd
+from vfljax.defenses.gradient_compression import (
+    GradientCompression,
+    gradient_compression,
+)
 from vfljax.defenses.marvell import (
+    Marvell,
     MarvellState,
     NoiseLevels,
     count_unprotected,
     marvell,
     optimal_noise,
 )
-from vfljax.defenses.noise import dp_gaussian, dp_laplace
-from vfljax.defenses.norm_noise import isotropic, max_norm
-from vfljax.defenses.ppdl import ppdl
-from vfljax.defenses.sparsification import sparsification
+from vfljax.defenses.noise import DPGaussian, DPLaplace, dp_gaussian, dp_laplace
+from vfljax.defenses.norm_noise import Isotropic, MaxNorm, isotropic, max_norm
+from vfljax.defenses.ppdl import PPDL, ppdl
+from vfljax.defenses.sparsification import Sparsification, sparsification
 
 __all__ = [
+    "CAE",
+    "PPDL",
     "Autoencoder",
+    "Chain",
+    "DPGaussian",
+    "DPLaplace",
     "Defense",
+    "DiscreteSGD",
+    "GradientCompression",
+    "Isotropic",
+    "Marvell",
     "MarvellState",
+    "MaxNorm",
+    "NoDefense",
     "NoiseLevels",
+    "Releases",
+    "Shapes",
+    "Sparsification",
     "autoencoder_epochs",
     "autoencoder_training",
     "cae",
     "chain",
+    "check_defense",
     "codebook_entropy",
     "count_unprotected",
     "discrete_sgd",

@@ -17,45 +17,25 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vfljax.defenses.base import check_number
-from vfljax.defenses.cae import Autoencoder, Loss, autoencoder_training
+from vfljax._checks import check_number
+from vfljax.defenses.autoencoder import (
+    NUM_EPOCHS,
+    Autoencoder,
+    Loss,
+    autoencoder_training,
+)
 
 _RECIPE = 1  # to be raised with every change that changes trained networks
 
 
 def load_autoencoder(
-    num_classes: int,
-    entropy_weight: int | float,
-    *,
-    seed: int = 0,
-    loss: Loss = "released",
-    contrast_weight: int | float = 1.0,
-    num_epochs: int | None = None,
-    folder: Path | None = None,
+    num_classes: int, entropy_weight: int | float, **settings: Any
 ) -> Autoencoder:
     """Returns the autoencoder of these settings, from disk or trained now.
 
-    Args:
-        num_classes: As in `train_autoencoder`, which explains the other settings too.
-        entropy_weight: λ2.
-        seed: Of the training's key.
-        loss: Which loss.
-        contrast_weight: λ1.
-        num_epochs: `None` for the released number.
-        folder: Where trained autoencoders are kept; `None` for the usual place.
-
-    Raises:
-        ValueError: For an argument outside its range.
+    Arguments and errors are those of `autoencoder_epochs`.
     """
-    epochs = autoencoder_epochs(
-        num_classes,
-        entropy_weight,
-        seed=seed,
-        loss=loss,
-        contrast_weight=contrast_weight,
-        num_epochs=num_epochs,
-        folder=folder,
-    )
+    epochs = autoencoder_epochs(num_classes, entropy_weight, **settings)
     while True:
         try:
             next(epochs)
@@ -70,10 +50,23 @@ def autoencoder_epochs(
     seed: int = 0,
     loss: Loss = "released",
     contrast_weight: int | float = 1.0,
-    num_epochs: int | None = None,
+    num_epochs: int | None = NUM_EPOCHS,
     folder: Path | None = None,
 ) -> Generator[tuple[int, int], None, Autoencoder]:
-    """As `load_autoencoder`, but yields (done, total) after every epoch trained."""
+    """As `load_autoencoder`, but yields (done, total) after every epoch trained.
+
+    Args:
+        num_classes: As in `train_autoencoder`, which explains the other settings too.
+        entropy_weight: λ2.
+        seed: Of the training's key.
+        loss: Which loss.
+        contrast_weight: λ1.
+        num_epochs: `None` for the released number.
+        folder: Where trained autoencoders are kept; `None` for the usual place.
+
+    Raises:
+        ValueError: For an argument outside its range.
+    """
     check_number("entropy_weight", entropy_weight, low=0.0)
     training = autoencoder_training(
         num_classes, loss=loss, contrast_weight=contrast_weight, num_epochs=num_epochs

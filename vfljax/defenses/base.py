@@ -1,163 +1,292 @@
 """The defense record: everything through which a defended party can act."""
 
-from collections.abc import Callable
-from typing import Any, NamedTuple
+import dataclasses
+import math
+from collections.abc import Callable, Generator
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
-import jax
 import jax.numpy as jnp
-from jax.core import Tracer
 from jaxtyping import Array, Float, Int, Key, PyTree
+
+from vfljax._checks import require, require_all
+from vfljax.known import Known
 
 Number = int | float | Float[Array, ""]
 """A hyperparameter that may be swept, hence traced."""
 
+if TYPE_CHECKING:
+    Swept = Any
+else:
+    Swept = Number | tuple[int | float, ...]
+    """A hyperparameter, or a tuple of values for it, each of which is run."""
 
-def _send_unchanged(key, state, gradients, labels, sample_ids):
-    return gradients, state
 
-
-class Defense(NamedTuple):
-    """The label party's defense as pure functions; the default is no defense.
+class Shapes(NamedTuple):
+    """Shapes a defense may need.
 
     Attributes:
-        init: `init() -> state`, what the defense remembers between steps.
-        encode_labels: One-hot labels (batch, classes) to the targets trained on.
-        perturb: `perturb(key, state, gradients, labels, sample_ids)` to
-            `(gradients, state)`: the message dL/dH (batch, embed) as it is sent.
-            `labels` (batch,) and `sample_ids` (batch,), rows of the training set, are
-            there for defenses that need them. `key` is used at most once.
-        decode_logits: Summed logits to the logits that predict the class.
+        num_samples: Of the training set.
+        batch_size: Of the messages that are perturbed in training.
+        embed: Width of a message; C where logits are summed.
+        sums_logits: Whether the protocol is that without a top model, whose messages
+            have rows that sum to zero.
+    """
+
+    num_samples: int
+    batch_size: int
+    embed: int
+    sums_logits: bool = True
+
+
+class Releases(NamedTuple):
+    """The messages about one sample in a whole training.
+
+    Attributes:
+        number: At most.
+        batch_size: Of theirs, which may differ from that of the message attacked.
+    """
+
+    number: int
+    batch_size: int
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Defense:
+    """A label party's defense: options are fields, pure functions are methods.
+
+    A subclass is a frozen, keyword-only dataclass that overrides what it changes; by
+    default every function is the identity. One field may hold a tuple of numbers, a
+    swept axis: each of its values is run, and `at` gives the defense at one of them.
+    The pure functions, `public` and `budget` are those of a defense at one strength.
+
+    Attributes:
         covers_label_party: Whether the label party's own bottom model is trained on
             the perturbed gradient too, rather than on the clean one.
         keeps_zero_sum: Whether rows that sum to zero still do when sent. Public
             knowledge about the protocol, which an attack may use.
         needs_zero_sum: Whether `perturb` relies on rows that sum to zero.
+        drops_entries: Whether `perturb` sends zeros in place of entries.
         encodes_labels: Whether the model is trained on other targets than the labels.
+        only_classes: The number of classes that it is for; None for any.
+        remembers_rows: Whether it remembers rows of a batch rather than samples.
     """
 
-    init: Callable[[], PyTree[Any]] = lambda: ()
-    encode_labels: Callable[
-        [Float[Array, "batch classes"]], Float[Array, "batch classes"]
-    ] = lambda labels: labels
-    perturb: Callable[..., tuple[Float[Array, "batch embed"], PyTree[Any]]] = (
-        _send_unchanged
-    )
-    decode_logits: Callable[
-        [Float[Array, "batch classes"]], Float[Array, "batch classes"]
-    ] = lambda logits: logits
-    covers_label_party: bool = False
-    keeps_zero_sum: bool = True
-    needs_zero_sum: bool = False
-    encodes_labels: bool = False
+    covers_label_party: ClassVar[Any] = False
+    keeps_zero_sum: ClassVar[bool] = True
+    needs_zero_sum: ClassVar[bool] = False
+    drops_entries: ClassVar[bool] = False
+    encodes_labels: ClassVar[bool] = False
+    only_classes: ClassVar[int | None] = None
+    remembers_rows: ClassVar[bool] = False
 
+    # ---- the pure functions ---------------------------------------------------------
+    def init(self) -> PyTree[Any]:
+        """What the defense remembers between steps, before the first."""
+        return ()
 
-def no_defense() -> Defense:
-    """Returns the defense that changes nothing."""
-    return Defense()
-
-
-def chain(*defenses: Defense) -> Defense:
-    """Composes defenses, the first one acting first.
-
-    Labels are encoded from first to last, logits decoded from last to first, messages
-    perturbed from first to last with one key each. The composition covers the label
-    party if any part does, and keeps rows at zero sum if all parts do.
-
-    Raises:
-        ValueError: If nothing is to be composed, or the composition makes no sense:
-            two parts that encode labels, one that does so after another has perturbed
-            messages, or one that relies on rows of zero sum after another broke them.
-
-    Example:
-        >>> from vfljax.defenses import discrete_sgd, dp_gaussian
-        >>> chain(dp_gaussian(0.01), discrete_sgd(12)).covers_label_party
-        True
-    """
-    _check_order(defenses)
-    perturbs = any(part.perturb is not _send_unchanged for part in defenses)
-
-    def encode_labels(labels: Float[Array, "batch classes"]):
-        for defense in defenses:
-            labels = defense.encode_labels(labels)
+    def encode_labels(
+        self, labels: Float[Array, "batch classes"]
+    ) -> Float[Array, "batch classes"]:
+        """One-hot labels to the targets that the model is trained on."""
         return labels
 
-    def perturb(key: Key[Array, ""], state, gradients, labels, sample_ids):
-        states = []
-        for part_key, part, defense in zip(
-            jax.random.split(key, len(defenses)), state, defenses, strict=True
-        ):
-            gradients, part = defense.perturb(
-                part_key, part, gradients, labels, sample_ids
-            )
-            states.append(part)
-        return gradients, tuple(states)
+    def prepare_targets(
+        self, key: Key[Array, ""], labels: Float[Array, "samples classes"]
+    ) -> Float[Array, "samples classes"]:
+        """Targets of all training samples, drawn once per training.
 
-    def decode_logits(logits: Float[Array, "batch classes"]):
-        for defense in reversed(defenses):
-            logits = defense.decode_logits(logits)
+        A defense that overrides it is trained on these, row by row of the training
+        set, instead of on `encode_labels` of each batch.
+        """
+        return self.encode_labels(labels)
+
+    def perturb(
+        self,
+        key: Key[Array, ""],
+        state: PyTree[Any],
+        gradients: Float[Array, "batch embed"],
+        labels: Int[Array, " batch"],
+        sample_ids: Int[Array, " batch"],
+    ) -> tuple[Float[Array, "batch embed"], PyTree[Any]]:
+        """The message dL/dH as it is sent, and the state afterwards.
+
+        `labels` and `sample_ids`, rows of the training set, are there for defenses
+        that need them; `key` is used at most once.
+        """
+        return gradients, state
+
+    def penalty(
+        self,
+        embeddings: tuple[Float[Array, "batch _"], ...],
+        targets: Float[Array, "batch classes"],
+    ) -> Float[Array, ""]:
+        """What is added to the label party's loss; a function of what it receives."""
+        return jnp.zeros(())
+
+    def decode_logits(
+        self, logits: Float[Array, "batch classes"]
+    ) -> Float[Array, "batch classes"]:
+        """The model's logits to the logits that predict the class."""
         return logits
 
-    return Defense(
-        init=lambda: tuple(defense.init() for defense in defenses),
-        encode_labels=encode_labels,
-        perturb=perturb if perturbs else _send_unchanged,
-        decode_logits=decode_logits,
-        covers_label_party=any(defense.covers_label_party for defense in defenses),
-        keeps_zero_sum=all(defense.keeps_zero_sum for defense in defenses),
-        needs_zero_sum=any(defense.needs_zero_sum for defense in defenses),
-        encodes_labels=any(defense.encodes_labels for defense in defenses),
-    )
+    # ---- what is no secret, and what it guarantees ----------------------------------
+    def public(self, batch_size: int, num_classes: int) -> Known:
+        """What is known of a message of `batch_size` samples; at one strength."""
+        return perturbation()
 
+    def budget(
+        self, batch_size: int, num_classes: int, releases: Releases
+    ) -> tuple[Any, str] | None:
+        """The `label_dp.LabelBudget` of a message and of all, in words too, or None."""
+        return None
 
-def _check_order(defenses):
-    """Refuses compositions that make no sense."""
-    if not defenses:
-        raise ValueError("defenses=(): chain needs at least one defense")
-    encoders = [place for place, part in enumerate(defenses) if part.encodes_labels]
-    if len(encoders) > 1:
-        raise ValueError(
-            f"defenses: numbers {encoders} all encode the labels; allowed is one, as a "
-            "code of a code confuses nobody further and is decoded less surely"
+    @property
+    def has_training_budget(self) -> bool:
+        """Whether the budget of all messages of a training means something.
+
+        It does not where the label party's own model learns from clean messages.
+        """
+        return self.covers_label_party
+
+    # ---- the swept axis -------------------------------------------------------------
+    @property
+    def swept(self) -> str | None:
+        """The field that is the strength: the one with a tuple of numbers.
+
+        A subclass may name it, `swept: ClassVar[str] = "noise_std"`; then a single
+        number there is one strength.
+        """
+        names = [
+            field.name
+            for field in dataclasses.fields(self)
+            if _is_axis(getattr(self, field.name))
+        ]
+        require(
+            len(names) <= 1,
+            type(self).__name__,
+            tuple(names),
+            "a defense with one swept field at most; give the others one value each",
         )
-    has_perturbed, keeps_zero_sum = False, True
-    for place, part in enumerate(defenses):
-        if part.encodes_labels and has_perturbed:
-            raise ValueError(
-                f"defenses: number {place} encodes labels after another has perturbed "
-                "messages; labels are encoded before there are messages, put it first"
-            )
-        if part.needs_zero_sum and not keeps_zero_sum:
-            raise ValueError(
-                f"defenses: number {place} relies on rows that sum to zero, which one "
-                "before it breaks; put it first, or choose its variant for any message"
-            )
-        has_perturbed |= part.perturb is not _send_unchanged
-        keeps_zero_sum &= part.keeps_zero_sum
+        return names[0] if names else None
+
+    @property
+    def strength_name(self) -> str | None:
+        """What the strength is called in rows and figures; None without one."""
+        return self.swept
+
+    @property
+    def strengths(self) -> tuple[Any, ...]:
+        """The values of the swept field; `(None,)` without one."""
+        if self.swept is None:
+            return (None,)
+        value = getattr(self, self.swept)
+        return value if isinstance(value, tuple) else (value,)
+
+    @property
+    def is_sweep(self) -> bool:
+        """Whether there is a tuple of strengths, one of which `at` chooses."""
+        return self.swept is not None and isinstance(getattr(self, self.swept), tuple)
+
+    def at(
+        self, strength: Number | None, shapes: Shapes, prepared: Any = ()
+    ) -> "Defense":
+        """The defense at one, possibly traced, strength, for these shapes.
+
+        Args:
+            strength: A value of the swept field; None without one.
+            shapes: What it runs on.
+            prepared: The part of what `prepare` returned that `choice` named.
+        """
+        if self.swept is None:
+            return self
+        return dataclasses.replace(self, **{self.swept: strength})
+
+    # ---- what is trained beforehand, on the host ------------------------------------
+    def prepare(self, num_classes: int) -> Generator[str, None, Any]:
+        """Trains what the defense needs, yielding what it is doing.
+
+        Returns a tree with a leading axis that `choice` counts, or an empty one.
+        """
+        yield from ()
+        return ()
+
+    def choice(self, strength: Number | None, trial: int) -> int:
+        """Which of the prepared ones a trial uses."""
+        return 0
+
+    # ---- checks ---------------------------------------------------------------------
+    def check(self) -> None:
+        """Raises a `ValueError` for an option outside its range.
+
+        Called when a record is built, at one strength; traced numbers must pass.
+        """
+
+    def __post_init__(self):
+        """Checks the options, value by value of a swept axis."""
+        if not self.is_sweep:
+            self.check()
+            return
+        name, strengths = f"{self.swept}", self.strengths
+        require(bool(strengths), name, strengths, "not empty")
+        require_all(name, strengths, math.isfinite, "finite")
+        for strength in strengths:
+            dataclasses.replace(self, **{name: strength})
+
+    # ---- which functions it has -----------------------------------------------------
+    def overrides(self, name: str) -> bool:
+        """Whether a function, by its name, is another than by default."""
+        return getattr(type(self), name) is not getattr(Defense, name)
+
+    @property
+    def prepares_targets(self) -> bool:
+        """Whether `prepare_targets` is overridden."""
+        return self.overrides("prepare_targets")
+
+    @property
+    def has_penalty(self) -> bool:
+        """Whether `penalty` is overridden."""
+        return self.overrides("penalty")
+
+    @property
+    def perturbs(self) -> bool:
+        """Whether `perturb` is overridden."""
+        return self.overrides("perturb")
 
 
-def check_number(
-    name: str,
-    value: Any,
-    *,
-    low: int | float,
-    high: int | float = float("inf"),
-    low_excluded: bool = False,
-):
-    """Raises a `ValueError` unless `low <= value <= high`; traced values pass.
-
-    A number that is swept is traced inside a program; it was checked where it came in.
-    """
-    if isinstance(value, Tracer):
+def check_defense(name: str, value: Any) -> None:
+    """Raises a `ValueError`, with the field's name, unless a value is a defense."""
+    if isinstance(value, Defense):
         return
-    if not low <= value <= high or (low_excluded and value == low):
-        bracket = "(" if low_excluded else "["
-        raise ValueError(f"{name}={value}: must be in {bracket}{low:g}, {high:g}]")
+    if isinstance(value, type) and issubclass(value, Defense):
+        what = f"the class {value.__name__}, must be an instance: {value.__name__}()"
+    elif callable(value) and not hasattr(value, "sees"):
+        what = (
+            f"the function {getattr(value, '__name__', value)!r}, must be a record: a "
+            "frozen dataclass derived from vfljax.defenses.Defense with it as `perturb`"
+        )
+    elif hasattr(value, "sees"):
+        what = f"an attack, {type(value).__name__}; attacks stand in `attacks`"
+    else:
+        what = f"{value!r}, must be an instance of vfljax.defenses.Defense"
+    raise ValueError(f"{name}: is {what}")
 
 
-def check_choice(name: str, value: str, allowed: tuple[str, ...]):
-    """Raises a `ValueError` unless `value` is one of `allowed`."""
-    if value not in allowed:
-        raise ValueError(f"{name}={value!r}: must be one of {', '.join(allowed)}")
+def _is_axis(value) -> bool:
+    """Whether a field's value is a tuple of numbers."""
+    is_tuple = isinstance(value, tuple) and bool(value)
+    return is_tuple and all(isinstance(each, int | float) for each in value)
+
+
+def relabel(
+    steps: Generator[Any, None, Any], words: Callable[[Any], Any]
+) -> Generator[Any, None, Any]:
+    """Yields `words(step)` for each step; returns what `steps` returns."""
+    while True:
+        try:
+            step = next(steps)
+        except StopIteration as stop:
+            return stop.value
+        yield words(step)
 
 
 def count_entries(fraction: Number, total: int) -> Int[Array, ""]:
@@ -165,3 +294,27 @@ def count_entries(fraction: Number, total: int) -> Int[Array, ""]:
     guard = 1.0 + 4.0 * jnp.finfo(jnp.float32).eps
     product = jnp.asarray(fraction, jnp.float32) * total * guard
     return jnp.minimum(jnp.floor(product).astype(jnp.int32), total)
+
+
+def perturbation(
+    *, noise_std: Any = 0.0, keep_fraction: Any = 1.0, replaced_by: Any = 0.0
+) -> Known:
+    """What is known of a message that is sent as it is but for what is given."""
+    return Known(
+        noise_std=noise_std, keep_fraction=keep_fraction, replaced_by=replaced_by
+    )
+
+
+def message_std(num_classes: int) -> float:
+    """Of the entries of B·dL/dH of an untrained model: a label in C even classes."""
+    return math.sqrt((1.0 - 1.0 / num_classes) / num_classes)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class NoDefense(Defense):
+    """The message is sent as it is."""
+
+
+def no_defense() -> NoDefense:
+    """Returns the defense that changes nothing."""
+    return NoDefense()

@@ -1,87 +1,82 @@
 """Train on confused labels: the confusional autoencoder (CAE).
 
-Zou et al. (2022, https://arxiv.org/abs/2112.05409), section 6. An encoder e maps every
-label to a soft label ỹ = e(y) of which the true class is not the most likely one, a
-decoder d finds it again, ŷ = d(ỹ). The model is trained on ỹ; a prediction is
-d(softmax(H)). Eq. 15:
-
-    L = CE(y, ŷ) − λ1·CE(y, ỹ) − λ2·Entropy(ỹ)
-
-Both networks are fc((6C + 2)²)-ReLU-fc(C)-softmax. Only C labels exist, so an encoder
-is a table of C soft labels, one per class: names are hidden, classes are not.
+Zou et al. (2022, https://arxiv.org/abs/2112.05409), section 6; the training of the
+autoencoder is in `vfljax.defenses.autoencoder`.
 """
 
-import math
-from collections.abc import Callable
-from typing import Any, Literal, NamedTuple
+import dataclasses
+import itertools
+from collections.abc import Generator
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
-import optax
-from jaxtyping import Array, Float, Key
+from jaxtyping import Array, Float
 
-from vfljax.defenses.base import Defense, Number, check_choice, check_number
-
-Loss = Literal["released", "printed"]
-
-_NUM_LABELS = 30_000  # released code: drawn once; there, unlike here, never shuffled
-_BATCH_SIZE = 128
-_FLOOR = 1e-6  # of the true class's probability, printed loss
-_RELEASED_EPOCHS = {2: 50, 5: 20, 10: 50, 20: 30, 100: 50}
+from vfljax._checks import check_choice, check_number, require, require_all
+from vfljax.defenses.autoencoder import NUM_EPOCHS, Autoencoder, Loss, network
+from vfljax.defenses.autoencoder_cache import autoencoder_epochs
+from vfljax.defenses.base import Defense, Swept, relabel
 
 
-class Autoencoder(NamedTuple):
-    """A trained pair of networks, as far as anybody ever uses it.
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class CAE(Defense):
+    """Train on confused labels (confusional autoencoder, CAE).
 
-    Attributes:
-        codebook: Row c is the soft label ỹ of class c.
-        decoder: Parameters of d.
-    """
-
-    codebook: Float[Array, "classes classes"]
-    decoder: Any
-
-
-class AutoencoderTraining(NamedTuple):
-    """The training as a loop of one's own.
-
-    Attributes:
-        init: `init(key) -> state`.
-        epoch: `epoch(key, state, entropy_weight) -> (state, losses)`.
-        finish: `finish(state) -> Autoencoder`.
-        num_epochs: As many as the released code runs, or as asked for.
-    """
-
-    init: Callable[..., Any]
-    epoch: Callable[..., tuple[Any, Float[Array, " steps"]]]
-    finish: Callable[[Any], Autoencoder]
-    num_epochs: int
-
-
-def cae(autoencoder: Autoencoder) -> Defense:
-    """Replaces labels by their codes; messages themselves are not perturbed.
-
-    `chain(cae(autoencoder), discrete_sgd(12))` is DCAE.
+    Replaces labels by their codes; messages themselves are not perturbed. DCAE is
+    `Chain(CAE(), DiscreteSGD(bins=12))`.
 
     The recovery of *names* drops to zero, and that is what the publication reports.
     But each class has one fixed code, so the messages of a class still lie together:
     judge it by `attacks.cluster_matching` and `attacks.known_encoder`. With two classes
     a code without fixed points can only swap them.
 
-    Args:
-        autoencoder: From `train_autoencoder` or `load_autoencoder`. May be traced.
-
-    Raises:
-        ValueError: If the codebook isn't square; on use, if its size isn't the number
-            of classes.
+    On use, the codebook must have a row per class, or a `ValueError` is raised.
     """
-    codebook, decoder = autoencoder
-    if codebook.ndim != 2 or codebook.shape[0] != codebook.shape[1]:
-        raise ValueError(
-            f"autoencoder: its codebook has shape {codebook.shape}, must be (C, C)"
-        )
 
-    def encode_labels(labels: Float[Array, "batch classes"]):
+    entropy_weight: Swept = (0.0, 0.1, 0.5, 1.0)
+    """Weight λ2 of the entropy of the soft labels, >= 0, published 0 to 2."""
+    loss: Loss = "released"
+    """Whether the autoencoder is trained with the published code's loss, or with the
+    one printed in the paper and a floor under it."""
+    contrast_weight: int | float = 1.0
+    """Weight λ1 of the difference between labels and codes, >= 0; for the printed loss
+    and the released one alike."""
+    num_epochs: int | None = NUM_EPOCHS
+    """Epochs of the autoencoder's training, >= 1; None for the released number, 50 for
+    ten classes, which confuses more and costs the main task more."""
+    seeds: tuple[int, ...] = (0,)
+    """Seeds of the autoencoder's training, each >= 0; trials take turns."""
+    autoencoder: Autoencoder | None = None
+    """A trained autoencoder, which may be traced; None for those that are trained or
+    found on disk before the trials."""
+    encodes_labels: ClassVar[bool] = True
+
+    @property
+    def swept(self) -> str | None:
+        """The weight of the entropy, unless the autoencoder is there already."""
+        return "entropy_weight" if self.autoencoder is None else None
+
+    def check(self) -> None:
+        """Checks the ranges."""
+        check_choice("loss", self.loss, ("released", "printed"))
+        check_number("contrast_weight", self.contrast_weight, low=0.0)
+        require(bool(self.seeds), "seeds", self.seeds, "not empty")
+        require_all("seeds", self.seeds, lambda seed: seed >= 0, ">= 0")
+        epochs = self.num_epochs
+        require(epochs is None or epochs >= 1, "num_epochs", epochs, ">= 1")
+        if self.autoencoder is None:
+            check_number("entropy_weight", self.entropy_weight, low=0.0)
+            return
+        codebook = self.autoencoder.codebook
+        if codebook.ndim != 2 or codebook.shape[0] != codebook.shape[1]:
+            raise ValueError(
+                f"autoencoder: its codebook has shape {codebook.shape}, must be (C, C)"
+            )
+
+    def encode_labels(self, labels: Float[Array, "batch classes"]):
+        """The codes of one-hot labels."""
+        codebook = self._trained().codebook
         if labels.shape[1] != len(codebook):
             raise ValueError(
                 f"autoencoder: made for {len(codebook)} classes, the protocol has "
@@ -89,171 +84,58 @@ def cae(autoencoder: Autoencoder) -> Defense:
             )
         return jnp.matmul(labels, codebook, precision="highest")
 
-    def decode_logits(logits: Float[Array, "batch classes"]):
-        return _network(decoder, jax.nn.softmax(logits))
+    def decode_logits(self, logits: Float[Array, "batch classes"]):
+        """The decoder's logits for what the model predicts."""
+        return network(self._trained().decoder, jax.nn.softmax(logits))
 
-    return Defense(
-        encode_labels=encode_labels, decode_logits=decode_logits, encodes_labels=True
-    )
+    def at(self, strength, shapes, prepared=()):
+        """The defense with the autoencoder that was prepared for a weight."""
+        if self.autoencoder is not None:
+            return self
+        return dataclasses.replace(
+            self, entropy_weight=strength, autoencoder=prepared or None
+        )
 
-
-def train_autoencoder(
-    key: Key[Array, ""],
-    entropy_weight: Number,
-    *,
-    num_classes: int,
-    loss: Loss = "released",
-    contrast_weight: int | float = 1.0,
-    num_epochs: int | None = None,
-) -> Autoencoder:
-    """Trains encoder and decoder, pure and to be jitted by the caller.
-
-    Args:
-        key: For weights, labels and order.
-        entropy_weight: λ2 >= 0, published 0, 0.05, 0.1, 0.5, 1 and 2. May be traced.
-        num_classes: C >= 2.
-        loss: `"released"`, as the published code: inputs are 30,000 random soft labels
-            softmax(z/T), z uniform in [0, 1], T = .025 (.028 for C = 20, .05 for 100);
-            reconstruction weighs 10; cross-entropies take the log-softmax of outputs
-            that are softmaxed already, which bounds them; the entropy is the *mean*
-            over all entries, a Cth of Entropy(ỹ). `"printed"`: Eq. 15 with weights
-            1, λ1, λ2 on random one-hot labels. Printed, it has no lower bound; the
-            probability of the true class is floored at 1e-6 in the contrast term.
-            Every epoch is shuffled here, which the released code leaves out.
-        contrast_weight: λ1 >= 0.
-        num_epochs: >= 1; `None` for the released number, 20 to 50 by C.
-
-    Raises:
-        ValueError: For an argument outside its range.
-    """
-    check_number("entropy_weight", entropy_weight, low=0.0)
-    training = autoencoder_training(
-        num_classes, loss=loss, contrast_weight=contrast_weight, num_epochs=num_epochs
-    )
-    key_init, key_epochs = jax.random.split(key)
-    state, _ = jax.lax.scan(
-        lambda state, epoch_key: training.epoch(epoch_key, state, entropy_weight),
-        training.init(key_init),
-        jax.random.split(key_epochs, training.num_epochs),
-    )
-    return training.finish(state)
-
-
-def autoencoder_training(
-    num_classes: int,
-    *,
-    loss: Loss = "released",
-    contrast_weight: int | float = 1.0,
-    num_epochs: int | None = None,
-) -> AutoencoderTraining:
-    """The parts of `train_autoencoder`, with the same arguments and errors.
-
-    Hidden width, temperature and rate are the released ones where there are such:
-    (6C + 2)² units and Adam 5e-4 up to 20 classes, (2C + 2)² units beyond and Adam
-    1e-5 from 100 on. The number of epochs is that of the nearest published C.
-    """
-    check_number("num_classes", num_classes, low=2)
-    check_choice("loss", loss, ("released", "printed"))
-    check_number("contrast_weight", contrast_weight, low=0.0)
-    if num_epochs is None:
-        nearest = min(_RELEASED_EPOCHS, key=lambda c: abs(math.log(c / num_classes)))
-        num_epochs = _RELEASED_EPOCHS[nearest]
-    check_number("num_epochs", num_epochs, low=1)
-    hidden = ((6 if num_classes <= 20 else 2) * num_classes + 2) ** 2
-    temperature = 0.025 if num_classes <= 10 else 0.028 if num_classes <= 20 else 0.05
-    optimizer = optax.adam(5e-4 if num_classes < 100 else 1e-5)
-    loss_of = _released_loss if loss == "released" else _printed_loss
-
-    def draw_labels(key):
-        if loss == "printed":
-            classes = jax.random.randint(key, (_NUM_LABELS,), 0, num_classes)
-            return jax.nn.one_hot(classes, num_classes)
-        uniform = jax.random.uniform(key, (_NUM_LABELS, num_classes))
-        # Sharpening a softmax, p^(1/T) normalized, is a softmax at temperature T.
-        return jax.nn.softmax(uniform / temperature)
-
-    def init(key):
-        key_labels, key_encoder, key_decoder = jax.random.split(key, 3)
-        params = {
-            "encoder": _init_network(key_encoder, num_classes, hidden),
-            "decoder": _init_network(key_decoder, num_classes, hidden),
-        }
-        return params, optimizer.init(params), draw_labels(key_labels)
-
-    def epoch(key, state, entropy_weight):
-        params, optimizer_state, labels = state
-        order = jax.random.permutation(key, _NUM_LABELS)
-        num_steps = _NUM_LABELS // _BATCH_SIZE
-        batches = order[: num_steps * _BATCH_SIZE].reshape(num_steps, _BATCH_SIZE)
-
-        def step(carry, rows):
-            params, optimizer_state = carry
-            value, gradient = jax.value_and_grad(loss_of)(
-                params, labels[rows], contrast_weight, entropy_weight
+    def prepare(self, num_classes: int) -> Generator[str, None, Any]:
+        """Trains the autoencoders, or finds them on disk."""
+        if self.autoencoder is not None:
+            return ()
+        trained = []
+        for strength, seed in itertools.product(self.strengths, self.seeds):
+            epochs = autoencoder_epochs(
+                num_classes,
+                strength,
+                seed=seed,
+                loss=self.loss,
+                contrast_weight=self.contrast_weight,
+                num_epochs=self.num_epochs,
             )
-            updates, optimizer_state = optimizer.update(gradient, optimizer_state)
-            return (optax.apply_updates(params, updates), optimizer_state), value
+            name = f"autoencoder λ2={strength:g}"
+            found = yield from relabel(
+                epochs, lambda done, name=name: f"{name}: epoch {done[0]} of {done[1]}"
+            )
+            trained.append(found)
+        return jax.tree.map(lambda *leaves: jnp.stack(leaves), *trained)
 
-        carry, losses = jax.lax.scan(step, (params, optimizer_state), batches)
-        return (*carry, labels), losses
+    def choice(self, strength, trial):
+        """Strength after strength, in each seed after seed."""
+        if self.autoencoder is not None:
+            return 0
+        number = self.strengths.index(strength)
+        return number * len(self.seeds) + trial % len(self.seeds)
 
-    def finish(state):
-        params = state[0]
-        codebook = jax.nn.softmax(_network(params["encoder"], jnp.eye(num_classes)))
-        return Autoencoder(codebook=codebook, decoder=params["decoder"])
-
-    return AutoencoderTraining(init, epoch, finish, int(num_epochs))
-
-
-def codebook_entropy(codebook: Float[Array, "classes classes"]) -> Float[Array, ""]:
-    """Mean entropy of the soft labels over log C, in [0, 1]: how confused they are."""
-    entropy = jnp.sum(jax.scipy.special.entr(codebook), axis=1)
-    return jnp.mean(entropy) / jnp.log(len(codebook))
-
-
-def _released_loss(params, labels, contrast_weight, entropy_weight):
-    code = jax.nn.softmax(_network(params["encoder"], labels))
-    decoded = jax.nn.softmax(_network(params["decoder"], code))
-    entropy = -jnp.mean(code * jnp.log(code + 1e-6))
-    return (
-        10.0 * _cross_entropy(labels, jax.nn.log_softmax(decoded))
-        - contrast_weight * _cross_entropy(labels, jax.nn.log_softmax(code))
-        - entropy_weight * entropy
-    )
+    def _trained(self) -> Autoencoder:
+        if self.autoencoder is None:
+            raise ValueError(
+                "autoencoder=None: must be trained before labels are encoded, by "
+                "`prepare` or as `cae(load_autoencoder(...))`"
+            )
+        return self.autoencoder
 
 
-def _printed_loss(params, labels, contrast_weight, entropy_weight):
-    code_logits = _network(params["encoder"], labels)
-    code = jax.nn.softmax(code_logits)
-    decoded_logits = _network(params["decoder"], code)
-    entropy = jnp.mean(-jnp.sum(code * jax.nn.log_softmax(code_logits), axis=1))
-    contrast = _cross_entropy(labels, jnp.log(jnp.maximum(code, _FLOOR)))
-    return (
-        _cross_entropy(labels, jax.nn.log_softmax(decoded_logits))
-        - contrast_weight * contrast
-        - entropy_weight * entropy
-    )
+def cae(autoencoder: Autoencoder) -> CAE:
+    """`CAE` with an autoencoder, from `train_autoencoder` or `load_autoencoder`.
 
-
-def _cross_entropy(targets, log_probabilities):
-    return -jnp.mean(jnp.sum(targets * log_probabilities, axis=1))
-
-
-def _init_network(key, num_classes, hidden):
-    """Weights from N(0, .01²), biases zero, as in the released code."""
-    key_hidden, key_output = jax.random.split(key)
-    return {
-        "hidden": {
-            "kernel": 0.01 * jax.random.normal(key_hidden, (num_classes, hidden)),
-            "bias": jnp.zeros((1, hidden)),
-        },
-        "output": {
-            "kernel": 0.01 * jax.random.normal(key_output, (hidden, num_classes)),
-            "bias": jnp.zeros((1, num_classes)),
-        },
-    }
-
-
-def _network(params, inputs):
-    hidden = inputs @ params["hidden"]["kernel"] + params["hidden"]["bias"]
-    return jax.nn.relu(hidden) @ params["output"]["kernel"] + params["output"]["bias"]
+    `chain(cae(autoencoder), discrete_sgd(12))` is DCAE.
+    """
+    return CAE(autoencoder=autoencoder)

@@ -4,48 +4,55 @@ DiscreteSGD (Dryden et al. 2016) as used by Fu et al. (2022) and by Zou et al. (
 https://arxiv.org/abs/2112.05409), Eqs. 16-17.
 """
 
-from typing import Literal
+import dataclasses
+import math
+from typing import Any, ClassVar, Literal
 
 import jax.numpy as jnp
 from jax.core import Tracer
 
-from vfljax.defenses.base import Defense, Number, check_choice, check_number
+from vfljax._checks import check_choice, check_number, require
+from vfljax.defenses.base import Defense, Number, Swept, message_std, perturbation
+from vfljax.known import Known
 
 
-def discrete_sgd(
-    bins: Number,
-    *,
-    reading: Literal["paper", "released"] = "paper",
-    bound: int | float = 3e-4,
-) -> Defense:
-    """Rounds every entry to the nearest of `bins` + 1 equally spaced levels.
-
-    Args:
-        bins: Number of intervals W, whole and >= 1, published 6 to 24. An even number
-            has a level at the center; an odd one gives entries near zero an invented
-            sign. May be traced.
-        reading: `"paper"`: levels from μ − 2σ to μ + 2σ of the message's entries, the
-            ends absorbing the tails. `"released"`: multiples of 2·bound/W around zero,
-            not bounded, with a bound fixed once for all.
-        bound: Half the interval of the released reading, > 0: 3e-4 in the code of Zou
-            et al., 3e-2 (CIFAR, BHI) and 1e-3 (Criteo) in that of Fu et al.
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DiscreteSGD(Defense):
+    """Round every entry of the message to the nearest of a few levels (DiscreteSGD).
 
     Ties round to the even level. A message whose entries are all equal is sent as it
     is. The label party's own model is trained on the rounded gradient too, as in both
     released codes.
-
-    Raises:
-        ValueError: For an argument outside its range.
     """
-    check_number("bins", bins, low=1)
-    if not isinstance(bins, Tracer) and bins != round(float(bins)):
-        raise ValueError(f"bins={bins}: must be a whole number")
-    check_choice("reading", reading, ("paper", "released"))
-    check_number("bound", bound, low=0.0, low_excluded=True)
 
-    def perturb(key, state, gradients, labels, sample_ids):
-        if reading == "released":
-            interval = 2.0 * bound / bins
+    bins: Swept = (24, 18, 12, 6)
+    """Number of intervals between levels, whole and >= 1, published 6 to 24. An even
+    number has a level at the center; an odd one gives entries near zero an invented
+    sign."""
+    reading: Literal["paper", "released"] = "paper"
+    """Whether levels reach two standard deviations from the mean of the entries, the
+    ends absorbing the tails (paper), or are multiples of 2·bound/bins around zero,
+    without an end (released code)."""
+    bound: int | float = 3e-4
+    """Half the interval of the released reading, > 0: 3e-4 in the code of Zou et al.,
+    3e-2 (CIFAR, BHI) and 1e-3 (Criteo) in that of Fu et al."""
+    swept: ClassVar[str] = "bins"
+    covers_label_party: ClassVar[bool] = True
+    keeps_zero_sum: ClassVar[bool] = False
+
+    def check(self) -> None:
+        """Checks the ranges."""
+        check_number("bins", self.bins, low=1)
+        is_whole = isinstance(self.bins, Tracer) or self.bins == round(float(self.bins))
+        require(is_whole, "bins", self.bins, "a whole number")
+        check_choice("reading", self.reading, ("paper", "released"))
+        check_number("bound", self.bound, low=0.0, low_excluded=True)
+
+    def perturb(self, key, state, gradients, labels, sample_ids):
+        """Rounds the entries."""
+        bins = self.bins
+        if self.reading == "released":
+            interval = 2.0 * self.bound / bins
             return interval * jnp.round(gradients / interval), state
         mean, std = jnp.mean(gradients), jnp.std(gradients)
         interval = jnp.where(std > 0, 4.0 * std / bins, 1.0)
@@ -53,4 +60,14 @@ def discrete_sgd(
         level = jnp.clip(jnp.round((gradients - lowest) / interval), 0, bins)
         return jnp.where(std > 0, lowest + interval * level, gradients), state
 
-    return Defense(perturb=perturb, covers_label_party=True, keeps_zero_sum=False)
+    def public(self, batch_size: int, num_classes: int) -> Known:
+        """Rounding errors are uniform within an interval."""
+        half_range = 2.0 * message_std(num_classes)
+        if self.reading == "released":
+            half_range = batch_size * self.bound
+        return perturbation(noise_std=2.0 * half_range / self.bins / math.sqrt(12.0))
+
+
+def discrete_sgd(bins: Number, **options: Any) -> DiscreteSGD:
+    """`DiscreteSGD` at one number of bins, which may be traced."""
+    return DiscreteSGD(bins=bins, **options)

@@ -14,8 +14,9 @@ is added to class c. The λ minimize the sum of both KL divergences between the 
 as they are sent at mean squared noise π tr Σ₁ + (1−π) tr Σ₀ = P.
 """
 
+import dataclasses
 import functools
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -23,7 +24,9 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, Float, Int
 
-from vfljax.defenses.base import Defense, Number, check_number
+from vfljax._checks import check_number, require
+from vfljax.defenses.base import Defense, Number, Swept, perturbation
+from vfljax.known import Known
 
 _GRID = 400  # points, to find the cell of the optimum
 _GOLDEN_STEPS = 80  # narrow the cell by 2e-17
@@ -51,7 +54,7 @@ class NoiseLevels(NamedTuple):
 
 
 class MarvellState(NamedTuple):
-    """What `marvell` remembers.
+    """What `Marvell` remembers.
 
     Attributes:
         num_unprotected: Batches sent as they were, since one class was absent or the
@@ -61,60 +64,87 @@ class MarvellState(NamedTuple):
     num_unprotected: Int[Array, ""]
 
 
-def marvell(power: Number, *, zero_sum: bool = True) -> Defense:
-    """Adds the noise of `optimal_noise`, by each batch's own means and variances.
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Marvell(Defense):
+    """Noise that makes two classes' messages as alike as its power can (MARVELL).
 
-    A batch with one class absent or with equal class means is sent as it is and
-    counted in the state.
-
-    Args:
-        power: s >= 0: the mean squared length of the noise is P = s·‖Δ‖², the *squared*
-            distance of the class means. Li et al. use .05 to 25. The paper of Zou et
-            al. (2022, https://arxiv.org/abs/2112.05409) has s from 1 to 10 "times the
-            norm"; their released code passes s to where it has no effect, so that it is
-            `power=1` whatever s. May be traced. 0 is exactly no defense.
-        zero_sum: Messages are gradients of a softmax of two logits, hence of the form
-            (t, −t). The noise then has that form too: in the second dimension it would
-            hide nothing, as one projects it away. Otherwise any width, and noise in
-            every dimension.
+    Adds the noise of `optimal_noise`, by each batch's own means and variances. A batch
+    with one class absent or with equal class means is sent as it is and counted in the
+    state.
 
     Labels are 0 or 1 (positive). Where they are traced and cannot be checked, every
-    label but 1 is of the negative class.
-
-    Raises:
-        ValueError: For a negative power; by `perturb` for labels that are known and
-            neither 0 nor 1, and for rows of other than two entries if `zero_sum`.
+    label but 1 is of the negative class; `perturb` raises a `ValueError` for labels
+    that are known and neither 0 nor 1, and for rows of other than two entries with
+    `zero_sum`.
     """
-    check_number("power", power, low=0.0)
 
-    def init():
+    power: Swept = (1.0, 2.0, 5.0, 10.0)
+    """Power s of the noise, >= 0: its mean squared length is s·‖Δ‖², the squared
+    distance of the class means. 0 is exactly no defense, and Li et al. use .05 to 25.
+    The paper of Zou et al. (2022, https://arxiv.org/abs/2112.05409) has 1 to 10 "times
+    the norm"; their released code passes s to where it has no effect, so that it is 1
+    whatever s."""
+    zero_sum: bool = True
+    """Whether the noise has the form (t, -t) of gradients of a softmax of two logits:
+    in the second dimension it would hide nothing, as one projects it away. Otherwise,
+    and under a top model, messages of any width get noise in every dimension."""
+    swept: ClassVar[str] = "power"
+    only_classes: ClassVar[int | None] = 2
+
+    def check(self) -> None:
+        """Checks the range."""
+        check_number("power", self.power, low=0.0)
+
+    @property
+    def keeps_zero_sum(self) -> bool:
+        """Whether rows that sum to zero still do when sent."""
+        return self.zero_sum
+
+    @property
+    def needs_zero_sum(self) -> bool:
+        """Whether `perturb` relies on rows that sum to zero."""
+        return self.zero_sum
+
+    def at(self, strength, shapes, prepared=()):
+        """The defense at one power, and for any width if logits are not summed."""
+        zero_sum = self.zero_sum and shapes.sums_logits
+        return dataclasses.replace(self, power=strength, zero_sum=zero_sum)
+
+    def init(self):
+        """No batch was sent unprotected so far."""
         return MarvellState(num_unprotected=jnp.zeros((), jnp.int32))
 
-    def perturb(key, state, gradients, labels, sample_ids):
+    def perturb(self, key, state, gradients, labels, sample_ids):
+        """Adds the noise."""
         _check_labels(labels)
-        if zero_sum and gradients.shape[1] != 2:
+        if self.zero_sum and gradients.shape[1] != 2:
             raise ValueError(
                 f"gradients of width {gradients.shape[1]}: must be 2, one per class, "
                 "with zero_sum=True; zero_sum=False takes any width"
             )
         is_positive = labels == 1
-        if zero_sum:
+        if self.zero_sum:
             heights = (gradients[:, :1] - gradients[:, 1:]) / 2**0.5
-            noise, is_protected = _noise(key, heights, is_positive, power)
+            noise, is_protected = _noise(key, heights, is_positive, self.power)
             noise = jnp.concatenate([noise, -noise], axis=1) / 2**0.5
         else:
-            noise, is_protected = _noise(key, gradients, is_positive, power)
-        missed = jnp.logical_and(~is_protected, jnp.asarray(power) > 0)
+            noise, is_protected = _noise(key, gradients, is_positive, self.power)
+        missed = jnp.logical_and(~is_protected, jnp.asarray(self.power) > 0)
         count = state.num_unprotected + missed.astype(jnp.int32)
         return gradients + noise, MarvellState(num_unprotected=count)
 
-    return Defense(
-        init=init, perturb=perturb, keeps_zero_sum=zero_sum, needs_zero_sum=zero_sum
-    )
+    def public(self, batch_size: int, num_classes: int) -> Known:
+        """Of an untrained model, whose class means are √2/B apart."""
+        return perturbation(noise_std=jnp.sqrt(2.0 * self.power))
+
+
+def marvell(power: Number, *, zero_sum: bool = Marvell.zero_sum) -> Marvell:
+    """`Marvell` at one power, which may be traced."""
+    return Marvell(power=power, zero_sum=zero_sum)
 
 
 def count_unprotected(state: Any) -> Int[Array, ""]:
-    """Batches that `marvell` sent as they were so far, 0 where it is not in use.
+    """Batches that `Marvell` sent as they were so far, 0 where it is not in use.
 
     Args:
         state: Of any defense, or of several: of `chain`, or one per message. Another
@@ -163,8 +193,7 @@ def optimal_noise(
         >>> print(levels.along_positive, levels.along_negative, levels.sum_kl)
         1.0 1.0 1.0
     """
-    if dimension < 1:
-        raise ValueError(f"dimension={dimension}: must be >= 1")
+    require(dimension >= 1, "dimension", dimension, ">= 1")
     arguments = (positive_variance, negative_variance, squared_distance)
     arguments += (positive_share, power)
     dtype = jnp.result_type(float, *arguments)

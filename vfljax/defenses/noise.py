@@ -9,80 +9,181 @@ the published clipping norm of 0.2 never acts from 8 samples on, as no row is lo
 than √2/B; no differential-privacy guarantee follows from these settings.
 """
 
-from typing import Literal
+import dataclasses
+import math
+from typing import Any, ClassVar, Literal
 
 import jax
 import jax.numpy as jnp
 
-from vfljax.defenses.base import Defense, Number, check_choice, check_number
+from vfljax._checks import check_choice, check_number
+from vfljax.defenses.base import Defense, Number, Releases, Swept, perturbation
+from vfljax.known import Known
 
 Reading = Literal["paper", "released"]
-_CLIP_NORM = 0.2  # Zou et al., both readings
+_DELTA = 1e-5  # of the budgets
 
 
-def dp_gaussian(
-    noise_std: Number,
-    *,
-    clip_norm: int | float = _CLIP_NORM,
-    reading: Reading = "paper",
-    covers_label_party: bool = False,
-) -> Defense:
-    """Adds N(0, noise_std²) to every entry of a clipped message.
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Noise(Defense):
+    """What both have in common."""
 
-    Args:
-        noise_std: Standard deviation >= 0 in units of dL/dH. May be traced.
-        clip_norm: 2-norm to which messages are clipped; > 0, infinite for no clipping.
-        reading: `"paper"` clips each sample's row, `"released"` divides the whole batch
-            by one number, max(1, longest row / clip_norm), as the published code does.
-        covers_label_party: Whether the label party's own model is trained on the noised
-            message too. Zou et al. train it on the clean one, and then the noise
-            guarantees nothing beyond the first message; Fu et al. on the noised one.
+    clip_norm: int | float = 0.2
+    """2-norm to which messages are clipped, > 0; inf for no clipping, published 0.2."""
+    reading: Reading = "paper"
+    """Whether each sample's message is clipped (paper), or the whole batch is divided
+    by one number, max(1, longest row / clip_norm) (released code)."""
+    covers_label_party: bool = False
+    """Whether the label party's own model is trained on the noised message too, as by
+    Fu et al.; on the clean one, as by Zou et al., the noise guarantees nothing beyond
+    the first message."""
+    keeps_zero_sum: ClassVar[bool] = False
+    mechanism: ClassVar[Literal["gaussian", "laplace"]]
+
+    def check(self) -> None:
+        """Checks the ranges."""
+        check_number(f"{self.swept}", self.strengths[0], low=0.0)
+        check_choice("reading", self.reading, ("paper", "released"))
+        check_number("clip_norm", self.clip_norm, low=0.0, low_excluded=True)
+
+    def budget(
+        self, batch_size: int, num_classes: int, releases: Releases
+    ) -> tuple[Any, str] | None:
+        """Of one message; over training only where the label party is covered."""
+        from vfljax import label_dp  # slow to import, and needed for reports alone
+
+        if not self.covers_label_party:
+            releases = Releases(number=1, batch_size=batch_size)
+        smallest = min(batch_size, releases.batch_size)
+        if self.reading == "released" and self.clip_norm < math.sqrt(2) / smallest:
+            return _no_guarantee(self.clip_norm, smallest)
+
+        def account(size):
+            return label_dp.label_budget(
+                self.mechanism,
+                self._mechanism_scale(),
+                batch_size=size,
+                num_classes=num_classes,
+                clip_norm=self.clip_norm,
+                clip_reading=self.reading,
+                num_releases=releases.number,
+                delta=_DELTA,
+            )
+
+        budget = account(batch_size)
+        if releases.batch_size != batch_size:
+            in_training = account(releases.batch_size).epsilon_training
+            budget = budget._replace(epsilon_training=in_training)
+        words = label_dp.describe(
+            budget,
+            batch_size=batch_size,
+            clip_norm=self.clip_norm,
+            num_releases=releases.number,
+        )
+        if releases.batch_size != batch_size:
+            words += f" Batches of the training have {releases.batch_size} samples."
+        if not self.covers_label_party:
+            words += (
+                " Over training nothing is guaranteed: the label party's own model is "
+                "trained on the clean message."
+            )
+        return budget, words
+
+    def _mechanism_scale(self) -> Any:
+        """The noise as `label_dp` takes it: a standard deviation, or Laplace's b."""
+        raise NotImplementedError
+
+    def _clip(self, gradients):
+        norms = jnp.linalg.norm(gradients, axis=1, keepdims=True)
+        longest = norms if self.reading == "paper" else jnp.max(norms)
+        return gradients / jnp.maximum(1.0, longest / self.clip_norm)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DPGaussian(_Noise):
+    """Clip each sample's message and add Gaussian noise (DP-G).
 
     With `noise_std=0` and `clip_norm=inf` this is exactly no defense.
-
-    Raises:
-        ValueError: For an argument outside its range.
     """
-    check_number("noise_std", noise_std, low=0.0)
-    return _noisy(jax.random.normal, noise_std, clip_norm, reading, covers_label_party)
+
+    noise_std: Swept = (0.0001, 0.001, 0.01, 0.1)
+    """Standard deviation of the noise on every entry, >= 0, in units of dL/dH, in which
+    the factor 1/B is."""
+    swept: ClassVar[str] = "noise_std"
+    mechanism: ClassVar[Literal["gaussian", "laplace"]] = "gaussian"
+
+    def perturb(self, key, state, gradients, labels, sample_ids):
+        """Clips the rows and adds N(0, noise_std²) to every entry."""
+        draws = jax.random.normal(key, gradients.shape, gradients.dtype)
+        return self._clip(gradients) + self.noise_std * draws, state
+
+    def public(self, batch_size: int, num_classes: int) -> Known:
+        """The noise's standard deviation."""
+        return perturbation(noise_std=batch_size * self.noise_std)
+
+    def _mechanism_scale(self):
+        return self.noise_std
 
 
-def dp_laplace(
-    noise: Number,
-    *,
-    clip_norm: int | float = _CLIP_NORM,
-    reading: Reading = "paper",
-    covers_label_party: bool = False,
-) -> Defense:
-    """Adds Laplace noise of mean zero to every entry of a clipped message.
-
-    Args:
-        noise: >= 0, in units of dL/dH. The standard deviation in the paper's reading;
-            the scale b (standard deviation √2·b) in the released one. May be traced.
-        clip_norm: As in `dp_gaussian`.
-        reading: As in `dp_gaussian`, and what `noise` means.
-        covers_label_party: As in `dp_gaussian`.
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DPLaplace(_Noise):
+    """Clip each sample's message and add Laplace noise (DP-L).
 
     With `noise=0` and `clip_norm=inf` this is exactly no defense.
-
-    Raises:
-        ValueError: For an argument outside its range.
     """
-    check_number("noise", noise, low=0.0)
-    scale = noise / jnp.sqrt(2.0) if reading == "paper" else noise
-    return _noisy(jax.random.laplace, scale, clip_norm, reading, covers_label_party)
+
+    noise: Swept = (0.0001, 0.001, 0.01, 0.1)
+    """Laplace noise on every entry, >= 0, in units of dL/dH, in which the factor 1/B
+    is: the standard deviation (reading paper), or the scale b, whose standard deviation
+    is √2·b (reading released)."""
+    swept: ClassVar[str] = "noise"
+    mechanism: ClassVar[Literal["gaussian", "laplace"]] = "laplace"
+
+    @property
+    def strength_name(self) -> str:
+        """What the noise is, by the reading."""
+        return "noise_std" if self.reading == "paper" else "noise_scale"
+
+    def perturb(self, key, state, gradients, labels, sample_ids):
+        """Clips the rows and adds Laplace noise of mean zero to every entry."""
+        scale = self.noise / jnp.sqrt(2.0) if self.reading == "paper" else self.noise
+        draws = jax.random.laplace(key, gradients.shape, gradients.dtype)
+        return self._clip(gradients) + scale * draws, state
+
+    def public(self, batch_size: int, num_classes: int) -> Known:
+        """The noise's standard deviation."""
+        std = self.noise if self.reading == "paper" else math.sqrt(2) * self.noise
+        return perturbation(noise_std=batch_size * std)
+
+    def _mechanism_scale(self):
+        return self.noise / math.sqrt(2) if self.reading == "paper" else self.noise
 
 
-def _noisy(draw, scale, clip_norm, reading, covers_label_party):
-    check_choice("reading", reading, ("paper", "released"))
-    check_number("clip_norm", clip_norm, low=0.0, low_excluded=True)
+def dp_gaussian(noise_std: Number, **options: Any) -> DPGaussian:
+    """`DPGaussian` at one noise, which may be traced."""
+    return DPGaussian(noise_std=noise_std, **options)
 
-    def perturb(key, state, gradients, labels, sample_ids):
-        norms = jnp.linalg.norm(gradients, axis=1, keepdims=True)
-        longest = norms if reading == "paper" else jnp.max(norms)
-        clipped = gradients / jnp.maximum(1.0, longest / clip_norm)
-        return clipped + scale * draw(key, gradients.shape, gradients.dtype), state
 
-    return Defense(
-        perturb=perturb, covers_label_party=covers_label_party, keeps_zero_sum=False
+def dp_laplace(noise: Number, **options: Any) -> DPLaplace:
+    """`DPLaplace` at one noise, which may be traced."""
+    return DPLaplace(noise=noise, **options)
+
+
+def _no_guarantee(clip_norm, batch_size):
+    """The account of noise on a batch that is divided by one number."""
+    from vfljax import label_dp
+
+    words = (
+        f"No guarantee: the clip at {clip_norm:g} acts on rows as long as √2/B = "
+        f"{math.sqrt(2) / batch_size:.2g}, by one factor for the whole batch, so that "
+        "one label changes the scale of all rows."
     )
+    nothing = label_dp.LabelBudget(
+        epsilon=math.inf,
+        delta=_DELTA,
+        epsilon_training=math.inf,
+        allowed_accuracy=1.0,
+        bound_from_epsilon=1.0,
+        clip_acts=True,
+    )
+    return nothing, words

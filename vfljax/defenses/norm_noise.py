@@ -4,58 +4,89 @@ The two simple companions of MARVELL in Li et al. (2022, "Label leakage and prot
 in two-party split learning", https://arxiv.org/abs/2102.08504).
 """
 
+import dataclasses
+import math
+from typing import ClassVar
+
 import jax
 import jax.numpy as jnp
 
-from vfljax.defenses.base import Defense, Number, check_number
+from vfljax._checks import check_number
+from vfljax.defenses.base import Defense, Number, Swept, perturbation
+from vfljax.known import Known
 
 
-def max_norm(share: Number = 1.0) -> Defense:
-    """Stretches each row at random, so that lengths no longer tell the classes apart.
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class MaxNorm(Defense):
+    """Noise along each sample's message that makes all as long as the longest.
 
-    Row g_i is sent as g_i (1 + share · z_i · √(max_j ‖g_j‖² / ‖g_i‖² − 1)) with
-    z_i ~ N(0, 1). At share 1 every row but a zero one has the same expected squared
-    length, that of the longest. Directions stay, up to the sign. Rows of length zero
-    are sent as they are.
-
-    Args:
-        share: >= 0, of the published noise; 1 as published, 0 is exactly no defense.
-            May be traced.
-
-    Raises:
-        ValueError: For a negative share.
+    Lengths then no longer tell the classes apart. Row g_i is sent as
+    g_i (1 + share · z_i · √(max_j ‖g_j‖² / ‖g_i‖² − 1)) with z_i ~ N(0, 1). At share 1
+    every row but a zero one has the same expected squared length, that of the longest.
+    Directions stay, up to the sign. Rows of length zero are sent as they are.
     """
-    check_number("share", share, low=0.0)
 
-    def perturb(key, state, gradients, labels, sample_ids):
+    share: Swept = 1.0
+    """Share of the published noise, >= 0: 1 as published, 0 is exactly no defense."""
+    swept: ClassVar[str] = "share"
+
+    def check(self) -> None:
+        """Checks the range."""
+        check_number("share", self.share, low=0.0)
+
+    def perturb(self, key, state, gradients, labels, sample_ids):
+        """Stretches each row at random."""
         norms = jnp.linalg.norm(gradients, axis=1, keepdims=True)
         times = jnp.where(norms > 0, jnp.max(norms) / norms, 1.0)
         # √(times² − 1), which must not overflow next to rows of length 1e-20.
         spread = jnp.sqrt(times - 1.0) * jnp.sqrt(times + 1.0)
         draws = jax.random.normal(key, norms.shape, gradients.dtype)
-        return gradients * (1.0 + share * spread * draws), state
+        return gradients * (1.0 + self.share * spread * draws), state
 
-    return Defense(perturb=perturb)
+    def public(self, batch_size: int, num_classes: int) -> Known:
+        """In the mean over entries: what rows are short of the longest one.
+
+        A row g_i gets noise of mean squared length max_j ‖g_j‖² − ‖g_i‖². In B·dL/dH
+        some row is nearly √2 long, and of an untrained model all are about 1 − 1/C.
+        """
+        variance = (2.0 - (1.0 - 1.0 / num_classes)) / num_classes
+        return perturbation(noise_std=self.share * math.sqrt(variance))
 
 
-def isotropic(ratio: Number) -> Defense:
-    """Adds N(0, (ratio · max_j ‖g_j‖)² / d) to every entry of rows of width d.
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Isotropic(Defense):
+    """Gaussian noise as long as the longest message, times a ratio.
 
-    The noise on a row has the expected squared length (ratio · max_j ‖g_j‖)².
-
-    Args:
-        ratio: >= 0, length of the noise in units of the longest row; 0 is exactly no
-            defense. May be traced.
-
-    Raises:
-        ValueError: For a negative ratio.
+    N(0, (ratio · max_j ‖g_j‖)² / d) is added to every entry of rows of width d, so that
+    the noise on a row has the expected squared length (ratio · max_j ‖g_j‖)².
     """
-    check_number("ratio", ratio, low=0.0)
 
-    def perturb(key, state, gradients, labels, sample_ids):
+    ratio: Swept = (0.25, 0.5, 1.0, 2.0)
+    """Length of the noise in units of the longest row, >= 0; 0 is exactly none."""
+    swept: ClassVar[str] = "ratio"
+    keeps_zero_sum: ClassVar[bool] = False
+
+    def check(self) -> None:
+        """Checks the range."""
+        check_number("ratio", self.ratio, low=0.0)
+
+    def perturb(self, key, state, gradients, labels, sample_ids):
+        """Adds the noise."""
         longest = jnp.max(jnp.linalg.norm(gradients, axis=1))
-        std = ratio * longest / gradients.shape[1] ** 0.5
+        std = self.ratio * longest / gradients.shape[1] ** 0.5
         draws = jax.random.normal(key, gradients.shape, gradients.dtype)
         return gradients + std * draws, state
 
-    return Defense(perturb=perturb, keeps_zero_sum=False)
+    def public(self, batch_size: int, num_classes: int) -> Known:
+        """No row of B·dL/dH is longer than √2, and in a batch some are nearly."""
+        return perturbation(noise_std=self.ratio * math.sqrt(2.0 / num_classes))
+
+
+def max_norm(share: Number = MaxNorm.share) -> MaxNorm:
+    """`MaxNorm` at one share, which may be traced."""
+    return MaxNorm(share=share)
+
+
+def isotropic(ratio: Number) -> Isotropic:
+    """`Isotropic` at one ratio, which may be traced."""
+    return Isotropic(ratio=ratio)

@@ -5,56 +5,40 @@ https://doi.org/10.1145/2810103.2813687) as used by Fu et al. (2022,
 https://www.usenix.org/conference/usenixsecurity22/presentation/fu), "PPDL".
 """
 
-from typing import Literal
+import dataclasses
+from typing import Any, ClassVar, Literal
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Key
 
+from vfljax._checks import check_choice, check_number
 from vfljax.defenses.base import (
     Defense,
     Number,
-    check_choice,
-    check_number,
+    Swept,
     count_entries,
+    message_std,
+    perturbation,
 )
+from vfljax.known import Known
 
 
-def ppdl(
-    release_fraction: Number,
-    *,
-    exhausted: Literal["raw", "zero"] = "raw",
-    epsilon: Number = 1.8,
-    sensitivity: Number = 1,
-    bound: Number = 1e-3,
-    threshold: Number = 1e-4,
-) -> Defense:
-    """Releases up to c entries, noisy and clipped, whose noisy magnitude is large.
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PPDL(Defense):
+    """Send a few entries, selected and noised by the sparse-vector technique (PPDL).
 
-    Of n = batch · embed entries, c = ⌊release_fraction · n⌋; a product less than one
-    part in two million below a whole number counts as that number. The positions are
-    visited once each, in random order, until c are released. With s(x) = 2c·Δ/x,
-    ε₁ = 8ε/9 and ε₂ = 2ε/9, an entry g is released if
+    Releases up to c entries, noisy and clipped, whose noisy magnitude is large. Of n =
+    batch · embed entries, c = ⌊release_fraction · n⌋; a product less than one part in
+    two million below a whole number counts as that number. The positions are visited
+    once each, in random order, until c are released. With s(x) = 2c·Δ/x, ε₁ = 8ε/9 and
+    ε₂ = 2ε/9, an entry g is released if
 
         |clip(g, ±bound)| + Lap(2s(ε₁)) >= threshold + Lap(s(ε₁))
 
     and then sent as clip(g + Lap(s(ε₂)), ±bound). The noise on the left is new for each
     entry, that on the right only after each release. What is not released is sent as
     zero. For c = 0 that is everything (the released code lets one entry through then,
-    without noise).
-
-    Args:
-        release_fraction: In (0, 1], published 0.1 to 0.75.
-        exhausted: What becomes of the entries not released when fewer than c of all
-            were. `"raw"`: they are sent as they are, which is what the released code
-            does and is no protection. `"zero"`: they are zero as otherwise, the sound
-            reading.
-        epsilon: Privacy budget ε > 0 of one message; infinite for no noise.
-        sensitivity: Δ > 0.
-        bound: > 0, in units of dL/dH, which have the factor 1/batch in them.
-        threshold: >= 0, in the same units.
-
-    All numbers may be traced. A NaN is never released.
+    without noise). All numbers may be traced. A NaN is never released.
 
     The published constants are noise alone: with 32 samples and 10 classes, s(ε₁) is
     200 at `release_fraction=0.5`, beside magnitudes of at most 1e-3. Whether an entry
@@ -67,40 +51,75 @@ def ppdl(
 
     The label party's own model is trained on the released gradient too, as in the
     released code.
-
-    Raises:
-        ValueError: For an argument outside its range.
     """
-    check_number("release_fraction", release_fraction, low=0, high=1, low_excluded=True)
-    check_choice("exhausted", exhausted, ("raw", "zero"))
-    check_number("epsilon", epsilon, low=0, low_excluded=True)
-    check_number("sensitivity", sensitivity, low=0, low_excluded=True)
-    check_number("bound", bound, low=0, low_excluded=True)
-    check_number("threshold", threshold, low=0)
 
-    def perturb(key: Key[Array, ""], state, gradients, labels, sample_ids):
-        total, dtype = gradients.size, gradients.dtype
+    release_fraction: Swept = (0.75, 0.5, 0.25, 0.1)
+    """Share of the message's entries that are to be released, in (0, 1], published 0.1
+    to 0.75."""
+    exhausted: Literal["raw", "zero"] = "raw"
+    """What becomes of the entries not released when candidates run out: they are sent
+    as they are, which is no protection (raw, the released code), or they are zero as
+    otherwise (zero, the sound reading)."""
+    epsilon: Number = 1.8
+    """Privacy budget ε of one message, > 0; inf for no noise."""
+    sensitivity: Number = 1
+    """Sensitivity Δ that the noise assumes, > 0."""
+    bound: Number = 1e-3
+    """Magnitude at which released entries are clipped, > 0, in units of dL/dH, which
+    have the factor 1/batch in them."""
+    threshold: Number = 1e-4
+    """Magnitude that an entry must reach to be released, noise aside, >= 0, in units of
+    dL/dH."""
+    swept: ClassVar[str] = "release_fraction"
+    covers_label_party: ClassVar[bool] = True
+    keeps_zero_sum: ClassVar[bool] = False
+
+    def check(self) -> None:
+        """Checks the ranges."""
+        check_number(
+            "release_fraction", self.release_fraction, low=0, high=1, low_excluded=True
+        )
+        check_choice("exhausted", self.exhausted, ("raw", "zero"))
+        check_number("epsilon", self.epsilon, low=0, low_excluded=True)
+        check_number("sensitivity", self.sensitivity, low=0, low_excluded=True)
+        check_number("bound", self.bound, low=0, low_excluded=True)
+        check_number("threshold", self.threshold, low=0)
+
+    def perturb(self, key, state, gradients, labels, sample_ids):
+        """Releases entries in random order."""
+        total: Any = gradients.size
+        dtype = gradients.dtype
         key_order, key_entry, key_bar, key_value = jax.random.split(key, 4)
-        allowed = count_entries(release_fraction, total)
-        unit = 2.0 * allowed * sensitivity / epsilon
+        allowed = count_entries(self.release_fraction, total)
+        unit = 2.0 * allowed * self.sensitivity / self.epsilon
         compare_scale, release_scale = unit * 9.0 / 8.0, unit * 9.0 / 2.0
 
         order = jax.random.permutation(key_order, total)
         entries = gradients.ravel()[order]
         entry_noise = 2.0 * compare_scale * jax.random.laplace(key_entry, total, dtype)
-        bars = threshold + compare_scale * jax.random.laplace(key_bar, total + 1, dtype)
+        bar_noise = compare_scale * jax.random.laplace(key_bar, total + 1, dtype)
         noise = release_scale * jax.random.laplace(key_value, total, dtype)
 
         is_released, count = _select(
-            jnp.abs(_clip(entries, bound)) + entry_noise, bars, allowed
+            jnp.abs(_clip(entries, self.bound)) + entry_noise,
+            self.threshold + bar_noise,
+            allowed,
         )
         others = jnp.zeros_like(entries)
-        if exhausted == "raw":
+        if self.exhausted == "raw":
             others = jnp.where(count < allowed, entries, others)
-        sent = jnp.where(is_released, _clip(entries + noise, bound), others)
+        sent = jnp.where(is_released, _clip(entries + noise, self.bound), others)
         return jnp.zeros_like(sent).at[order].set(sent).reshape(gradients.shape), state
 
-    return Defense(perturb=perturb, covers_label_party=True, keeps_zero_sum=False)
+    def public(self, batch_size: int, num_classes: int) -> Known:
+        """Replaced entries are ±bound, visibly, and off by about what they were."""
+        std = message_std(num_classes)
+        return perturbation(noise_std=std, replaced_by=self.bound)
+
+
+def ppdl(release_fraction: Number, **options: Any) -> PPDL:
+    """`PPDL` at one share, which may be traced."""
+    return PPDL(release_fraction=release_fraction, **options)
 
 
 def _select(candidates, bars, allowed):

@@ -5,67 +5,111 @@ Aji and Heafield (2017). Their parameter s is the percentage dropped; `keep_frac
 is 1 − s/100.
 """
 
-from typing import Literal
+import dataclasses
+from typing import Any, ClassVar, Literal
 
 import jax.numpy as jnp
 
-from vfljax.defenses.base import Defense, Number, check_choice, check_number
+from vfljax._checks import check_choice, check_number
+from vfljax.defenses.base import Defense, Number, Swept, perturbation
+from vfljax.known import Known
 
 Residual = Literal["none", "by_sample", "by_row"]
 
 
-def sparsification(
-    keep_fraction: Number,
-    *,
-    residual: Residual = "none",
-    memory_shape: tuple[int, int] | None = None,
-) -> Defense:
-    """Zeroes the entries below the (1 − keep_fraction) quantile of their magnitudes.
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Sparsification(Defense):
+    """Send only the largest entries of the message (gradient sparsification).
 
-    The quantile is taken over the whole message with linear interpolation; entries
-    equal to it are kept, so `keep_fraction=1` is exactly no defense.
+    Zeroes the entries below the (1 − keep_fraction) quantile of their magnitudes. The
+    quantile is taken over the whole message with linear interpolation; entries equal to
+    it are kept, so `keep_fraction=1` is exactly no defense.
+    """
 
-    Args:
-        keep_fraction: In (0, 1], published 0.001 to 0.01, down from 0.1 against batch
-            gradients. May be traced.
-        residual: What becomes of the dropped part. `"none"` drops it, as in the
-            published attacks on one batch. `"by_sample"` adds it to the next message
-            about the same sample, the paper's reading. `"by_row"` adds it to the same
-            row of the next batch, whichever sample that is now: the released code.
-        memory_shape: (samples of the training set, embed) for `"by_sample"`, (batch,
-            embed) for `"by_row"`; not given otherwise.
+    keep_fraction: Swept = (0.1, 0.05, 0.01, 0.001)
+    """Share of the message's entries that is kept, in (0, 1], published 0.001 to 0.01,
+    down from 0.1 against batch gradients."""
+    residual: Residual = "by_sample"
+    """Where the dropped part is added later: to the next message about the same sample
+    (by_sample, the paper's reading), to the same row of the next batch, whichever
+    sample that is now (by_row, the released code), or nowhere (none, as in the
+    published attacks on one batch)."""
+    memory_shape: tuple[int, int] | None = None
+    """Shape of what is remembered: samples of the training set by embed, or batch by
+    embed where it is remembered by row; None is filled in from the data."""
+    swept: ClassVar[str] = "keep_fraction"
+    keeps_zero_sum: ClassVar[bool] = False
+    drops_entries: ClassVar[bool] = True
+
+    def check(self) -> None:
+        """Checks the ranges."""
+        check_number(
+            "keep_fraction", self.keep_fraction, low=0, high=1, low_excluded=True
+        )
+        check_choice("residual", self.residual, ("none", "by_sample", "by_row"))
+        if self.memory_shape is not None:  # else `at` fills it in
+            _check_memory(self.residual, self.memory_shape)
+
+    @property
+    def remembers_rows(self) -> bool:
+        """Whether it remembers rows of a batch rather than samples."""
+        return self.residual == "by_row"
+
+    def at(self, strength, shapes, prepared=()):
+        """The defense at one share, with a memory for these shapes."""
+        rows = {"by_sample": shapes.num_samples, "by_row": shapes.batch_size}
+        shape = self.memory_shape
+        if shape is None and self.residual in rows:
+            shape = rows[self.residual], shapes.embed
+        return dataclasses.replace(self, keep_fraction=strength, memory_shape=shape)
+
+    def init(self) -> Any:
+        """Nothing was dropped so far."""
+        if self.residual == "none":
+            return ()
+        _check_memory(self.residual, self.memory_shape)
+        return jnp.zeros(self.memory_shape or ())
+
+    def perturb(self, key, state, gradients, labels, sample_ids):
+        """Sends the largest entries of message and residual, and remembers the rest."""
+        if self.residual == "none":
+            return self._keep_largest(gradients), state
+        if self.remembers_rows and len(gradients) > len(state):
+            raise ValueError(
+                f"memory_shape={state.shape}: too small for a batch of "
+                f"{len(gradients)} rows"
+            )
+        rows = jnp.arange(len(gradients)) if self.remembers_rows else sample_ids
+        wanted = gradients + state[rows]
+        sent = self._keep_largest(wanted)
+        return sent, state.at[rows].set(wanted - sent)
+
+    def public(self, batch_size: int, num_classes: int) -> Known:
+        """The share that is kept."""
+        return perturbation(keep_fraction=self.keep_fraction)
+
+    def _keep_largest(self, gradients):
+        magnitudes = jnp.abs(gradients)
+        threshold = jnp.quantile(magnitudes, 1.0 - self.keep_fraction)
+        return jnp.where(magnitudes >= threshold, gradients, 0.0)
+
+
+def sparsification(keep_fraction: Number, **options: Any) -> Sparsification:
+    """`Sparsification` at one share, which may be traced.
 
     Raises:
-        ValueError: For arguments outside these ranges, or a memory shape that is
+        ValueError: For arguments outside their ranges, or a memory shape that is
             missing or not needed.
     """
-    check_number("keep_fraction", keep_fraction, low=0, high=1, low_excluded=True)
-    check_choice("residual", residual, ("none", "by_sample", "by_row"))
+    defense = Sparsification(keep_fraction=keep_fraction, **options)
+    _check_memory(defense.residual, defense.memory_shape)
+    return defense
+
+
+def _check_memory(residual, memory_shape):
+    """A memory needs a shape, and only a memory does."""
     if (memory_shape is None) != (residual == "none"):
         raise ValueError(
             f"memory_shape={memory_shape}: needed for residual='by_sample' and "
             f"'by_row', and only then; residual={residual!r}"
         )
-
-    def init():
-        return () if memory_shape is None else jnp.zeros(memory_shape)
-
-    def keep_largest(gradients):
-        magnitudes = jnp.abs(gradients)
-        threshold = jnp.quantile(magnitudes, 1.0 - keep_fraction)
-        return jnp.where(magnitudes >= threshold, gradients, 0.0)
-
-    def perturb(key, state, gradients, labels, sample_ids):
-        if memory_shape is None:
-            return keep_largest(gradients), state
-        if residual == "by_row" and len(gradients) > memory_shape[0]:
-            raise ValueError(
-                f"memory_shape={memory_shape}: too small for a batch of "
-                f"{len(gradients)} rows"
-            )
-        rows = sample_ids if residual == "by_sample" else jnp.arange(len(gradients))
-        wanted = gradients + state[rows]
-        sent = keep_largest(wanted)
-        return sent, state.at[rows].set(wanted - sent)
-
-    return Defense(init=init, perturb=perturb, keeps_zero_sum=False)

@@ -11,7 +11,7 @@ import optax
 from jaxtyping import Array, Float, Int, Key
 
 from vfljax import losses, metrics, models
-from vfljax.experiments.training_spec import Training
+from vfljax.experiments.training import Training
 from vfljax.models import Forward, Params, PartyModel
 
 

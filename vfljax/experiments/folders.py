@@ -8,7 +8,6 @@ JSON has no NaN or infinity: numbers that aren't finite are written as text.
 
 import contextlib
 import dataclasses
-import fcntl
 import hashlib
 import importlib.metadata
 import json
@@ -20,7 +19,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import filelock
 import jax
+
+from vfljax.data import Dataset, digest
+from vfljax.models import PartyModel
 
 _NOT_RESULTS = ("title", "num_trials", "execution", "processes")
 _PACKAGES = ("vfljax", "jax", "jaxlib", "flax", "optax", "numpy")
@@ -34,7 +37,7 @@ def default_folder(experiment: Any) -> Path:
     """`runs/NAME-DIGEST`, the same for every run with the same results.
 
     Args:
-        experiment: An `Experiment` or an `EncryptedRun`.
+        experiment: An `Experiment`.
     """
     text = json.dumps(_identity(plain_data(experiment)), sort_keys=True)
     digest = hashlib.sha256(text.encode()).hexdigest()[:8]
@@ -52,18 +55,19 @@ def lock(folder: Path, name: str) -> Iterator[BinaryIO]:
     Raises:
         RunFolderError: If it is not writable, or in use by another process.
     """
+    guard = filelock.FileLock(folder / ".lock", blocking=False)
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        guard.acquire()
         file = (folder / name).open("a+b")
+    except filelock.Timeout:
+        raise RunFolderError(f"--out {folder}: another run is writing it") from None
     except OSError as error:
         raise RunFolderError(
             f"--out {folder}: not writable ({error.strerror})"
         ) from None
-    with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise RunFolderError(f"--out {folder}: another run is writing it") from None
+    with file, guard:
+        guard.release()  # `with` has acquired it once more
         yield file
 
 
@@ -131,7 +135,14 @@ def _flatten(value, prefix=""):
 
 
 def plain_data(value: Any) -> Any:
-    """Any spec as JSON data, with its kind."""
+    """Any record as JSON data, with its kind."""
+    if isinstance(value, Dataset):
+        return {"kind": "Dataset", "name": value.name, "sha256": digest(value)}
+    if isinstance(value, PartyModel):
+        functions = {
+            name: _function_name(part) for name, part in value._asdict().items()
+        }
+        return {"kind": "PartyModel", **functions}
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         fields = {
             field.name: plain_data(getattr(value, field.name))
@@ -145,6 +156,15 @@ def plain_data(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
     return value
+
+
+def _function_name(part):
+    """Where a function of a user's own is written, as far as it says so."""
+    if part is None:
+        return None
+    function = getattr(part, "func", part)
+    module = getattr(function, "__module__", "")
+    return f"{module}.{getattr(function, '__qualname__', type(function).__name__)}"
 
 
 def environment_of(origin: str) -> dict[str, Any]:

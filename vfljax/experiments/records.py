@@ -12,10 +12,13 @@ import os
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from vfljax.experiments.experiment import Experiment
 from vfljax.experiments.folders import RunFolderError, lock, read_json, sign
-from vfljax.experiments.schema import Experiment
+
+if TYPE_CHECKING:
+    import polars as pl
 
 ROW_IDENTITY = (
     "num_classes",
@@ -92,6 +95,23 @@ def read_run(folder: Path) -> Run:
         environment=read_json(environment) if environment.is_file() else {},
         rows=_parse_rows(folder / "trials.jsonl")[0],
     )
+
+
+def read_frame(folder: Path | str) -> "pl.DataFrame":
+    """The rows of a run folder as a polars data frame, one line per row.
+
+    Args:
+        folder: A run folder, finished or not.
+
+    Returns:
+        A column per field that some row has; rates are fractions in [0, 1].
+
+    Raises:
+        RunFolderError: If it isn't a run folder or is damaged.
+    """
+    from vfljax.experiments.frame import rows_to_frame
+
+    return rows_to_frame(read_run(Path(folder)).rows)
 
 
 def _parse_rows(path):

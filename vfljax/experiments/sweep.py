@@ -1,39 +1,33 @@
 """All trials of an experiment: mapped, chunked, spread over devices, resumable.
 
-The only module that knows how many trials there are. A cell (classes, batch size,
-defense) has one compiled program for its victims and one per attack, the latter shared
-by cells of equal shapes; trials and strengths are the mapped axis.
+The only module that knows how many trials there are. Trials of a cell (classes, batch
+size, defense) run in chunks; after each, its rows are on disk.
 """
 
 import itertools
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 from vfljax import data
+from vfljax.attacks import Attack
+from vfljax.defenses.base import relabel
 from vfljax.experiments import records, rows
-from vfljax.experiments.attack_specs import RepeatedObservation
-from vfljax.experiments.backdoor import make_backdoor, program_spec
-from vfljax.experiments.backdoor_specs import BackdoorSpec
-from vfljax.experiments.base_spec import relabel
-from vfljax.experiments.completion_specs import CompletionSpec
-from vfljax.experiments.loading import check_fits, load_arrays, take_samples
-from vfljax.experiments.schema import AnyAttack, Experiment
-from vfljax.experiments.training_spec import AdversaryOptimizer
-from vfljax.experiments.trial import (
-    Cell,
-    Setting,
-    attack_program_key,
-    make_attack,
-    make_completion,
-    make_victim,
+from vfljax.experiments.experiment import Experiment
+from vfljax.experiments.programs import Programs, victim_of
+from vfljax.experiments.task import (
+    Task,
+    check_fits,
+    class_counts_of,
+    load_arrays,
+    take_samples,
 )
+from vfljax.experiments.world import Cell, Setting
 
 _MEMORY_SHARE = 0.5  # of an accelerator, for the trials of one chunk
 _MOST_TRIALS = 1024  # of one chunk
@@ -80,8 +74,8 @@ def run_sweep(
         for label, of_label in variants(experiment).items()
     }
     for part in parts.values():
-        for num_classes in _class_counts(part.experiment, part.dataset):
-            check_fits(part.experiment, part.dataset, num_classes)
+        for num_classes in class_counts_of(part.experiment, part.dataset):
+            check_fits(Task(part.experiment, part.dataset, num_classes))
     with records.open_run(folder, experiment, dataset.origin) as old_rows:
         units = all_units(experiment, dataset)
         present = {_row_identity(row) for row in old_rows}
@@ -95,7 +89,9 @@ def run_sweep(
         for variant, of_variant in itertools.groupby(
             missing, key=lambda unit: unit.cell.variant
         ):
-            for progress, new_rows in _run_part(parts[variant], list(of_variant)):
+            for progress, new_rows in _run_part(
+                parts[variant], list(of_variant), folder
+            ):
                 records.append_rows(
                     folder,
                     [row for row in new_rows if _row_identity(row) not in present],
@@ -111,6 +107,26 @@ def variants(experiment: Experiment) -> dict[str, Experiment]:
     return {label: experiment.variant(label) for label in experiment.variants}
 
 
+def all_units(experiment: Experiment, dataset: data.Dataset) -> list[Unit]:
+    """Every unit of the experiment, cell by cell."""
+    return [
+        Unit(Cell(num_classes, batch_size, label, variant), strength, trial)
+        for variant, of_variant in variants(experiment).items()
+        for num_classes in class_counts_of(of_variant, dataset)
+        for batch_size in experiment.batch_sizes
+        for label, defense in experiment.defenses.items()
+        for strength in defense.strengths
+        for trial in range(experiment.num_trials)
+    ]
+
+
+def steps_of(experiment: Experiment, attack: Attack) -> tuple[int, ...]:
+    """The training steps an attack is run at: the last one, on a trained model."""
+    if attack.sees.is_final:
+        return (experiment.training.steps,)
+    return experiment.train_steps
+
+
 class _Part(NamedTuple):
     """One variant and the samples it uses."""
 
@@ -118,16 +134,19 @@ class _Part(NamedTuple):
     dataset: data.Dataset
 
 
-def _run_part(part, missing):
+def _run_part(part, missing, folder):
     """Runs units of one variant; yields what was done, and the rows it made."""
     experiment, dataset = part
-    programs = _Programs(experiment)
+    programs = Programs(experiment)
     for num_classes, of_classes in itertools.groupby(
         missing, key=lambda unit: unit.cell.num_classes
     ):
-        arrays = jax.device_put(
-            load_arrays(experiment, dataset, num_classes), programs.everywhere
-        )
+        task = Task(experiment, dataset, num_classes)
+        arrays = jax.device_put(load_arrays(task), programs.everywhere)
+        of_attacks = {
+            label: jax.device_put(attack.prepare(task), programs.everywhere)
+            for label, attack in experiment.attacks.items()
+        }
         for cell, group in itertools.groupby(of_classes, lambda unit: unit.cell):
             of_cell, now = list(group), Progress(0, 0, cell)
             prepared = yield from relabel(
@@ -135,172 +154,155 @@ def _run_part(part, missing):
                 lambda activity, now=now: (now._replace(activity=activity), []),
             )
             arrays = arrays._replace(
-                prepared=jax.device_put(prepared, programs.everywhere)
+                of_defense=jax.device_put(prepared, programs.everywhere)
             )
-            size = _chunk_size(experiment, programs, cell, arrays, len(of_cell))
+            chunk_of = _Chunks(experiment, programs, arrays, of_attacks, task, folder)
+            size = _chunk_size(chunk_of, cell, len(of_cell))
             for start in range(0, len(of_cell), size):
                 chunk = of_cell[start : start + size]
-                new_rows = _run_chunk(
-                    experiment, dataset.name, programs, arrays, chunk, size
-                )
-                yield now._replace(done=len(chunk)), new_rows
+                yield now._replace(done=len(chunk)), chunk_of.rows(chunk, size)
 
 
-def all_units(experiment: Experiment, dataset: data.Dataset) -> list[Unit]:
-    """Every unit of the experiment, cell by cell."""
-    return [
-        Unit(Cell(num_classes, batch_size, label, variant), strength, trial)
-        for variant, of_variant in variants(experiment).items()
-        for num_classes in _class_counts(of_variant, dataset)
-        for batch_size in experiment.batch_sizes
-        for label, spec in experiment.defenses.items()
-        for strength in spec.strengths
-        for trial in range(experiment.num_trials)
-    ]
+class _Chunks(NamedTuple):
+    """What all chunks of a cell have in common."""
 
+    experiment: Experiment
+    programs: Programs
+    arrays: Any
+    of_attacks: dict[str, Any]
+    task: Task
+    folder: Path
 
-def _class_counts(experiment, dataset):
-    return experiment.data.class_counts or (len(dataset.class_names),)
+    def rows(self, chunk: list[Unit], size: int) -> list[dict[str, Any]]:
+        """The rows of some units of one cell, padded to `size` with the last one."""
+        run = _RunningChunk(self, chunk, chunk + [chunk[-1]] * (size - len(chunk)))
+        made: list[dict[str, Any]] = []
+        for label, attack in self.experiment.attacks.items():
+            for number, step in enumerate(steps_of(self.experiment, attack)):
+                made += run.attack(label, number, step)
+        return made
 
+    def hungriest(self, cell: Cell) -> int:
+        """Bytes that the hungriest program of a cell needs for one trial per device.
 
-class _Programs:
-    """The compiled programs of one sweep."""
-
-    def __init__(self, experiment: Experiment):
-        self.experiment = experiment
-        self.mesh = jax.make_mesh(
-            (jax.device_count(),), ("trials",), axis_types=(AxisType.Auto,)
-        )
-        self.spread = NamedSharding(self.mesh, PartitionSpec("trials"))
-        self.everywhere = NamedSharding(self.mesh, PartitionSpec())
-        self._compiled: dict[Any, Any] = {}
-
-    def victim(self, cell: Cell, optimizer: AdversaryOptimizer, *arguments):
-        return self._program(
-            (cell, optimizer),
-            lambda: make_victim(self.experiment, cell, optimizer),
-            arguments,
-        )
-
-    def attack(self, cell: Cell, label: str, *arguments):
-        spec = self.experiment.attacks[label]
-        make = make_completion if isinstance(spec, CompletionSpec) else make_attack
-        return self._program(
-            (label, *attack_program_key(self.experiment, cell, spec)),
-            lambda: make(self.experiment, cell, label),
-            arguments,
-        )
-
-    def backdoor(self, cell: Cell, label: str, *arguments):
-        spec = self.experiment.attacks[label]
-        assert isinstance(spec, BackdoorSpec)
-        return self._program(
-            (cell, program_spec(spec)),
-            lambda: make_backdoor(self.experiment, cell, label),
-            arguments,
-        )
-
-    def _program(self, name, make: Callable[[], Callable[..., Any]], arguments):
-        """Maps over the first axis of all arguments but the last; compiles once.
-
-        Arguments may be shapes alone, such as another program's `out_info`.
+        Programs are compiled for it, and not run.
         """
-        shapes = jax.tree.map(lambda leaf: leaf.shape, arguments[:2])
-        key = (*name, str(shapes))
-        if key not in self._compiled:
-            one = make()
-
-            def mapped(first, second, arrays):
-                if self.experiment.model.one_by_one:  # large enough on their own
-                    return jax.lax.map(lambda ab: one(*ab, arrays), (first, second))
-                return jax.vmap(lambda a, b: one(a, b, arrays))(first, second)
-
-            sharded = jax.shard_map(
-                mapped,
-                mesh=self.mesh,
-                in_specs=(self.spread.spec, self.spread.spec, self.everywhere.spec),
-                out_specs=self.spread.spec,
-                check_vma=False,
+        strength = self.experiment.defenses[cell.defense].strengths[0]
+        units = [Unit(cell, strength, 0)] * self.programs.mesh.size
+        victim_keys, attack_keys, settings = inputs_of(self.programs, units)
+        public, needed = self.arrays._replace(of_defense=()), []
+        for label, attack in self.experiment.attacks.items():
+            numbers = self.programs.numbers(attack, len(units))
+            arrays = self.arrays._replace(of_attack=self.of_attacks[label])
+            compiled = self.programs.victim(
+                cell, attack, victim_keys, (settings, numbers), arrays
             )
-            self._compiled[key] = jax.jit(sharded).lower(*arguments).compile()
-        return self._compiled[key]
-
-
-def _run_chunk(experiment, dataset_name, programs, arrays, chunk, size):
-    """The rows of some units of one cell, padded to `size` with the last of them."""
-    cell = chunk[0].cell
-    padded = chunk + [chunk[-1]] * (size - len(chunk))
-    victim_keys, attack_keys, settings = _inputs(programs, padded)
-    public = arrays._replace(prepared=())
-    victims, new_rows, recovered = {}, [], {}
-    for label, spec in experiment.attacks.items():
-        if isinstance(spec, BackdoorSpec):
-            inputs = settings, jnp.full(size, spec.amplification)
-            inputs = jax.device_put(inputs, programs.spread)
-            compiled = programs.backdoor(cell, label, victim_keys, inputs, arrays)
-            backdoored, seconds = _timed(compiled, victim_keys, inputs, arrays)
-            new_rows += rows.make_backdoor_rows(
-                experiment,
-                cell,
-                [(unit.strength, unit.trial) for unit in chunk],
-                label,
-                jax.device_get(backdoored),
-                dataset=dataset_name,
-                num_parties=len(arrays.features),
-                seconds=seconds / len(chunk),
-            )
-            continue
-        optimizer = optimizer_of(spec)
-        if optimizer not in victims:
-            compiled = programs.victim(cell, optimizer, victim_keys, settings, arrays)
-            victim, train_seconds = _timed(compiled, victim_keys, settings, arrays)
-            results = jax.device_get(victim._replace(seen=(), own=()))
-            victims[optimizer] = victim, results, train_seconds
-        victim, results, train_seconds = victims[optimizer]
-        for number, step in enumerate(steps_of(experiment, spec)):
-            if isinstance(spec, CompletionSpec):
-                inputs = victim.own
-            else:
-                earlier = (
-                    tuple(recovered[spec.of][: number + 1])
-                    if isinstance(spec, RepeatedObservation)
-                    else ()
+            needed.append(compiled.memory_analysis())
+            if attack.builds_on is None:
+                victim = compiled.out_info
+                is_final = attack.sees.is_final
+                seen = victim.finally_ if is_final else victim.at_steps[0]
+                compiled = self.programs.attack(
+                    cell, attack, attack_keys, (seen, ()), public, is_built_on=False
                 )
-                inputs = (victim.seen[number], earlier)
-            compiled = programs.attack(cell, label, attack_keys, inputs, public)
-            outcome, seconds = _timed(compiled, attack_keys, inputs, public)
-            recovered.setdefault(label, []).append((outcome.scores, outcome.own))
-            new_rows += rows.make_rows(
-                experiment,
-                cell,
-                [(unit.strength, unit.trial) for unit in chunk],
-                label,
-                step,
-                jax.device_get(outcome._replace(scores=(), own=())),
-                results,
-                test_truth=np.asarray(arrays.test_labels),
-                dataset=dataset_name,
-                num_parties=len(arrays.features),
-                num_samples=len(arrays.labels),
-                seconds=seconds / len(chunk),
-                train_seconds=train_seconds / len(chunk),
+                needed.append(compiled.memory_analysis())
+        return max(
+            analysis.temp_size_in_bytes + analysis.output_size_in_bytes
+            for analysis in needed
+        )
+
+
+class _RunningChunk:
+    """One chunk: victims as attacks want them, answers that others build on."""
+
+    def __init__(self, chunks: _Chunks, units: list[Unit], padded: list[Unit]):
+        self._chunks, self._units, self._padded = chunks, units, padded
+        self._cell = units[0].cell
+        inputs = inputs_of(chunks.programs, padded)
+        self._victim_keys, self._attack_keys, self._settings = inputs
+        self._victims: dict[Any, Any] = {}
+        self._answers: dict[Any, Any] = {}
+        self._built_on = {
+            other.builds_on for other in chunks.experiment.attacks.values()
+        } - {None}
+
+    def attack(self, label: str, number: int, step: int) -> list[dict[str, Any]]:
+        """The rows of one attack at the step with this number."""
+        chunks, attack = self._chunks, self._chunks.experiment.attacks[label]
+        victim, main, train_seconds = self._victim(label, attack)
+        answer, seconds = self._answer(attack, victim, number)
+        seen = self._seen(attack, victim, number)
+        host_seen = seen._replace(views={}, rows=(), public=())
+        num_units = len(self._units)
+        return rows.make_rows(
+            chunks.experiment,
+            self._cell,
+            [(unit.strength, unit.trial) for unit in self._units],
+            label,
+            step,
+            jax.device_get(answer._replace(own=())),
+            jax.device_get(host_seen),
+            main,
+            train_labels=np.asarray(chunks.arrays.labels),
+            test_labels=np.asarray(chunks.arrays.test_labels),
+            dataset=chunks.task.dataset_name,
+            num_parties=len(chunks.arrays.features),
+            seconds=seconds / num_units,
+            train_seconds=train_seconds / num_units,
+        )
+
+    def _victim(self, label, attack):
+        """The trained model that the attack is on, its main task, and the time."""
+        key = victim_of(attack)
+        if key not in self._victims:
+            chunks = self._chunks
+            arrays = chunks.arrays._replace(of_attack=chunks.of_attacks[label])
+            start = time.perf_counter()
+            if chunks.experiment.encryption is not None:
+                victim = chunks.experiment.encryption.victim(
+                    chunks.experiment, self._padded, attack, arrays, chunks.folder
+                )
+            else:
+                numbers = chunks.programs.numbers(attack, len(self._padded))
+                numbers = jax.device_put(numbers, chunks.programs.spread)
+                inputs = (self._victim_keys, (self._settings, numbers), arrays)
+                compiled = chunks.programs.victim(self._cell, attack, *inputs)
+                start = time.perf_counter()
+                victim = jax.block_until_ready(compiled(*inputs))
+            seconds = time.perf_counter() - start
+            self._victims[key] = victim, jax.device_get(victim.main), seconds
+        return self._victims[key]
+
+    def _seen(self, attack, victim, number):
+        return victim.finally_ if attack.sees.is_final else victim.at_steps[number]
+
+    def _answer(self, attack, victim, number):
+        """The answer to one view, computed once, and the seconds that it took."""
+        key = (attack, victim_of(attack), number)
+        if key not in self._answers:
+            earlier: tuple[Any, ...] = ()
+            if attack.builds_on is not None:
+                answers = [
+                    self._answer(attack.builds_on, victim, before)[0]
+                    for before in range(number + 1)
+                ]
+                earlier = tuple((each.inference.scores, each.own) for each in answers)
+            programs, cell = self._chunks.programs, self._cell
+            inputs = (
+                self._attack_keys,
+                (self._seen(attack, victim, number), earlier),
+                self._chunks.arrays._replace(of_defense=(), of_attack=()),
             )
-    return new_rows
+            compiled = programs.attack(
+                cell, attack, *inputs, is_built_on=attack in self._built_on
+            )
+            start = time.perf_counter()
+            answer = jax.block_until_ready(compiled(*inputs))
+            self._answers[key] = answer, time.perf_counter() - start
+        return self._answers[key]
 
 
-def optimizer_of(spec: AnyAttack) -> AdversaryOptimizer:
-    """What the adversary trains with for an attack; benign for those on messages."""
-    return spec.optimizer if isinstance(spec, CompletionSpec) else "benign"
-
-
-def steps_of(experiment: Experiment, spec: AnyAttack) -> tuple[int, ...]:
-    """The training steps an attack is run at: the last one, on a trained model."""
-    if isinstance(spec, CompletionSpec | BackdoorSpec):
-        return (experiment.training.steps,)
-    return experiment.train_steps
-
-
-def _inputs(programs, units):
+def inputs_of(programs: Programs, units: list[Unit]) -> Any:
     """Victim keys, attack keys and settings of some units, spread over the devices."""
     root = jax.random.key(programs.experiment.seed)
     keys = [jax.random.split(jax.random.fold_in(root, unit.trial)) for unit in units]
@@ -308,9 +310,9 @@ def _inputs(programs, units):
     specs = [programs.experiment.defenses[unit.cell.defense] for unit in units]
     settings = Setting(
         strength=jnp.array([unit.strength or 0.0 for unit in units], np.float32),
-        place=jnp.array(
+        choice=jnp.array(
             [
-                spec.place(unit.strength, unit.trial)
+                spec.choice(unit.strength, unit.trial)
                 for spec, unit in zip(specs, units, strict=True)
             ],
             np.int32,
@@ -319,60 +321,21 @@ def _inputs(programs, units):
     return jax.device_put((victim_keys, attack_keys, settings), programs.spread)
 
 
-def _timed(compiled, *arguments):
-    start = time.perf_counter()
-    result = jax.block_until_ready(compiled(*arguments))
-    return result, time.perf_counter() - start
-
-
-def _chunk_size(experiment, programs, cell, arrays, num_units):
+def _chunk_size(chunks: _Chunks, cell: Cell, num_units: int) -> int:
     """A multiple of the number of devices that fits in memory; see `Execution`."""
-    num_devices = jax.device_count()
+    num_devices, experiment = jax.device_count(), chunks.experiment
     size = experiment.execution.chunk_size
     if size is None:
         limit = (jax.devices()[0].memory_stats() or {}).get("bytes_limit")
         # Larger chunks of trials that run in turn gain nothing, and a stop loses more.
-        if limit is None or experiment.model.one_by_one:
+        if limit is None or experiment.network.one_by_one or experiment.encryption:
             size = num_devices
         else:
-            size = _fitting(programs, cell, arrays, limit)
+            most = max(chunks.hungriest(cell), 1)
+            per_device = max(1, int(_MEMORY_SHARE * limit / most))
+            size = min(per_device * num_devices, _MOST_TRIALS)
     size = min(size, num_units)
     return -(-size // num_devices) * num_devices
-
-
-def _fitting(programs, cell, arrays, limit):
-    """How many trials of the hungriest program fit an accelerator's memory.
-
-    Programs are compiled for it, and not run.
-    """
-    num_devices, experiment = programs.mesh.size, programs.experiment
-    strength = experiment.defenses[cell.defense].strengths[0]
-    units = [Unit(cell, strength, 0)] * num_devices
-    victim_keys, attack_keys, settings = _inputs(programs, units)
-    public, needed, victims = arrays._replace(prepared=()), [], {}
-    for label, spec in experiment.attacks.items():
-        if isinstance(spec, BackdoorSpec):
-            inputs = settings, jnp.full(num_devices, spec.amplification)
-            compiled = programs.backdoor(cell, label, victim_keys, inputs, arrays)
-            needed.append(compiled.memory_analysis())
-            continue
-        optimizer = optimizer_of(spec)
-        if optimizer not in victims:
-            compiled = programs.victim(cell, optimizer, victim_keys, settings, arrays)
-            needed.append(compiled.memory_analysis())
-            victims[optimizer] = compiled.out_info
-        if not isinstance(spec, RepeatedObservation):
-            victim = victims[optimizer]
-            is_last = isinstance(spec, CompletionSpec)
-            inputs = victim.own if is_last else (victim.seen[0], ())
-            compiled = programs.attack(cell, label, attack_keys, inputs, public)
-            needed.append(compiled.memory_analysis())
-    most = max(
-        analysis.temp_size_in_bytes + analysis.output_size_in_bytes
-        for analysis in needed
-    )
-    per_device = max(1, int(_MEMORY_SHARE * limit / max(most, 1)))
-    return min(per_device * num_devices, _MOST_TRIALS)
 
 
 def _row_identity(row):
@@ -383,7 +346,7 @@ def _row_identities(experiment, unit):
     """The identities of all rows that one unit makes."""
     *setting, variant = unit.cell
     return {
-        (*setting, unit.strength, unit.trial, attack, step, variant)
-        for attack, spec in experiment.attacks.items()
-        for step in steps_of(experiment, spec)
+        (*setting, unit.strength, unit.trial, label, step, variant)
+        for label, attack in experiment.attacks.items()
+        for step in steps_of(experiment, attack)
     }

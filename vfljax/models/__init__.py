@@ -13,25 +13,42 @@ from vfljax.models.base import (
 )
 from vfljax.models.bert_weights import load_bert, put_in, read_bert
 from vfljax.models.completion import completed, completion_head
-from vfljax.models.encoder import text_encoder
+from vfljax.models.encoder import TextEncoder, text_encoder
 from vfljax.models.grad_cam import grad_cam
-from vfljax.models.mlp import mlp
-from vfljax.models.resnet import ResNetParts, resnet, resnet18, resnet_parts
-from vfljax.models.stateful import batch_norm, is_dropping, stateful_model
-from vfljax.models.tops import top_mlp
+from vfljax.models.mlp import MLP, mlp
+from vfljax.models.network import Given, Network, as_network
+from vfljax.models.resnet import (
+    ResNet,
+    ResNet18,
+    ResNetParts,
+    resnet,
+    resnet18,
+    resnet_parts,
+)
+from vfljax.models.stateful import batch_norm, from_linen, is_dropping, stateful_model
+from vfljax.models.tops import Top, top_mlp
 
 __all__ = [
     "EVALUATION",
+    "MLP",
     "Forward",
+    "Given",
+    "Network",
     "Params",
     "PartyModel",
+    "ResNet",
+    "ResNet18",
     "ResNetParts",
     "Statistics",
+    "TextEncoder",
+    "Top",
+    "as_network",
     "batch_norm",
     "completed",
     "completion_head",
     "embed",
     "embed_in_parts",
+    "from_linen",
     "grad_cam",
     "init_statistics",
     "is_dropping",

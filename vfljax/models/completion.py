@@ -7,9 +7,9 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
+from vfljax._checks import require
 from vfljax.models import base
 from vfljax.models.base import Forward, PartyModel
-from vfljax.models.checks import check_counts
 from vfljax.models.initializers import linear
 from vfljax.models.stateful import batch_norm, stateful_model
 
@@ -48,7 +48,8 @@ def completion_head(*, num_classes: int, num_layers: int = 1) -> PartyModel:
     Raises:
         ValueError: If a number is below 1.
     """
-    check_counts(num_classes=num_classes, num_layers=num_layers)
+    require(num_classes >= 1, "num_classes", num_classes, ">= 1")
+    require(num_layers >= 1, "num_layers", num_layers, ">= 1")
     return _cached_head(num_classes, num_layers)
 
 

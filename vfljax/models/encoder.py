@@ -1,13 +1,18 @@
 """A text encoder of BERT's kind: the bottom model of the text experiments."""
 
-import functools
+import dataclasses
+from pathlib import Path
+from typing import Any
 
+import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from vfljax.models.base import PartyModel
-from vfljax.models.checks import check_counts, check_dropout
+from vfljax._checks import require
+from vfljax.models.base import Params, PartyModel
+from vfljax.models.bert_weights import read_bert
 from vfljax.models.initializers import default_kernel, linear
+from vfljax.models.network import Network
 from vfljax.models.stateful import is_dropping, stateful_model
 
 _NORMAL = nn.initializers.normal(0.02)
@@ -83,19 +88,9 @@ class _TextEncoder(nn.Module):
         return linear(x, self.embed, default_kernel, "output")
 
 
-def text_encoder(
-    *,
-    embed: int,
-    vocabulary_size: int = 30522,
-    length: int = 64,
-    hidden: int = 768,
-    layers: int = 12,
-    heads: int = 12,
-    intermediate: int = 3072,
-    pooled: int = 128,
-    dropout: int | float = 0.1,
-) -> PartyModel:
-    """Returns a text encoder with BERT's blocks; the defaults are BERT-base's sizes.
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TextEncoder(Network):
+    """A text encoder with BERT's blocks per party, on token numbers.
 
     Features are token numbers (batch, at most `length`), given as whole numbers in
     float32 as all features are; 0 is padding, which no token attends to and the mean
@@ -104,48 +99,66 @@ def text_encoder(
     https://www.usenix.org/conference/usenixsecurity22/presentation/fu-chong), which
     however masks no padding. A text without tokens has mean zero; a number that is not
     below `vocabulary_size` gives NaN. Encoder: Devlin et al. 2019,
-    https://arxiv.org/abs/1810.04805.
+    https://arxiv.org/abs/1810.04805; the defaults are BERT-base's sizes.
 
     Weights start normal with deviation .02, the last two layers as PyTorch's do;
     `load_bert` puts in trained ones. Run it by `models.embed` or `models.run`; it has
-    no running statistics. Equal arguments return the same object.
-
-    Args:
-        embed: Width of the embedding, >= 1.
-        vocabulary_size: Number of different tokens, padding included, >= 2.
-        length: Largest number of tokens of a text, >= 1.
-        hidden: Width of the blocks, a multiple of `heads`.
-        layers: Number of blocks, >= 1.
-        heads: Number of attention heads, >= 1.
-        intermediate: Width inside a block, >= 1.
-        pooled: Width after the mean, >= 1.
-        dropout: Share of units and of attention dropped in training, in [0, 1).
-
-    Raises:
-        ValueError: If a number is out of its range.
+    no running statistics.
     """
-    sizes = {
-        "embed": embed,
-        "vocabulary_size": vocabulary_size,
-        "length": length,
-        "hidden": hidden,
-        "layers": layers,
-        "heads": heads,
-        "intermediate": intermediate,
-        "pooled": pooled,
-    }
-    check_counts(**sizes)
-    check_dropout(dropout)
-    if vocabulary_size < 2:
-        raise ValueError(f"vocabulary_size={vocabulary_size}: must be >= 2")
-    if hidden % heads:
-        raise ValueError(f"hidden={hidden}: must be a multiple of heads={heads}")
-    return _cached_text_encoder(dropout=dropout, **sizes)
+
+    vocabulary_size: int = 30522
+    """Number of different tokens, padding included, >= 2."""
+    length: int = 64
+    """Largest number of tokens of one party's text, >= 1."""
+    hidden: int = 768
+    """Width of a token's vector, a multiple of the number of heads."""
+    layers: int = 12
+    """Number of blocks of attention, >= 1."""
+    heads: int = 12
+    """Number of attention heads, >= 1."""
+    intermediate: int = 3072
+    """Width between the two dense layers of a block, >= 1."""
+    pooled: int = 128
+    """Width after the mean over tokens, >= 1."""
+    dropout: int | float = 0.1
+    """Share of units and of attention dropped in training, in [0, 1)."""
+    weights: str | None = None
+    """A safetensors file with the weights of a BERT model, from which every party's
+    encoder starts; None for random ones."""
+
+    def check(self) -> None:
+        """Checks the ranges, and that the file is there."""
+        for name, size in self._sizes.items():
+            low = 2 if name == "vocabulary_size" else 1
+            require(size >= low, name, size, f">= {low}")
+        require(0 <= self.dropout < 1, "dropout", self.dropout, "in [0, 1)")
+        is_multiple = self.hidden % self.heads == 0
+        require(is_multiple, "hidden", self.hidden, f"a multiple of heads={self.heads}")
+        is_there = self.weights is None or Path(self.weights).is_file()
+        require(is_there, "weights", self.weights, "a file")
+
+    @property
+    def _sizes(self) -> dict[str, Any]:
+        fields = [field for field in dataclasses.fields(self) if field.type is int]
+        return {field.name: getattr(self, field.name) for field in fields}
+
+    def build(self, embed: int) -> PartyModel:
+        """Builds one party's network."""
+        network = _TextEncoder(embed=embed, dropout=self.dropout, **self._sizes)
+        return stateful_model(network, has_statistics=False)
+
+    def pretrained(self, embed: int, features) -> Params:
+        """The encoder's embeddings and blocks, if they are in a file."""
+        if self.weights is None:
+            return {}
+        init = self.make(embed).init
+        shapes = jax.eval_shape(init, jax.random.key(0), features)
+        return read_bert(self.weights, shapes)
 
 
-@functools.cache
-def _cached_text_encoder(**sizes):
-    return stateful_model(_TextEncoder(**sizes), has_statistics=False)
+def text_encoder(*, embed: int, **options: Any) -> PartyModel:
+    """Returns `TextEncoder` of a width; equal arguments return the same object."""
+    return TextEncoder(**options).make(embed)
 
 
 def _embeddings(number, hidden, name):

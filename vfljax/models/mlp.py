@@ -1,14 +1,15 @@
 """Multi-layer perceptron: the bottom model of the MNIST and tabular experiments."""
 
-import functools
+import dataclasses
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from flax import linen as nn
 
+from vfljax._checks import require
 from vfljax.models.base import PartyModel
-from vfljax.models.checks import check_counts
 from vfljax.models.initializers import default_kernel, linear
+from vfljax.models.network import Network
 
 
 class _MLP(nn.Module):
@@ -35,30 +36,57 @@ class _MLP(nn.Module):
         return x, inputs
 
 
-def mlp(
-    hidden: Sequence[int] = (32,), *, embed: int, relu_output: bool = False
-) -> PartyModel:
-    """Returns a multi-layer perceptron with ReLU between its dense layers.
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class MLP(Network):
+    """A multi-layer perceptron per party, with ReLU between its dense layers.
 
     Features of any shape (batch, ...) are flattened. Hidden layers start Xavier-uniform
     with zero bias, the last layer uniform in ±1/sqrt(inputs), bias included, as in the
     released code of Zou et al. (2022, https://arxiv.org/abs/2112.05409): 12,906
-    parameters for 392 features, `hidden=(32,)` and ten classes.
+    parameters for 392 features, `hidden=(32,)` and ten classes. Layers are called
+    `hidden_0`, `hidden_1`, ..., `output`.
 
-    `mlp((64, 16), embed=4)` has the widths of the bottom model for Criteo of Fu et al.
-    (2022, https://www.usenix.org/conference/usenixsecurity22/presentation/fu-chong).
+    `MLP(hidden=(64, 16), embed=4)` has the widths of the bottom model for Criteo of Fu
+    et al. (2022,
+    https://www.usenix.org/conference/usenixsecurity22/presentation/fu-chong).
+    """
 
-    Layers are called `hidden_0`, `hidden_1`, ..., `output`. Equal arguments return
-    the same object, so compiled programs that hold it are found again.
+    hidden: tuple[int, ...] = (32,)
+    """Widths of the hidden layers, each >= 1; none for a linear model."""
+    relu_output: bool = False
+    """Whether a ReLU stands on the embedding too, as in the released code of Zou et
+    al.'s backdoor."""
+    one_by_one: ClassVar[bool] = False
 
-    Args:
-        hidden: Widths of the hidden layers, each >= 1; empty for a linear model.
-        embed: Width of the embedding; the number of classes where logits are summed.
-        relu_output: Whether a ReLU stands on the embedding too, as in the released code
-            of Zou et al.'s backdoor.
+    def check(self) -> None:
+        """Checks the widths."""
+        for width in self.hidden:
+            require(width >= 1, "hidden", width, ">= 1")
 
-    Raises:
-        ValueError: If a width is below 1.
+    def build(self, embed: int) -> PartyModel:
+        """Builds one party's network."""
+        network = _MLP(hidden=self.hidden, embed=embed, relu_output=self.relu_output)
+
+        def init(key, features):
+            return network.init(key, features)["params"]
+
+        def apply(params, features):
+            return network.apply({"params": params}, features)[0]
+
+        def tapped(params, features, taps):
+            result: Any = network.apply({"params": params}, features, taps)
+            return result
+
+        return PartyModel(init=init, apply=apply, tapped=tapped)
+
+
+def mlp(
+    hidden: Sequence[int] = MLP.hidden,
+    *,
+    embed: int,
+    relu_output: bool = MLP.relu_output,
+) -> PartyModel:
+    """Returns `MLP` of a width; equal arguments return the same object.
 
     Example:
         >>> import jax, jax.numpy as jnp
@@ -69,24 +97,4 @@ def mlp(
         >>> model.apply(params, jnp.zeros((5, 14, 28))).shape
         (5, 10)
     """
-    if any(width < 1 for width in hidden):
-        raise ValueError(f"hidden={tuple(hidden)}: every width must be >= 1")
-    check_counts(embed=embed)
-    return _cached_mlp(tuple(hidden), embed, relu_output)
-
-
-@functools.cache
-def _cached_mlp(hidden, embed, relu_output):
-    network = _MLP(hidden=hidden, embed=embed, relu_output=relu_output)
-
-    def init(key, features):
-        return network.init(key, features)["params"]
-
-    def apply(params, features):
-        return network.apply({"params": params}, features)[0]
-
-    def tapped(params, features, taps):
-        result: Any = network.apply({"params": params}, features, taps)
-        return result
-
-    return PartyModel(init=init, apply=apply, tapped=tapped)
+    return MLP(hidden=tuple(hidden), relu_output=relu_output).make(embed)

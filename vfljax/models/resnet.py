@@ -1,5 +1,6 @@
 """Residual networks for small images: the bottom models of the CIFAR experiments."""
 
+import dataclasses
 import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -8,10 +9,11 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Array, Float
 
+from vfljax._checks import require
 from vfljax.models.base import Params, PartyModel, Statistics
-from vfljax.models.checks import check_counts, check_dropout
 from vfljax.models.convolution import Convolution
 from vfljax.models.initializers import default_kernel, kaiming_normal, linear
+from vfljax.models.network import Network
 from vfljax.models.stateful import batch_norm, is_dropping, stateful_model
 
 
@@ -73,8 +75,9 @@ class _ResNet(nn.Module):
         return linear(x, self.embed, self.kernel_init, "output")
 
 
-def resnet(depth: int, *, embed: int, width: int = 16, stages: int = 3) -> PartyModel:
-    """Returns a residual network for small images, of He et al.'s CIFAR kind.
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ResNet(Network):
+    """A residual network for small images per party, of He et al.'s CIFAR kind.
 
     A 3×3 convolution, then three stages of (depth - 2)/6 blocks with `width`,
     2·`width` and 4·`width` channels, the image halved between stages; shortcuts
@@ -85,19 +88,46 @@ def resnet(depth: int, *, embed: int, width: int = 16, stages: int = 3) -> Party
     Networks: He et al. 2016, https://arxiv.org/abs/1512.03385, section 4.2.
 
     Features are images (batch, height, width, channels) or (batch, height, width).
-    Run it by `models.embed` or `models.run`; `apply` raises. Equal arguments return
-    the same object.
+    Run it by `models.embed` or `models.run`; `apply` raises.
+    """
 
-    Args:
-        depth: Number of layers, 6n + 2: 8, 14, 20, ..., 56, ...
-        embed: Width of the embedding, >= 1.
-        width: Channels of the first stage, >= 1.
-        stages: Ends the network after so many stages, 0 to 3; pool and linear layer
-            follow. 0 leaves one convolution.
+    depth: int = 20
+    """Number of layers, 6n + 2 for n >= 1 blocks per stage: 8, 14, 20, ..., 56, ..."""
+    width: int = 16
+    """Channels of the first stage, >= 1; the others have 2 and 4 times as many."""
+    stages: int = 3
+    """Number of stages, 0 to 3, after which pool and linear layer follow; 0 leaves one
+    convolution."""
 
-    Raises:
-        ValueError: If `depth` is not 6n + 2 with n >= 1, `stages` is not in 0..3, or a
-            width is below 1.
+    def check(self) -> None:
+        """Checks the ranges."""
+        is_depth = self.depth >= 8 and self.depth % 6 == 2
+        require(is_depth, "depth", self.depth, "6n + 2 with n >= 1, such as 8 or 20")
+        require(0 <= self.stages <= 3, "stages", self.stages, "0, 1, 2 or 3")
+        require(self.width >= 1, "width", self.width, ">= 1")
+
+    def build(self, embed: int | None) -> PartyModel:
+        """Builds one party's network."""
+        return stateful_model(self.module(embed))
+
+    def module(self, embed: int | None) -> nn.Module:
+        """The linen module; without `embed` that of the last feature map."""
+        return _ResNet(
+            stem=self.width,
+            widths=(self.width, 2 * self.width, 4 * self.width)[: self.stages],
+            blocks=(self.depth - 2) // 6,
+            embed=embed,
+            shortcut=zero_padded,
+            activation=nn.relu,
+            kernel_init=kaiming_normal,
+            dropout=0.0,
+        )
+
+
+def resnet(
+    depth: int, *, embed: int, width: int = ResNet.width, stages: int = ResNet.stages
+) -> PartyModel:
+    """Returns `ResNet` of a width; equal arguments return the same object.
 
     Example:
         >>> import jax, jax.numpy as jnp
@@ -109,9 +139,7 @@ def resnet(depth: int, *, embed: int, width: int = 16, stages: int = 3) -> Party
         >>> embed(model, params, images, forward).shape
         (5, 10)
     """
-    _check_resnet(depth, width, stages)
-    check_counts(embed=embed)
-    return _cached_resnet(depth, embed, width, stages)
+    return ResNet(depth=depth, width=width, stages=stages).make(embed)
 
 
 class ResNetParts(NamedTuple):
@@ -127,19 +155,14 @@ class ResNetParts(NamedTuple):
     embedding: Callable[..., Float[Array, "batch embed"]]
 
 
-def resnet_parts(depth: int, *, width: int = 16, stages: int = 3) -> ResNetParts:
+def resnet_parts(
+    depth: int, *, width: int = ResNet.width, stages: int = ResNet.stages
+) -> ResNetParts:
     """Returns the two parts of `resnet`, for looking at what is between them.
 
     Both take the parameters of the whole network with these numbers, of any `embed`.
-    What `grad_cam` needs: the last feature map, and what follows from it.
-
-    Args:
-        depth: As for `resnet`, like the others.
-        width: Channels of the first stage.
-        stages: How many stages there are.
-
-    Raises:
-        ValueError: As for `resnet`.
+    What `grad_cam` needs: the last feature map, and what follows from it. Arguments
+    and errors are those of `ResNet`.
 
     Example:
         >>> import jax, jax.numpy as jnp
@@ -151,8 +174,7 @@ def resnet_parts(depth: int, *, width: int = 16, stages: int = 3) -> ResNetParts
         >>> jax.jit(parts.feature_map)(params, images, statistics).shape
         (5, 8, 4, 16)
     """
-    _check_resnet(depth, width, stages)
-    network = _resnet(depth, None, width, stages)
+    network = ResNet(depth=depth, width=width, stages=stages).module(None)
 
     def feature_map(
         params: Params, images: Float[Array, "batch ..."], statistics: Statistics
@@ -169,45 +191,49 @@ def resnet_parts(depth: int, *, width: int = 16, stages: int = 3) -> ResNetParts
     return ResNetParts(feature_map=feature_map, embedding=embedding)
 
 
-def resnet18(
-    *,
-    embed: int,
-    width: int = 64,
-    negative_slope: int | float = 0.01,
-    dropout: int | float = 0.5,
-) -> PartyModel:
-    """Returns ResNet-18 for small images, with LeakyReLU and dropout.
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ResNet18(Network):
+    """ResNet-18 for small images per party, with LeakyReLU and dropout.
 
     A 3×3 convolution without max pool, four stages of two blocks with `width`, 2, 4
     and 8 times `width` channels, the image halved between stages; shortcuts between
     stages are 1×1 convolutions with batch normalization; average pool, dropout, linear
     layer. All layers start as PyTorch's do. The bottom model of the CIFAR experiments
     of Zou et al. (2022, https://arxiv.org/abs/2112.05409): 11,173,962 parameters for
-    three channels and ten classes.
-
-    Features, `embed` and modes are those of `resnet`.
-
-    Args:
-        embed: Width of the embedding, >= 1.
-        width: Channels of the first stage, >= 1.
-        negative_slope: Slope of LeakyReLU below zero.
-        dropout: Share of the pooled units dropped in training, in [0, 1).
-
-    Raises:
-        ValueError: If a width is below 1 or `dropout` is not in [0, 1).
+    three channels and ten classes. Features and modes are those of `ResNet`.
     """
-    check_counts(embed=embed, width=width)
-    check_dropout(dropout)
-    return _cached_resnet18(embed, width, negative_slope, dropout)
+
+    width: int = 64
+    """Channels of the first stage, >= 1."""
+    negative_slope: int | float = 0.01
+    """Slope of LeakyReLU below zero."""
+    dropout: int | float = 0.5
+    """Share of the pooled units dropped in training, in [0, 1)."""
+
+    def check(self) -> None:
+        """Checks the ranges."""
+        require(self.width >= 1, "width", self.width, ">= 1")
+        require(0 <= self.dropout < 1, "dropout", self.dropout, "in [0, 1)")
+
+    def build(self, embed: int) -> PartyModel:
+        """Builds one party's network."""
+        slope = self.negative_slope
+        network = _ResNet(
+            stem=self.width,
+            widths=tuple(self.width * times for times in (1, 2, 4, 8)),
+            blocks=2,
+            embed=embed,
+            shortcut=_projected,
+            activation=functools.partial(nn.leaky_relu, negative_slope=slope),
+            kernel_init=default_kernel,
+            dropout=self.dropout,
+        )
+        return stateful_model(network)
 
 
-def _check_resnet(depth, width, stages):
-    """Refuses networks that are none."""
-    if depth < 8 or depth % 6 != 2:
-        raise ValueError(f"depth={depth}: must be 6n + 2 with n >= 1, such as 8 or 20")
-    if not 0 <= stages <= 3:
-        raise ValueError(f"stages={stages}: must be 0, 1, 2 or 3")
-    check_counts(width=width)
+def resnet18(*, embed: int, **options: Any) -> PartyModel:
+    """Returns `ResNet18` of a width; equal arguments return the same object."""
+    return ResNet18(**options).make(embed)
 
 
 def zero_padded(x, width, stride, is_training):
@@ -221,40 +247,6 @@ def _projected(x, width, stride, is_training):
     """Option B: a 1×1 convolution with batch normalization."""
     project = Convolution(width, 1, stride, default_kernel, name="shortcut")
     return batch_norm(is_training, "shortcut_norm")(project(x))
-
-
-@functools.cache
-def _cached_resnet(depth, embed, width, stages):
-    return stateful_model(_resnet(depth, embed, width, stages))
-
-
-def _resnet(depth, embed, width, stages):
-    return _ResNet(
-        stem=width,
-        widths=(width, 2 * width, 4 * width)[:stages],
-        blocks=(depth - 2) // 6,
-        embed=embed,
-        shortcut=zero_padded,
-        activation=nn.relu,
-        kernel_init=kaiming_normal,
-        dropout=0.0,
-    )
-
-
-@functools.cache
-def _cached_resnet18(embed, width, negative_slope, dropout):
-    return stateful_model(
-        _ResNet(
-            stem=width,
-            widths=(width, 2 * width, 4 * width, 8 * width),
-            blocks=2,
-            embed=embed,
-            shortcut=_projected,
-            activation=functools.partial(nn.leaky_relu, negative_slope=negative_slope),
-            kernel_init=default_kernel,
-            dropout=dropout,
-        )
-    )
 
 
 def _with_channels(images):

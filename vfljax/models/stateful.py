@@ -1,4 +1,4 @@
-"""Networks with running statistics or dropout, as models that are run in a mode."""
+"""Models of linen modules: plain ones, and those that are run in a mode."""
 
 from typing import Any
 
@@ -7,6 +7,37 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from vfljax.models.base import PartyModel
+
+
+def from_linen(module: nn.Module) -> PartyModel:
+    """Returns the model of a linen module that is called as `module(features)`.
+
+    A module with batch normalization or dropout is one for `stateful_model`, and
+    `init` raises a `ValueError` for it.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> from flax import linen
+        >>> model = from_linen(linen.Dense(3))
+        >>> params = model.init(jax.random.key(0), jnp.zeros((1, 4)))
+        >>> model.apply(params, jnp.zeros((5, 4))).shape
+        (5, 3)
+    """
+
+    def init(key, features):
+        variables = module.init(key, features[:1])
+        others = sorted(set(variables) - {"params"})
+        if others:
+            raise ValueError(
+                f"{type(module).__name__}: has {', '.join(others)} besides params; use "
+                "models.stateful_model, whose modules are called with is_training"
+            )
+        return variables.get("params", {})
+
+    def apply(params, features) -> Any:
+        return module.apply({"params": params}, features)
+
+    return PartyModel(init=init, apply=apply)
 
 
 def stateful_model(network: nn.Module, *, has_statistics: bool = True) -> PartyModel:

@@ -1,14 +1,15 @@
 """Top models: from the embeddings of all parties, side by side, to the classes."""
 
+import dataclasses
 import functools
 from collections.abc import Sequence
-from typing import Any
 
 from flax import linen as nn
 
+from vfljax._checks import require
 from vfljax.models.base import PartyModel
 from vfljax.models.initializers import kaiming_normal, linear
-from vfljax.models.stateful import batch_norm, stateful_model
+from vfljax.models.stateful import batch_norm, from_linen, stateful_model
 
 
 class _TopMLP(nn.Module):
@@ -19,7 +20,7 @@ class _TopMLP(nn.Module):
     log_softmax: bool
 
     @nn.compact
-    def __call__(self, x, is_training):
+    def __call__(self, x, is_training=False):
         for number, width in enumerate(self.widths):
             if self.batch_norm:
                 x = batch_norm(is_training, f"norm_{number}")(x)
@@ -27,8 +28,43 @@ class _TopMLP(nn.Module):
         return nn.log_softmax(x) if self.log_softmax else x
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Top:
+    """The label party's top model on all embeddings: that of `top_mlp`."""
+
+    widths: tuple[int, ...] | None = None
+    """Widths of the layers but the last, whose outputs are the classes; None for one as
+    wide as all embeddings and two of the number of classes (Fu et al., CIFAR-10)."""
+    batch_norm: bool = True
+    """Whether batch normalization stands before each ReLU."""
+    log_softmax: bool = True
+    """Whether the output is log-softmax of the logits, as in the released code; the
+    cross-entropy of these is that of the logits."""
+    class_weights: tuple[int | float, ...] | None = None
+    """Weights of the classes in the loss, each > 0; None for all alike."""
+
+    def __post_init__(self):
+        """Checks the ranges."""
+        for width in self.widths or ():
+            require(width >= 1, "widths", width, ">= 1")
+        for weight in self.class_weights or ():
+            require(weight > 0, "class_weights", weight, "> 0")
+
+    def make(self, num_inputs: int, num_classes: int) -> PartyModel:
+        """Returns the model for embeddings of a width in all; one object if equal."""
+        widths = self.widths
+        if widths is None:
+            widths = (num_inputs, num_classes, num_classes)
+        return _cached_top_mlp(
+            (*widths, num_classes), self.batch_norm, self.log_softmax
+        )
+
+
 def top_mlp(
-    widths: Sequence[int], *, batch_norm: bool = True, log_softmax: bool = True
+    widths: Sequence[int],
+    *,
+    batch_norm: bool = Top.batch_norm,
+    log_softmax: bool = Top.log_softmax,
 ) -> PartyModel:
     """Returns the fully connected top model of Fu et al. (FCNN).
 
@@ -44,9 +80,8 @@ def top_mlp(
 
     Args:
         widths: What each layer puts out, each >= 1; the last is the number of classes.
-        batch_norm: Whether layers begin with batch normalization.
-        log_softmax: Whether the output is log-softmax of the logits, as released; the
-            cross-entropy of these is that of the logits.
+        batch_norm: As in `Top`, like the next.
+        log_softmax: Whether the output is log-softmax of the logits.
 
     Raises:
         ValueError: If there is no layer or a width is below 1.
@@ -59,21 +94,12 @@ def top_mlp(
         (5, 2)
     """
     widths = tuple(widths)
-    if not widths or any(width < 1 for width in widths):
-        raise ValueError(f"widths={widths}: needs one or more, each >= 1")
+    is_met = bool(widths) and all(width >= 1 for width in widths)
+    require(is_met, "widths", widths, "one or more, each >= 1")
     return _cached_top_mlp(widths, batch_norm, log_softmax)
 
 
 @functools.cache
 def _cached_top_mlp(widths, batch_norm, log_softmax):
     network = _TopMLP(widths=widths, batch_norm=batch_norm, log_softmax=log_softmax)
-    if batch_norm:
-        return stateful_model(network)
-
-    def init(key, features):
-        return network.init(key, features[:1], False)["params"]
-
-    def apply(params, features) -> Any:
-        return network.apply({"params": params}, features, False)
-
-    return PartyModel(init=init, apply=apply)
+    return stateful_model(network) if batch_norm else from_linen(network)

@@ -1,33 +1,50 @@
 """Who computes what, what crosses between the parties, and who sees which part."""
 
 from vfljax.models import PartyModel
+from vfljax.protocol.interference import (
+    HONEST,
+    AdversaryOptimizer,
+    Interference,
+    Manipulation,
+    Scene,
+)
 from vfljax.protocol.label_side import TopState
-from vfljax.protocol.manipulation import Manipulation
+from vfljax.protocol.records import ProtocolState, Transcript, VerticalProtocol
+from vfljax.protocol.step import Mode
 from vfljax.protocol.training import epoch_batches, train
 from vfljax.protocol.vertical import (
-    ProtocolState,
-    Transcript,
-    VerticalProtocol,
+    ModelSplitting,
+    SumOfLogits,
     model_splitting,
     sum_of_logits,
 )
 from vfljax.protocol.views import (
     BatchGradientView,
+    PredictionView,
     SampleGradientView,
     TrainedModelView,
     batch_gradient_view,
     check_view,
+    make_view,
     own_embedding,
     sample_gradient_view,
     trained_model_view,
 )
 
 __all__ = [
+    "HONEST",
+    "AdversaryOptimizer",
     "BatchGradientView",
+    "Interference",
     "Manipulation",
+    "Mode",
+    "ModelSplitting",
     "PartyModel",
+    "PredictionView",
     "ProtocolState",
     "SampleGradientView",
+    "Scene",
+    "SumOfLogits",
     "TopState",
     "TrainedModelView",
     "Transcript",
@@ -35,6 +52,7 @@ __all__ = [
     "batch_gradient_view",
     "check_view",
     "epoch_batches",
+    "make_view",
     "model_splitting",
     "own_embedding",
     "sample_gradient_view",

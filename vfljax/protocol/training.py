@@ -6,7 +6,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key
 
-from vfljax.protocol.vertical import ProtocolState, VerticalProtocol, check_labels
+from vfljax.protocol.records import ProtocolState, VerticalProtocol
+from vfljax.protocol.step import check_labels
 
 
 def train(

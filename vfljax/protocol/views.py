@@ -6,7 +6,7 @@ parties' features is visible in its signature.
 
 import dataclasses
 import functools
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -16,7 +16,7 @@ from jaxtyping import Array, Float
 
 from vfljax import models
 from vfljax.models import EVALUATION, Forward, Params, PartyModel
-from vfljax.protocol.vertical import ProtocolState, Transcript, VerticalProtocol
+from vfljax.protocol.records import ProtocolState, Transcript, VerticalProtocol
 
 
 @functools.partial(
@@ -46,6 +46,8 @@ class SampleGradientView:
     num_classes: int
     forward: Forward = EVALUATION
     sums_logits: bool = True
+    name: ClassVar[str] = "sample_gradient"
+    is_final: ClassVar[bool] = False
 
 
 @functools.partial(
@@ -75,6 +77,8 @@ class BatchGradientView:
     gradient: Params
     num_classes: int
     forward: Forward = EVALUATION
+    name: ClassVar[str] = "batch_gradient"
+    is_final: ClassVar[bool] = False
 
 
 @functools.partial(
@@ -102,9 +106,37 @@ class TrainedModelView:
     features: Any
     num_classes: int
     forward: Forward = EVALUATION
+    name: ClassVar[str] = "trained_model"
+    is_final: ClassVar[bool] = True
 
 
-View = SampleGradientView | BatchGradientView | TrainedModelView
+@functools.partial(
+    jax.tree_util.register_dataclass,
+    data_fields=["logits"],
+    meta_fields=["num_classes"],
+)
+@dataclasses.dataclass(frozen=True)
+class PredictionView:
+    """Any protocol, when training is over: what the trained model answers.
+
+    A party that takes part in prediction may ask about samples of its choice, such as
+    some that carry a trigger, and is told the logits.
+
+    Attributes:
+        logits: Of the samples asked about (asked, classes); NaN or infinite where the
+            training diverged.
+        num_classes: C >= 2.
+    """
+
+    logits: Any
+    num_classes: int
+    name: ClassVar[str] = "message_rows"
+    is_final: ClassVar[bool] = True
+
+
+View = SampleGradientView | BatchGradientView | TrainedModelView | PredictionView
+"""Every view has a `name`, that of it in rows, and says whether it `is_final`: of the
+trained model, rather than of one training step."""
 
 
 def sample_gradient_view(
@@ -187,7 +219,28 @@ def trained_model_view(
     )
 
 
-def own_embedding(view: View) -> Float[Array, "batch embed"]:
+def make_view(
+    kind: type,
+    protocol: VerticalProtocol,
+    state: ProtocolState,
+    features: Float[Array, "batch ..."],
+    transcript: Transcript,
+    party: int = 0,
+) -> Any:
+    """What passive party `party` sees of `transcript`, as a view of the class `kind`.
+
+    Other arguments and errors as in `sample_gradient_view`.
+    """
+    makers = {
+        SampleGradientView: sample_gradient_view,
+        BatchGradientView: batch_gradient_view,
+    }
+    return makers[kind](protocol, state, features, transcript, party)
+
+
+def own_embedding(
+    view: SampleGradientView | BatchGradientView | TrainedModelView,
+) -> Float[Array, "batch embed"]:
     """H^p: the adversary's own embedding of its features, in the view's mode."""
     return models.embed(view.model, view.params, view.features, view.forward)
 

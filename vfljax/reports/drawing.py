@@ -1,17 +1,17 @@
-"""What all figures share: look, panels, axes, legend."""
+"""What all figures share: look, axes, legend, and the files they become."""
 
 from collections.abc import Sequence
-from textwrap import fill
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
+import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
-from matplotlib.legend_handler import HandlerTuple
 from matplotlib.lines import Line2D
-
-from vfljax.reports.statistics import Summary
+from matplotlib.transforms import Bbox
 
 LOOK: dict[Any, Any] = {
     "axes.edgecolor": "0.3",
@@ -21,9 +21,10 @@ LOOK: dict[Any, Any] = {
     "axes.spines.top": False,
     "axes.titlesize": 9,
     "figure.dpi": 160,
-    "figure.facecolor": "white",
+    "figure.facecolor": "white",  # a card of its own on a dark page
     "figure.titlesize": 10,
-    "font.family": "DejaVu Sans",
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans", "Verdana", "Arial"],  # of like width in a page
     "font.size": 9,
     "grid.color": "0.9",
     "grid.linewidth": 0.6,
@@ -34,6 +35,8 @@ LOOK: dict[Any, Any] = {
     "pdf.fonttype": 42,  # text in the PDF stays text
     "savefig.dpi": 160,
     "savefig.facecolor": "white",
+    "svg.fonttype": "none",  # and in the page too
+    "svg.hashsalt": "vfljax",
     "text.usetex": False,
     "xtick.labelsize": 8,
     "ytick.labelsize": 8,
@@ -42,143 +45,70 @@ LOOK: dict[Any, Any] = {
 # Okabe and Ito's palette, without the yellow that white paper swallows, and with brown
 # and violet for black, which is for the undefended.
 COLORS = (
-    "#0072B2",
-    "#D55E00",
-    "#009E73",
-    "#CC79A7",
-    "#E69F00",
-    "#56B4E9",
-    "#7A4A2B",
-    "#6A3D9A",
+    *("#0072B2", "#D55E00", "#009E73", "#CC79A7"),
+    *("#E69F00", "#56B4E9", "#7A4A2B", "#6A3D9A"),
 )
-MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">")
-DASHES = ("-", (0, (6, 1.5)), (0, (4, 1, 1, 1)), (0, (2, 1)), (0, (8, 1, 1, 1, 1, 1)))
-ADAPTIVE_DASH = (0, (5, 2))
-CHANCE_COLOR = "0.45"
-CHANCE: dict[str, Any] = {"linestyle": (0, (2, 2)), "linewidth": 1, "zorder": 1.5}
-HOLLOW: dict[str, Any] = {"linestyle": "none", "markerfacecolor": "white"}
-
-# The settings, with a defense and its strength as one, in the order titles name them.
-SETTINGS = (
-    "dataset",
-    "num_parties",
-    "variant",
-    "protocol",
-    "view",
-    "attack",
-    "defense_label",
-    "train_step",
-    "batch_size",
-    "num_classes",
-    "known_per_class",
-    "adversary_optimizer",
-)
-
-# What goes without saying where these are said, if it is the same wherever they are.
-_TOLD_BY = {
-    "variant": (
-        "dataset",
-        "num_parties",
-        "protocol",
-        "train_step",
-        "batch_size",
-        "num_classes",
-    ),
-    "attack": ("view", "known_per_class", "adversary_optimizer"),
-    "attack_family": ("view", "known_per_class", "adversary_optimizer"),
+_MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">")
+_DASHES = ("-", (0, (6, 1.5)), (0, (4, 1, 1, 1)), (0, (2, 1)), (0, (8, 1, 1, 1, 1, 1)))
+_SERIES, _HOLLOW = 3, 3.5  # the layers of lines and of the hollow markers on them
+CHANCE: dict[str, Any] = {
+    "color": "0.45",
+    "linestyle": (0, (2, 2)),
+    "linewidth": 1,
+    "zorder": 1.5,
 }
-
-_VIEWS = {
-    "sample_gradient": "plaintext protocol (gradient per sample)",
-    "batch_gradient": "encrypted protocol (gradient of the batch)",
-    "trained_model": "trained bottom model, few known labels",
-    "message_rows": "rows of encrypted messages manipulated",
+FLOOR: dict[str, Any] = {
+    "color": "#8B0000",
+    "linestyle": (0, (5, 1, 1, 1)),
+    "linewidth": 1,
+    "zorder": 1.6,
 }
-_WORDS = {
-    "num_parties": "{} parties",
-    "train_step": "step {}",
-    "batch_size": "batch size {}",
-    "num_classes": "{} classes",
-    "known_per_class": "{:g} known per class",
-}
+HOLLOW = "hollow: leaks in other names"
 
 
-class Style(NamedTuple):
-    """How one series looks: told apart by color, and without color."""
+def style(index: int) -> dict[str, Any]:
+    """The look of series `index`: no two of the first 360 are the same.
 
-    color: str
-    marker: str
-    linestyle: Any
-
-
-def style(index: int) -> Style:
-    """The look of series `index`: no two of the first 360 are the same."""
-    return Style(
-        color=COLORS[index % len(COLORS)],
-        marker=MARKERS[index % len(MARKERS)],
-        linestyle=DASHES[index % len(DASHES)],
-    )
-
-
-def distinct(
-    summaries: Sequence[Summary], names: Sequence[str]
-) -> list[tuple[Any, ...]]:
-    """The distinct values of these fields together, in order of first appearance."""
-    return list(
-        dict.fromkeys(
-            tuple(getattr(summary, name) for name in names) for summary in summaries
-        )
-    )
-
-
-def matching(
-    summaries: Sequence[Summary], names: Sequence[str], key: tuple[Any, ...]
-) -> list[Summary]:
-    """The summaries that have these values in these fields."""
-    return [
-        summary
-        for summary in summaries
-        if tuple(getattr(summary, name) for name in names) == key
-    ]
-
-
-def is_told(summaries: Sequence[Summary], name: str, attack: str = "attack") -> bool:
-    """Whether the variant or the attack says the value of this setting as well.
-
-    Args:
-        summaries: those drawn.
-        name: a setting.
-        attack: the field that tells attacks apart, "attack" or "attack_family".
+    They are told apart by color, and without color.
     """
-    return any(
-        name in _TOLD_BY[teller]
-        and len(distinct(summaries, (teller, name)))
-        == len(distinct(summaries, (teller,)))
-        for teller in ("variant", attack)
-    )
+    return {
+        "color": COLORS[index % len(COLORS)],
+        "marker": _MARKERS[index % len(_MARKERS)],
+        "linestyle": _DASHES[index % len(_DASHES)],
+    }
 
 
-def describe(summary: Summary, names: Sequence[str]) -> str:
-    """The values of some settings in words, for a legend."""
-    words = []
-    for name in names:
-        value = getattr(summary, name)
-        if name == "defense_label":
-            words.append("no defense" if value == "none" else str(value))
-        elif name == "view":
-            words.append(_VIEWS.get(value, str(value)))
-        elif name == "adversary_optimizer":
-            words.append(f"{value.replace('_', ' ')} optimizer")
-        elif name == "known_per_class" and value is None:
-            words.append("no known labels")
-        else:
-            words.append(_WORDS.get(name, "{}").format(value))
-    return ", ".join(words)
+def percent(frame: pl.DataFrame, name: str) -> np.ndarray:
+    """A rate of each row in percent, NaN where there is none."""
+    return 100 * frame[name].cast(pl.Float64).fill_null(np.nan).to_numpy()
 
 
-def title_panel(axes: Axes, summary: Summary, names: Sequence[str]) -> None:
-    """Titles a panel with its settings, over several lines where one is too short."""
-    axes.set_title(fill(describe(summary, names), width=42))
+def interval(frame: pl.DataFrame, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """The ends of a rate's interval in percent, both its mean where there is none."""
+    ends = (pl.coalesce(f"{name}_{end}", name).alias(end) for end in ("low", "high"))
+    both = frame.select(*ends)
+    return percent(both, "low"), percent(both, "high")
+
+
+def leaks(frame: pl.DataFrame) -> np.ndarray:
+    """Whether the low rate of a row would be misread as protection."""
+    return (frame["below_chance"] | frame["hides_names_only"]).to_numpy()
+
+
+def draw_series(
+    axes: Axes,
+    xs: np.ndarray,
+    ys: np.ndarray,
+    look: dict[str, Any],
+    label: str,
+    is_hollow: np.ndarray | None = None,
+) -> None:
+    """One line, with hollow markers where it must not be read as protection."""
+    axes.plot(xs, ys, label=label, clip_on=False, zorder=_SERIES, **look)
+    if is_hollow is not None and is_hollow.any():
+        hollow = {**look, "linestyle": "none", "markerfacecolor": "white"}
+        xs, ys = xs[is_hollow], ys[is_hollow]
+        axes.plot(xs, ys, label=HOLLOW, clip_on=False, zorder=_HOLLOW, **hollow)
 
 
 def panels(
@@ -188,8 +118,8 @@ def panels(
     most_columns: int = 3,
     size: tuple[float, float] | None = None,
     **kwargs: Any,
-) -> tuple[Figure, list]:
-    """An empty figure with axes for `num_panels` panels.
+) -> tuple[Figure, list[Axes]]:
+    """An empty figure with axes for `num_panels` panels, row by row.
 
     Args:
         num_panels: number of panels.
@@ -197,9 +127,6 @@ def panels(
         most_columns: panels in a row, at most.
         size: inches a panel, or None for sizes that suit curves.
         **kwargs: passed to `Figure.subplots` (`sharex`, `sharey`).
-
-    Returns:
-        The figure, and its axes row by row.
     """
     num_rows = -(-num_panels // most_columns)
     num_columns = -(-num_panels // num_rows)
@@ -216,27 +143,39 @@ def panels(
     return figure, axes[:num_panels]
 
 
-def draw_legend(figure: Figure, handles: Sequence[Any]) -> None:
-    """A legend below the panels, where no data can be, and the room for it.
+def draw_legend(figure: Figure, explained: Sequence[Line2D] = ()) -> None:
+    """A legend of all lines below the panels, where no data can be, and room for it.
 
-    A tuple of handles is one entry, under the label of its last.
+    Series first, then from the top layer to the lowest. Lines of one label are one
+    entry, gray if they differ in color; an underscore before a label leaves it out.
+
+    Args:
+        figure: with its lines drawn.
+        explained: further entries, after the series.
     """
-    labels = [
-        str((handle[-1] if isinstance(handle, tuple) else handle).get_label())
-        for handle in handles
-    ]
-    longest = max(map(len, labels))
+    lines = [line for axes in figure.axes for line in axes.get_lines()]
+    series = [line for line in lines if line.get_zorder() == _SERIES]
+    others = [line for line in lines if line.get_zorder() != _SERIES]
+    others.sort(key=lambda line: -line.get_zorder())
+    entries: dict[str, Line2D] = {}
+    for line in (*series, *explained, *others):
+        label = str(line.get_label())
+        entry = Line2D([], [])
+        entry.update_from(line)
+        entry.set_markevery(None)
+        known = entries.setdefault(label, entry)
+        if known.get_color() != line.get_color():
+            known.set(color="0.3", marker="o" if known.get_marker() != "None" else "")
+    handles = {key: line for key, line in entries.items() if not key.startswith("_")}
     # 8 pt text is about 0.055 inch a letter; the handle and gaps take 0.6 inch.
-    fitting = int(figure.get_figwidth() / (0.055 * longest + 0.6))
-    num_columns = max(1, min(len(handles), fitting))
-    num_lines = -(-len(handles) // num_columns)
-    figure.set_figheight(figure.get_figheight() + 0.17 * num_lines)
+    width = 0.055 * max(map(len, handles)) + 0.6
+    columns = max(1, min(len(handles), int(figure.get_figwidth() / width)))
+    figure.set_figheight(figure.get_figheight() + 0.18 * -(-len(handles) // columns))
     figure.legend(
-        handles=handles,
-        labels=labels,
+        list(handles.values()),
+        list(handles),
         loc="outside lower center",
-        ncols=num_columns,
-        handler_map={tuple: HandlerTuple(ndivide=None)},
+        ncols=columns,
     )
 
 
@@ -244,28 +183,13 @@ def label_left(all_axes: Sequence[Axes], text: str) -> None:
     """Labels the y axes of the panels at the left edge."""
     for axes in all_axes:
         place = axes.get_subplotspec()
-        if place is not None and place.is_first_col():
+        if place and place.is_first_col():
             axes.set_ylabel(text)
-
-
-def label_bottom(all_axes: Sequence[Axes], text: str) -> None:
-    """Labels the x axes of the panels that have none below them."""
-    num_columns = 0
-    for axes in all_axes:
-        place = axes.get_subplotspec()
-        num_columns = place.get_gridspec().ncols if place is not None else 1
-    for axes in all_axes[-num_columns:]:
-        axes.set_xlabel(text)
 
 
 def percent_axis(axes: Axes, axis: str) -> None:
     """Makes one axis run from 0 to 100 %, with room for markers at the ends."""
-    if axis == "x":
-        axes.set_xlim(-4, 104)
-        axes.set_xticks(range(0, 101, 20))
-    else:
-        axes.set_ylim(-4, 104)
-        axes.set_yticks(range(0, 101, 20))
+    axes.set(**{f"{axis}lim": (-4, 104), f"{axis}ticks": range(0, 101, 20)})
 
 
 def tick_values(axes: Axes, values: Sequence[int | float]) -> None:
@@ -275,26 +199,79 @@ def tick_values(axes: Axes, values: Sequence[int | float]) -> None:
     """
     values = sorted(set(values))
     places = axes.xaxis.get_transform().transform(np.asarray(values, dtype=float))
-    span = places[-1] - places[0] or 1.0
+    gap = 0.07 * (places[-1] - places[0])
     kept = [0]
-    for index in range(1, len(values)):
-        is_last = index == len(values) - 1
-        if is_last:
-            while len(kept) > 1 and places[-1] - places[kept[-1]] < 0.07 * span:
-                kept.pop()
-        if is_last or places[index] - places[kept[-1]] >= 0.07 * span:
+    for index in range(1, len(values) - 1):
+        if min(places[index] - places[kept[-1]], places[-1] - places[index]) >= gap:
             kept.append(index)
-    axes.set_xticks([values[index] for index in kept])
-    axes.set_xticklabels([f"{values[index]:g}" for index in kept])
+    kept = sorted({*kept, len(values) - 1})
+    axes.set_xticks([values[i] for i in kept], [f"{values[i]:g}" for i in kept])
     axes.minorticks_off()
 
 
-def hollow_handle() -> Line2D:
-    """The legend entry of markers that must not be read as protection."""
-    label = "hollow: leaks in other names"
-    return Line2D([], [], color="0.3", marker="o", label=label, **HOLLOW)
+class Label(NamedTuple):
+    """A short text that belongs to a point in data coordinates."""
+
+    x: float
+    y: float
+    text: str
+    color: str
+    is_required: bool
 
 
-def chance_handle(label: str = "chance") -> Line2D:
-    """The legend entry of the chance level."""
-    return Line2D([], [], color=CHANCE_COLOR, label=label, **CHANCE)
+# Places around a point for its label, in typographic points, the nearest first.
+_OFFSETS = [
+    (reach * x, reach * y)
+    for reach in (1, 1.5, 2.2, 3)
+    for x, y in ((8, 7), (-8, 7), (8, -7), (-8, -7), (0, 9), (0, -9), (12, 0), (-12, 0))
+]
+
+
+def write_labels(axes: Axes, labels: Sequence[Label]) -> None:
+    """Writes each label at the first of some places around its point that is free.
+
+    Required labels first, at the best place there is; the others only where one is
+    free of lines, markers and other labels. The layout of the figure must be final.
+    """
+    frame = axes.get_window_extent()
+    covered = _drawn_points(axes)
+    written: list[Bbox] = []
+    font: dict[str, Any] = {"fontsize": 7, "ha": "center", "va": "center"}
+    for label in sorted(labels, key=lambda label: not label.is_required):
+        text = axes.annotate(
+            label.text,
+            (label.x, label.y),
+            xytext=(0, 0),
+            textcoords="offset points",
+            color=label.color,
+            in_layout=False,
+            **font,
+        )
+        costs = []
+        for offset in _OFFSETS:
+            text.xyann = offset
+            box = text.get_window_extent()
+            is_inside = frame.contains(*box.min) and frame.contains(*box.max)
+            hidden = box.count_contains(covered) + 4 * box.count_overlaps(written)
+            costs.append(hidden + (0 if is_inside else 20))
+        best = int(np.argmin(costs))
+        text.xyann = _OFFSETS[best]
+        if costs[best] and not label.is_required:
+            text.remove()
+        else:
+            written.append(text.get_window_extent())
+
+
+def _drawn_points(axes: Axes) -> np.ndarray:
+    """Pixels along all lines and crosses in data coordinates, (n, 2)."""
+    in_data = [line for line in axes.lines if line.get_transform() == axes.transData]
+    paths = [np.asarray(line.get_xydata()) for line in in_data]
+    for bars in axes.collections:
+        paths += bars.get_segments() if isinstance(bars, LineCollection) else []
+    steps = np.linspace(0, 1, 20)[:, None]
+    dense = [
+        start + steps * (end - start)
+        for path in paths
+        for start, end in pairwise([*path, path[-1]])
+    ]
+    return axes.transData.transform(np.concatenate([np.zeros((0, 2)), *dense]))

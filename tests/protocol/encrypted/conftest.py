@@ -9,11 +9,16 @@ import numpy as np
 import optax
 import pytest
 
-from vfljax import defenses
 from vfljax.protocol import encrypted
 from vfljax.protocol.encrypted import messages
 
 _NUM_SAMPLES = 40
+
+
+def keys_like_training(num_iterations: int, seed: int = 7) -> Any:
+    """Those of `protocol.train` for a key."""
+    numbers = np.arange(num_iterations)
+    return jax.vmap(jax.random.fold_in, (None, 0))(jax.random.key(seed), numbers)
 
 
 class Training(NamedTuple):
@@ -36,7 +41,7 @@ def make_training() -> Callable[..., Training]:
         num_iterations: int = 2,
         preset: str = "small",
         operations: Any = None,
-        make_defense: Any = defenses.no_defense,
+        defense: Any = None,
         seed: int = 0,
         num_samples: int = _NUM_SAMPLES,
         **settings: Any,
@@ -75,8 +80,8 @@ def make_training() -> Callable[..., Training]:
             params=params[-1],
             make_optimizer=optimizer,
             labels=labels,
-            key=jax.random.key(7),
-            make_defense=make_defense,
+            keys=keys_like_training(num_iterations),
+            defense=defense,
         )
         agreement = encrypted.Agreement(
             num_classes=num_classes,

@@ -1,6 +1,5 @@
 """A run that was interrupted ends where an uninterrupted one does."""
 
-import functools
 import json
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import pytest
 from vfljax import defenses
 from vfljax.encryption import EncryptionError
 from vfljax.protocol import encrypted
-from vfljax.protocol.encrypted import same_inputs
+from vfljax.protocol.encrypted import inputs
 
 
 class Interrupted(Exception):  # noqa: N818
@@ -37,10 +36,10 @@ def stop_at(iteration, kind):
 )
 def test_resumed_run_ends_the_same(make_training, tmp_path, settings, kind):
     """Momentum, a defense's residual, observations and losses included; exactly."""
-    make_defense = functools.partial(defenses.gradient_compression, 0.5)
+    defense = defenses.sparsification(0.5, residual="by_sample", memory_shape=(40, 3))
     if settings.get("mode") == "taylor":
-        make_defense = defenses.no_defense
-    training = make_training(num_iterations=4, make_defense=make_defense, **settings)
+        defense = defenses.no_defense()
+    training = make_training(num_iterations=4, defense=defense, **settings)
     expected = encrypted.run_here(*training)
     with pytest.raises(Interrupted):
         encrypted.run_here(*training, folder=tmp_path, on_message=stop_at(2, kind))
@@ -100,15 +99,17 @@ def with_other_inputs(training, name):
         "observe": {"observe": (1,)},
         "labels": {"labels": (active.labels + 1) % 3},
         "params": {"params": jax.tree.map(np.negative, active.params)},
-        "key": {"key": jax.random.key(8)},
+        "keys": {"keys": active.keys[::-1]},
+        "defense": {"defense": defenses.max_norm(1.0)},
     }[name]
-    if name in ("labels", "params", "key"):
+    if name in ("labels", "params", "keys", "defense"):
         return training._replace(active=active._replace(**changed)), "active"
     return training._replace(passive=[passive._replace(**changed)]), "passive_0"
 
 
 @pytest.mark.parametrize(
-    "name", ["activations", "operations", "observe", "labels", "params", "key"]
+    "name",
+    ["activations", "operations", "observe", "labels", "params", "keys", "defense"],
 )
 def test_runs_are_not_resumed_with_other_inputs(make_training, tmp_path, name):
     training = make_training(backend="plain_int")
@@ -125,8 +126,8 @@ def test_hashes_of_inputs_are_for_the_party_alone(make_training, tmp_path):
     training = make_training(backend="plain_int")
     encrypted.run_here(*training, folder=tmp_path)
     hashes = {
-        "active": same_inputs.input_hashes(training.active),
-        "passive_0": same_inputs.input_hashes(training.passive[0]),
+        "active": inputs.input_hashes(training.active),
+        "passive_0": inputs.input_hashes(training.passive[0]),
     }
     for path in filter(Path.is_file, tmp_path.rglob("*")):
         content = path.read_bytes().replace(b"\0", b"")  # four bytes per character

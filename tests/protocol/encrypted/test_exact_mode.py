@@ -24,7 +24,7 @@ def plain_training(training, is_rounded=True):
         [model] * len(inputs),
         [of_party.make_optimizer() for of_party in inputs],
         num_classes=training.agreement.num_classes,
-        defense=training.active.make_defense(),
+        defense=training.active.defense,
     )
     features = [jnp.asarray(of_party.activations) for of_party in inputs]
     if is_rounded:  # as passive parties use them
@@ -33,7 +33,7 @@ def plain_training(training, is_rounded=True):
     state = run.init(jax.random.key(0), features)._replace(params=params)
     return protocol.train(
         run,
-        training.active.key,
+        jax.random.key(7),
         state,
         features,
         jnp.asarray(training.active.labels),
@@ -188,23 +188,54 @@ def float64_message(training):
 @pytest.mark.parametrize("covers_label_party", [False, True])
 def test_defense_acts_as_in_the_plain_protocol(make_training, covers_label_party):
     """The same noise from the same keys; the own gradient is noised on request."""
-    noise = functools.partial(
-        defenses.dp_laplace, 0.1, covers_label_party=covers_label_party
-    )
-    training = make_training(backend="plain_int", make_defense=noise)
+    noise = defenses.dp_laplace(0.1, covers_label_party=covers_label_party)
+    training = make_training(backend="plain_int", defense=noise)
     run = encrypted.run_here(*training)
     state, _ = plain_training(training)
     assert largest_difference(run.params, state.params) < 2e-6
 
 
+def test_prepared_targets_stand_in_for_encoded_labels(make_training):
+    """One row per sample of the training set, found by its number."""
+    training = make_training(backend="plain_int")
+    codes = np.array([[0.1, 0.7, 0.2], [0.3, 0.1, 0.6], [0.8, 0.1, 0.1]], np.float32)
+    autoencoder = defenses.Autoencoder(jnp.asarray(codes), None)
+    encoding = training.active._replace(defense=defenses.cae(autoencoder))
+    prepared = training.active._replace(targets=codes[training.active.labels])
+    found, expected, plain = (
+        encrypted.run_here(*training._replace(active=active))
+        for active in (prepared, encoding, training.active)
+    )
+    assert largest_difference(found.params, expected.params) == 0
+    assert largest_difference(found.params, plain.params) > 0.01
+    np.testing.assert_array_equal(found.losses, expected.losses)
+
+
+class Penalty(defenses.Defense):
+    """Adds the size of embeddings to the loss."""
+
+    def penalty(self, embeddings, targets):
+        return sum(jnp.square(each).mean() for each in embeddings)
+
+
+@pytest.mark.parametrize("mode", ["exact", "taylor"])
+def test_a_defense_with_a_penalty_is_refused(make_training, mode):
+    """Of embeddings the active party has ciphertexts or the sum."""
+    training = make_training(backend="plain_int", mode=mode, defense=Penalty())
+    with pytest.raises(ValueError, match="defense: adds a penalty to the loss"):
+        encrypted.run_here(*training)
+
+
 def test_states_of_defense_and_optimizer_and_several_passive_parties(make_training):
-    """Gradient compression accumulates what it doesn't send; Adam counts its steps."""
-    compression = functools.partial(defenses.gradient_compression, 0.5)
+    """Sparsification accumulates what it doesn't send; Adam counts its steps."""
+    sparsified = defenses.sparsification(
+        0.5, residual="by_sample", memory_shape=(40, 3)
+    )
     training = make_training(
         widths=(2, 4, 3),
         backend="plain_int",
         num_iterations=3,
-        make_defense=compression,
+        defense=sparsified,
     )
     adam = functools.partial(optax.adam, optax.exponential_decay(0.1, 1, 0.5))
     training.passive[1] = training.passive[1]._replace(make_optimizer=adam)
@@ -267,8 +298,8 @@ def test_sums_beyond_the_fixed_point_are_refused(make_training):
 
 
 def test_noise_beyond_the_bound_is_refused(make_training):
-    noise = functools.partial(defenses.dp_gaussian, 1e4)
-    training = make_training(backend="plain_int", make_defense=noise)
+    noise = defenses.dp_gaussian(1e4)
+    training = make_training(backend="plain_int", defense=noise)
     with pytest.raises(ValueError, match=r"dL/dH times the batch size: contains"):
         encrypted.run_here(*training)
 

@@ -17,8 +17,8 @@ _SETTINGS: dict[str, Any] = {"num_classes": 3, "batch_size": 4, "widths": (2, 3)
     [
         ({"num_classes": 1}, r"num_classes=1: must be in \[2, 8192\]"),
         ({"batch_size": 0}, "batch_size=0: must be in"),
-        ({"widths": (2,)}, r"widths=\(2,\): must have"),
-        ({"widths": (2, 0)}, r"widths=\(2, 0\): must have"),
+        ({"widths": (2,)}, r"widths=\(2,\): must be one number >= 1 for each passive"),
+        ({"widths": (2, 0)}, r"widths=\(2, 0\): must be one number >= 1 for each"),
         ({"mode": "softmax"}, "mode='softmax': must be one of exact, taylor"),
         ({"layout": "column"}, "layout='column': must be one of row, compact"),
         ({"backend": "ckks"}, "backend='ckks': must be one of bfv, plain_int"),
@@ -58,6 +58,16 @@ def changed(training, place):
     if place == "labels":
         wrong = active._replace(labels=active.labels + 1)
         return training._replace(active=wrong), r"labels: contains 3, must be in \[0, 2"
+    if place == "keys":
+        wrong = active._replace(keys=active.keys[:1])
+        return training._replace(active=wrong), r"active: keys: shape \(1,\), must be"
+    if place == "key type":
+        wrong = active._replace(keys=np.zeros(2, np.uint32))
+        reason = "active: keys: uint32, must be typed JAX keys"
+        return training._replace(active=wrong), reason
+    if place == "targets":
+        wrong = active._replace(targets=np.zeros((40, 2)))
+        return training._replace(active=wrong), r"active: targets: shape \(40, 2\)"
     if place == "batches":
         return training._replace(batches=batches[:, 1:]), r"batches: shape \(2, 5\)"
     if place == "rows":
@@ -76,6 +86,9 @@ def changed(training, place):
         "samples",
         "params",
         "labels",
+        "keys",
+        "key type",
+        "targets",
         "batches",
         "rows",
         "observe",

@@ -14,10 +14,9 @@ from vfljax.encryption import EncryptionError
 from vfljax.protocol import encrypted
 from vfljax.protocol.encrypted import (
     active_party,
-    arrays,
     gradient_product,
     messages,
-    observation,
+    passive_party,
 )
 
 
@@ -143,8 +142,8 @@ def test_same_batch_twice_looks_different(make_training, make_wire, monkeypatch)
     masks = {name: note_masks(monkeypatch, name) for name in ("active", "passive_0")}
     wire = make_wire(training._replace(passive=passive, active=active))
     first, second = wire.run(0), wire.run(1)
-    kept = arrays.from_bytes(wire.passive[0].state())
-    observed = observation.read_observations(wire.agreement, kept)
+    kept = messages.unpack_arrays(wire.passive[0].state())
+    observed = passive_party.read_observations(wire.agreement, kept)
     np.testing.assert_array_equal(observed[0].integers, observed[1].integers)
     kinds = ["embeddings", "masked_logits", "decrypted_logits", "logit_gradients"]
     for kind in [*kinds, "masked_gradient", "decrypted_gradient"]:

@@ -2,6 +2,7 @@
 
 import functools
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -9,12 +10,14 @@ import time
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
 
+from vfljax import defenses
 from vfljax.protocol import encrypted
-from vfljax.protocol.encrypted import processes
+from vfljax.protocol.encrypted import inputs, processes
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs Unix sockets")
 
@@ -49,8 +52,9 @@ def wait_for_end(seconds=20.0):
 
 
 def test_three_iterations_on_real_ciphertexts(make_training):
-    """B = 16 and M = 8; the weights of the run in one process."""
-    training = make_training(16, (8, 5), 4, 3, preset="default")
+    """B = 16 and M = 8; the weights of the run in one process, noise included."""
+    noise = defenses.dp_laplace(0.01)
+    training = make_training(16, (8, 5), 4, 3, preset="default", defense=noise)
     run = encrypted.run_in_processes(*training)
     assert_same(run, encrypted.run_here(*training))
     assert set(run.observations[0]) == {0, 1, 2}
@@ -141,6 +145,25 @@ def test_error_of_a_role_is_reported(make_training):
     assert not wait_for_end()
 
 
+def test_a_defense_that_holds_arrays_is_sent_whole(make_training):
+    """Its answer and its hash are the same on the other side."""
+    codes = jnp.array([[0.1, 0.7, 0.2], [0.3, 0.1, 0.6], [0.8, 0.1, 0.1]])
+    encoder = defenses.cae(defenses.Autoencoder(codes, None))
+    defense = defenses.chain(encoder, defenses.dp_laplace(0.1))
+    active = make_training(backend="plain_int", defense=defense).active
+    arrived = pickle.loads(pickle.dumps(active))
+    hashes = inputs.input_hashes(active)
+    assert inputs.input_hashes(arrived) == hashes
+    one_hot = jnp.eye(3)
+    expected = defense.encode_labels(one_hot)
+    np.testing.assert_array_equal(arrived.defense.encode_labels(one_hot), expected)
+    other = defenses.chain(encoder, defenses.dp_laplace(0.2))
+    changed = inputs.input_hashes(active._replace(defense=other))
+    assert [name for name in hashes if changed[name] != hashes[name]] == [
+        "inputs_defense"
+    ]
+
+
 def test_makers_without_a_name_are_refused(make_training):
     training = make_training(backend="plain_int")
     wrong = training.active._replace(make_optimizer=lambda: optax.sgd(0.1))
@@ -162,6 +185,7 @@ def test_script_without_a_main_guard(tmp_path):
 
 _SCRIPT = """
 import functools, jax, numpy as np, optax
+from vfljax import defenses
 from vfljax.protocol import encrypted
 
 print("begins")
@@ -175,7 +199,7 @@ run = encrypted.run_in_processes(
     agreement,
     [encrypted.PassiveInputs(activations, params, make_optimizer)],
     encrypted.ActiveInputs(
-        activations, params, make_optimizer, labels, jax.random.key(0)
+        activations, params, make_optimizer, labels, jax.random.split(jax.random.key(0))
     ),
     np.array([[0, 1, 2, 3], [3, 2, 1, 0]]),
 )

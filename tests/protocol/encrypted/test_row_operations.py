@@ -133,10 +133,16 @@ def test_amplification_counts_in_the_range(make_training):
         (RowOperations(replace=((0, 6),)), r"operations: row 6: must be in \[0, 5\]"),
         (RowOperations(skip=(-1,)), "operations: row -1"),
         (RowOperations(flips=((0, 0, 3),)), "class 3: must be in"),
-        (RowOperations(flips=((0, 1, 1),)), "must differ"),
+        (RowOperations(flips=((0, 1, 1),)), "from_class and to_class differ"),
         (RowOperations(amplification=0), "amplification=0: must be >= 1"),
-        (RowOperations(replace=((0, 1), (0, 2))), "may be the first of one pair"),
-        (RowOperations(replace=((0, 1), (2, 1))), "may be the second of one pair"),
+        (
+            RowOperations(replace=((0, 1), (0, 2))),
+            "each row is the first of one at most",
+        ),
+        (
+            RowOperations(replace=((0, 1), (2, 1))),
+            "each row is the second of one at most",
+        ),
     ],
 )
 def test_operations_that_make_no_sense_are_refused(make_training, operations, reason):

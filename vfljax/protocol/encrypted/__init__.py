@@ -3,14 +3,14 @@
 Zou et al. (2022, https://arxiv.org/abs/2112.05409), Algorithms 1 and 3.
 """
 
-from vfljax.protocol.encrypted.active_party import ActiveParty
+from vfljax.protocol.encrypted.active_party import ActiveParty, check_additive
 from vfljax.protocol.encrypted.agreement import Agreement, describe
+from vfljax.protocol.encrypted.gradient_product import RowOperations
 from vfljax.protocol.encrypted.inputs import ActiveInputs, PassiveInputs
+from vfljax.protocol.encrypted.knowledge import summarize_messages, who_learned_what
 from vfljax.protocol.encrypted.messages import MessageRecord
-from vfljax.protocol.encrypted.observation import Observation
-from vfljax.protocol.encrypted.passive_party import PassiveParty
+from vfljax.protocol.encrypted.passive_party import Observation, PassiveParty
 from vfljax.protocol.encrypted.processes import RoleFailed, run_in_processes
-from vfljax.protocol.encrypted.row_operations import RowOperations
 from vfljax.protocol.encrypted.run import EncryptedRun, run_here
 from vfljax.protocol.encrypted.third_party import ThirdParty
 
@@ -26,7 +26,10 @@ __all__ = [
     "RoleFailed",
     "RowOperations",
     "ThirdParty",
+    "check_additive",
     "describe",
     "run_here",
     "run_in_processes",
+    "summarize_messages",
+    "who_learned_what",
 ]

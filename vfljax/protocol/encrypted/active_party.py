@@ -1,37 +1,30 @@
 """The active party: labels, a linear layer of its own, and the defense."""
 
+import functools
+from typing import Any, NamedTuple
+
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float, Int, Key, PyTree
 
-from vfljax import encryption
+from vfljax import defenses, encryption, losses
+from vfljax.defenses import Defense
 from vfljax.encryption import Content, EncryptionError
-from vfljax.protocol.encrypted import arrays
 from vfljax.protocol.encrypted.agreement import ACTIVE, THIRD_PARTY, Agreement
 from vfljax.protocol.encrypted.gradient_product import (
-    GradientProduct,
+    RowOperations,
     fixed_point_activations,
+    random_residues,
+    unmasked,
 )
 from vfljax.protocol.encrypted.inputs import ActiveInputs
-from vfljax.protocol.encrypted.label_code import (
-    check_additive,
-    exact_answer,
-    taylor_terms,
-)
-from vfljax.protocol.encrypted.linear_layer import LinearLayer
-from vfljax.protocol.encrypted.logit_code import (
-    encoded_logits,
-    logit_polynomials,
-    num_logit_polynomials,
-)
-from vfljax.protocol.encrypted.masks import random_residues, read_residues
-from vfljax.protocol.encrypted.messages import NETWORK, Message, from_bytes, to_bytes
-from vfljax.protocol.encrypted.roles import check_expected
-from vfljax.protocol.encrypted.row_operations import RowOperations
-from vfljax.protocol.encrypted.same_inputs import check_same_inputs, input_hashes
+from vfljax.protocol.encrypted.roles import Party
+
+_PROBE_TOLERANCE = 1e-4  # relative to the probe
 
 
-class ActiveParty:
+class ActiveParty(Party):
     """The role of Algorithm 1, in both modes.
 
     Exact mode: it gets the *summed logits* of all parties, computes dL/dH in the clear
@@ -43,94 +36,53 @@ class ActiveParty:
         inputs: Its own.
 
     Raises:
-        ValueError: For a defense that the mode can't apply, or too large activations.
+        ValueError: For a defense that penalizes embeddings or that the mode can't
+            apply, or too large activations.
     """
 
-    name = ACTIVE
-
     def __init__(self, agreement: Agreement, inputs: ActiveInputs):
-        self.completed = -1
-        self._agreement, self._inputs = agreement, inputs
-        self._defense = inputs.make_defense()
+        super().__init__(agreement, ACTIVE, inputs)
+        self._defense = inputs.defense or defenses.no_defense()
+        if self._defense.has_penalty:
+            raise ValueError(
+                "defense: adds a penalty to the loss, for which the active party would "
+                "need each party's embeddings; allowed is one without, or no encryption"
+            )
+        self._labels, targets = np.asarray(inputs.labels), inputs.targets
+        if targets is None:
+            one_hot = jax.nn.one_hot(self._labels, agreement.num_classes)
+            targets = self._defense.encode_labels(one_hot)
+        self._targets = np.asarray(targets, np.float32)
+        self._key_data = np.asarray(jax.random.key_data(inputs.keys))
+        self._key_type = jax.random.key_impl(inputs.keys)
+        self._activations = np.asarray(inputs.activations, float)
+        compute = exact_answer
         if agreement.mode == "taylor":
+            compute = taylor_terms
             check_additive(self._defense, agreement.num_classes, agreement.batch_size)
-            rounded = fixed_point_activations(agreement, inputs.activations)
-            self._integers = rounded
-            self._activations = encryption.decode(rounded, agreement.activation_bits)
-        else:
-            self._activations = np.asarray(inputs.activations, float)
-        self._labels = np.asarray(inputs.labels)
-        self._defense_state = self._defense.init()
-        self._layer = LinearLayer(inputs.params, inputs.make_optimizer)
-        self._losses: list[float] = []
-        self._has_key = False
-        self._input_hashes = input_hashes(inputs)
-        self._iteration = -1
-        self._rows = np.zeros(0, np.int64)
+            self._integers = fixed_point_activations(agreement, inputs.activations)
+            bits = agreement.activation_bits
+            self._activations = encryption.decode(self._integers, bits)
+        self._compute = jax.jit(functools.partial(compute, self._defense))
+        self._states["defense"] = self._defense.init()
+        self._record["losses"] = np.zeros(0)
         self._embeddings: dict[str, tuple[Content, ...]] = {}
 
-    def receive(self, content: Content) -> list[bytes]:
-        """Collects logits; when all are there, asks or answers, and takes a step."""
-        message = from_bytes(content)
-        handlers = {
-            "public_key": self._take_key,
-            "batch": self._begin,
-            "embeddings": self._collect,
-            "decrypted_logits": self._answer,
-            "decrypted_gradient": self._update_taylor,
+    def _handlers(self):
+        return {
+            **super()._handlers(),
+            "embeddings": (self._agreement.passive_names, self._collect),
+            "decrypted_logits": ((THIRD_PARTY,), self._answer),
+            "decrypted_gradient": ((THIRD_PARTY,), self._update_taylor),
         }
-        senders = {
-            "public_key": (THIRD_PARTY,),
-            "batch": (NETWORK,),
-            "embeddings": self._agreement.passive_names,
-            "decrypted_logits": (THIRD_PARTY,),
-            "decrypted_gradient": (THIRD_PARTY,),
-        }
-        check_expected(message, self.name, self._iteration, senders)
-        return handlers[message.kind](message)
-
-    def state(self) -> bytes:
-        """Parameters, optimizer and defense state, losses, hashes of its inputs."""
-        leaves = jax.tree.leaves(self._defense_state)
-        kept = {f"defense_{i}": np.asarray(leaf) for i, leaf in enumerate(leaves)}
-        kept["losses"] = np.asarray(self._losses)
-        kept |= self._input_hashes
-        return arrays.to_bytes(self._layer.arrays() | kept)
-
-    def restore(self, content: bytes, completed: int) -> None:
-        """Goes on after iteration `completed`.
-
-        Raises:
-            ValueError: If its inputs aren't those that it began with.
-        """
-        kept = arrays.from_bytes(content)
-        check_same_inputs(self.name, self._input_hashes, kept)
-        self._layer.restore(kept)
-        self._losses = kept["losses"].tolist()
-        leaves, tree = jax.tree.flatten(self._defense_state)
-        self._defense_state = jax.tree.unflatten(
-            tree, [jnp.asarray(kept[f"defense_{i}"]) for i in range(len(leaves))]
-        )
-        self._iteration = self.completed = completed
-
-    def _take_key(self, message):
-        if self._has_key:
-            raise EncryptionError(
-                f"public_key: {self.name} has one, and takes no other in its place"
-            )
-        self._has_key = True
-        self._public = self._agreement.make_backend().public_side(message.parts[0])
-        self._product = GradientProduct(self._agreement, self.name, self._public)
-        return []
 
     def _begin(self, message):
-        self._iteration = message.iteration
-        self._rows = np.frombuffer(message.parts[0], "<i8")
         self._embeddings = {}
-        return []
+        return super()._begin(message)
 
     def _collect(self, message):
-        expected = num_logit_polynomials(self._agreement)
+        """Logits of a passive party; when all are there, it asks or answers."""
+        expected = len(self._agreement.logit_sizes)
         if len(message.parts) != expected:
             raise EncryptionError(
                 f"embeddings of {message.sender}: {len(message.parts)} ciphertexts, "
@@ -139,84 +91,61 @@ class ActiveParty:
         self._embeddings[message.sender] = message.parts
         if set(self._embeddings) != set(self._agreement.passive_names):
             return []
-        if self._agreement.mode == "taylor":
-            return self._send_taylor()
-        return self._ask_for_logits()
+        is_exact = self._agreement.mode == "exact"
+        return self._ask_for_logits() if is_exact else self._send_taylor()
 
     def _ask_for_logits(self):
         """Message 2: the sum of all logits under a fresh mask."""
-        own = logit_polynomials(self._agreement, self._own_logits())
-        self._masks = [random_residues(self._agreement) for _ in own]
-        total = []
-        for place, (polynomial, mask) in enumerate(zip(own, self._masks, strict=True)):
+        own, bits = self._own_logits(), self._agreement.plain_bits
+        self._masks, total = [], []
+        for place, polynomial in enumerate(self._logit_polynomials(own)):
+            mask = random_residues(self._agreement)
             hidden = mask.copy()
-            hidden[: len(polynomial)] += self._residues(polynomial)
-            total.append(
-                self._added(
-                    place,
-                    encryption.reduce_residues(hidden, self._agreement.plain_bits),
-                )
-            )
-        form = "encrypted, masked"
-        return [self._sent(THIRD_PARTY, "masked_logits", form, total)]
+            hidden[: len(polynomial)] += self._agreement.residues(polynomial)
+            total.append(self._added(place, encryption.reduce_residues(hidden, bits)))
+            self._masks.append(mask)
+        return self._asked("masked_logits", total)
 
     def _answer(self, message):
         """Message 4: dL/dH, encrypted for each party in its layout."""
-        answer = exact_answer(
-            self._defense,
-            self._key(),
-            self._defense_state,
-            jnp.asarray(self._unmasked(message.parts), jnp.float32),
-            self._labels[self._rows],
-            self._rows.astype(np.int32),
-        )
-        self._defense_state = answer.state
-        batch_size, bits = self._agreement.batch_size, self._agreement.gradient_bits
+        agreement, sizes = self._agreement, self._agreement.logit_sizes
+        summed = unmasked(agreement, message.parts, self._masks, sizes)
+        logits = encryption.decode(np.concatenate(summed), agreement.logit_bits)
+        shape = agreement.batch_size, agreement.num_classes
+        answer = self._computed(jnp.asarray(logits.reshape(shape), jnp.float32))
         integers = encryption.encode(
             "dL/dH times the batch size",
-            batch_size * np.asarray(answer.sent, float),
-            bits,
-            self._agreement.gradient_bound,
+            agreement.batch_size * np.asarray(answer.sent, float),
+            agreement.gradient_bits,
+            agreement.gradient_bound,
         )
         replies, by_form = [], {}
-        for party in self._agreement.passive_names:
-            layout = self._agreement.layout_of(party)
-            if layout.gradient_form not in by_form:
-                by_form[layout.gradient_form] = [
-                    self._encrypted(layout.gradient_polynomial(integers, place))
-                    for place in range(layout.num_ciphertexts)
-                ]
-            rows = by_form[layout.gradient_form]
+        for party in agreement.passive_names:
+            layout = agreement.layout_of(party)
+            rows = by_form.setdefault(layout.gradient_form, [])
+            rows += [
+                self._encrypted(layout.gradient_polynomial(integers, place))
+                for place in range(len(rows), layout.num_ciphertexts)
+            ]
             replies.append(self._sent(party, "logit_gradients", "encrypted", rows))
         own = np.asarray(answer.own, float)
-        self._finish(_with_ones(self._batch).T @ own, float(answer.loss))
+        self._end(_with_ones(self._activations[self._rows]).T @ own, float(answer.loss))
         return replies
 
     def _send_taylor(self):
         """Message 4 in taylor mode, and 5 for the own gradient."""
-        terms = taylor_terms(
-            self._defense,
-            self._agreement.num_classes,
-            self._key(),
-            self._defense_state,
-            self._labels[self._rows],
-            self._rows.astype(np.int32),
-        )
-        self._defense_state = terms.state
+        terms = self._computed()
         self._noise = self._encoded_term(terms.noise)
         own = self._own_logits() + self._encoded_term(terms.labels) + self._noise
-        rows = [self._added(i, self._residues(row)) for i, row in enumerate(own)]
-        masked = self._product.request(
-            tuple(rows), self._integers[self._rows], RowOperations()
-        )
-        form = "encrypted, masked"
-        return [
-            *(
-                self._sent(party, "logit_gradients", "encrypted", rows)
-                for party in self._agreement.passive_names
-            ),
-            self._sent(THIRD_PARTY, "masked_gradient", form, masked),
+        residues = self._agreement.residues(own)
+        rows = [self._added(place, row) for place, row in enumerate(residues)]
+        replies = [
+            self._sent(party, "logit_gradients", "encrypted", rows)
+            for party in self._agreement.passive_names
         ]
+        batch = self._integers[self._rows]
+        masked = self._product.request(tuple(rows), batch, RowOperations())
+        return [*replies, *self._asked("masked_gradient", masked)]
 
     def _update_taylor(self, message):
         """Message 6; its own noise is known to it and can be taken off again."""
@@ -225,13 +154,28 @@ class ActiveParty:
             one = 1 << self._agreement.activation_bits
             columns = _with_ones(self._integers[self._rows], one)
             integers = integers - columns.T @ self._noise
-        self._finish(integers / self._agreement.gradient_scale, np.nan)
+        self._end(integers / self._agreement.gradient_scale, np.nan)
         return []
 
-    def _finish(self, gradient, loss):
-        self._layer.update(gradient)
-        self._losses.append(loss)
-        self.completed = self._iteration
+    def _computed(self, *logits):
+        """What the mode sends; in a look, from a state that then stays as it is."""
+        key = self._key_data[self._iteration]
+        answer = self._compute(
+            jax.random.wrap_key_data(key, impl=self._key_type),
+            self._states["defense"],
+            *logits,
+            self._targets[self._rows],
+            self._labels[self._rows],
+            self._rows.astype(np.int32),
+        )
+        if not self._is_look:
+            self._states["defense"] = answer.state
+        return answer
+
+    def _end(self, gradient, loss):
+        if not self._is_look:
+            self._record["losses"] = np.append(self._record["losses"], loss)
+        self._finish(gradient)
 
     def _added(self, place, residues):
         """The passive parties' ciphertexts plus a fresh encryption of the own part.
@@ -243,24 +187,8 @@ class ActiveParty:
             total = self._public.add(total, self._public.from_bytes(parts[place]))
         return self._public.to_bytes(total)
 
-    def _unmasked(self, parts):
-        """The summed logits (batch, classes)."""
-        residues = [
-            read_residues(part) - mask[: len(part) // 8]
-            for part, mask in zip(parts, self._masks, strict=True)
-        ]
-        integers = encryption.from_residues(
-            np.concatenate(residues), self._agreement.plain_bits
-        )
-        logits = encryption.decode(integers, self._agreement.logit_bits)
-        return logits.reshape(self._agreement.batch_size, self._agreement.num_classes)
-
-    @property
-    def _batch(self):
-        return self._activations[self._rows]
-
     def _own_logits(self):
-        return encoded_logits(self._agreement, self._layer.logits(self._batch))
+        return self._encoded_logits(self._logits(self._activations[self._rows]))
 
     def _encoded_term(self, term):
         return encryption.encode(
@@ -270,20 +198,99 @@ class ActiveParty:
             self._agreement.logit_bound / 2,  # two such terms
         )
 
-    def _encrypted(self, integers):
-        return self._public.to_bytes(self._public.encrypt(self._residues(integers)))
 
-    def _residues(self, integers):
-        return encryption.to_residues(integers, self._agreement.plain_bits)
+class ExactAnswer(NamedTuple):
+    """dL/dH of a batch, in the clear.
 
-    def _key(self):
-        return jax.random.fold_in(self._inputs.key, self._iteration)
+    Attributes:
+        sent: As sent to passive parties, after the defense.
+        own: As the active party uses it.
+        loss: Mean cross-entropy in nats.
+        state: The defense's, afterwards.
+    """
 
-    def _sent(self, receiver, kind, form, parts):
-        parts = tuple(parts)
-        return to_bytes(
-            Message(self._iteration, self.name, receiver, kind, form, parts)
-        )
+    sent: Float[Array, "batch classes"]
+    own: Float[Array, "batch classes"]
+    loss: Float[Array, ""]
+    state: PyTree[Any]
+
+
+def exact_answer(
+    defense: Defense,
+    key: Key[Array, ""],
+    state: PyTree[Any],
+    logits: Float[Array, "batch classes"],
+    targets: Float[Array, "batch classes"],
+    labels: Int[Array, " batch"],
+    sample_ids: Int[Array, " batch"],
+) -> ExactAnswer:
+    """The plain protocol's softmax - y, and the defense on it."""
+    clean = losses.logit_gradient(logits, targets)
+    sent, state = defense.perturb(key, state, clean, labels, sample_ids)
+    own = sent if defense.covers_label_party else clean
+    return ExactAnswer(sent, own, losses.cross_entropy(logits, targets), state)
+
+
+class TaylorTerms(NamedTuple):
+    """What is added to the encrypted logits, in units of 1/(C·B).
+
+    The softmax's first-order expansion at zero is (1 + H)/C for centered H, so that
+    C·B·dL/dH = H + 1 - C·y.
+
+    Attributes:
+        labels: 1 - C·y.
+        noise: The defense's.
+        state: The defense's, afterwards.
+    """
+
+    labels: Float[Array, "batch classes"]
+    noise: Float[Array, "batch classes"]
+    state: PyTree[Any]
+
+
+def taylor_terms(
+    defense: Defense,
+    key: Key[Array, ""],
+    state: PyTree[Any],
+    targets: Float[Array, "batch classes"],
+    labels: Int[Array, " batch"],
+    sample_ids: Int[Array, " batch"],
+) -> TaylorTerms:
+    """Of a batch, for a defense that `check_additive` lets pass."""
+    batch_size, num_classes = targets.shape
+    nothing = jnp.zeros_like(targets)
+    noise, state = defense.perturb(key, state, nothing, labels, sample_ids)
+    noise = num_classes * batch_size * noise
+    return TaylorTerms(1 - num_classes * targets, noise, state)
+
+
+def check_additive(defense: Defense, num_classes: int, batch_size: int) -> None:
+    """Refuses a defense that does more than encode labels and add noise.
+
+    In taylor mode the active party has no dL/dH in the clear. Whether what `perturb`
+    adds depends on the gradient is tried with gradients of very different size.
+
+    Raises:
+        ValueError: If it does.
+    """
+    labels = jnp.arange(batch_size) % num_classes
+    shape = (batch_size, num_classes)
+    gradient = np.random.default_rng(0).normal(size=shape).astype(np.float32)
+
+    def added(scale):
+        probe = jnp.asarray(scale * gradient)
+        key, ids = jax.random.key(0), jnp.arange(batch_size)
+        sent, _ = defense.perturb(key, defense.init(), probe, labels, ids)
+        return np.asarray(sent - probe)
+
+    noise = added(0.0)
+    for scale in (1e-2, 100.0):
+        if not np.abs(added(scale) - noise).max() <= _PROBE_TOLERANCE * scale:
+            raise ValueError(
+                "defense: what it sends depends on the gradient, which the active "
+                "party doesn't know in mode 'taylor'; allowed are defenses that encode "
+                "labels or add noise without clipping, or mode 'exact'"
+            )
 
 
 def _with_ones(activations, one=1):

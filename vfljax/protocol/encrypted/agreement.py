@@ -3,8 +3,11 @@
 import dataclasses
 from typing import Any, Literal, get_args
 
+import numpy as np
+from jaxtyping import Int64, UInt64
+
 from vfljax import encryption
-from vfljax.defenses.base import check_choice, check_number
+from vfljax._checks import check_choice, check_number, require, require_all
 from vfljax.encryption import Backend, Layout
 
 Mode = Literal["exact", "taylor"]
@@ -17,6 +20,11 @@ _LIMITS = (
     "could submit a single sample's gradient; in presets without flooding the noise of "
     "a passive party's answer tells the third party about its activations"
 )
+_SEES = {
+    "exact": "the logits of all parties added up, softmax - y; of two parties those "
+    "are the passive party's logits",
+    "taylor": "ciphertexts only, and its own decrypted batch gradient",
+}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -41,6 +49,8 @@ class Agreement:
         gradient_bits: After the point, of B·dL/dH (in taylor mode, of C times that).
         activation_bits: After the point, of activations.
         gradient_bound: Of |B·dL/dH|, noise of a defense included.
+        looks: Iterations, from 0, in which every message passes and nobody takes a
+            step: parameters, optimizers, losses and the defense stay as they are.
 
     Raises:
         ValueError: For a setting outside its range, or the compact layout with taylor
@@ -58,6 +68,7 @@ class Agreement:
     gradient_bits: int = 20
     activation_bits: int = 14
     gradient_bound: int | float = 64.0
+    looks: tuple[int, ...] = ()
 
     def __post_init__(self):
         """Refuses settings outside their range."""
@@ -68,19 +79,16 @@ class Agreement:
         most = encryption.PRESETS[self.preset].num_coefficients
         check_number("num_classes", self.num_classes, low=2, high=most)
         check_number("batch_size", self.batch_size, low=1)
-        if len(self.widths) < 2 or min(self.widths) < 1:
-            raise ValueError(
-                f"widths={self.widths}: must have an entry >= 1 for each passive party "
-                "and one for the active party"
-            )
+        allowed = "one number >= 1 for each passive party and one for the active party"
+        are_enough = len(self.widths) >= 2 and min(self.widths) >= 1
+        require(are_enough, "widths", self.widths, allowed)
         for name in ("logit_bits", "gradient_bits", "activation_bits"):
             check_number(name, getattr(self, name), low=1, high=24)
         check_number("gradient_bound", self.gradient_bound, low=1)
-        if self.mode == "taylor" and self.layout != "row":
-            raise ValueError(
-                f"layout={self.layout!r}: must be 'row' in mode 'taylor', in which "
-                "every sample's logits are a ciphertext"
-            )
+        require_all("looks", self.looks, lambda number: number >= 0, ">= 0")
+        allowed = "'row' in mode 'taylor', which has a ciphertext per sample's logits"
+        fits = self.mode == "exact" or self.layout == "row"
+        require(fits, "layout", self.layout, allowed)
 
     @property
     def passive_names(self) -> tuple[str, ...]:
@@ -128,10 +136,26 @@ class Agreement:
     def layout_of(self, party: str) -> Layout:
         """Of the party's activations with a column of ones."""
         width = self.widths[self.party_names.index(party)]
-        make = (
-            encryption.row_layout if self.layout == "row" else encryption.compact_layout
-        )
-        return make(self.batch_size, width + 1, self.num_classes, self.num_coefficients)
+        sizes = self.batch_size, width + 1, self.num_classes, self.num_coefficients
+        is_row = self.layout == "row"
+        return (encryption.row_layout if is_row else encryption.compact_layout)(*sizes)
+
+    @property
+    def logit_sizes(self) -> tuple[int, ...]:
+        """Coefficients in use of each polynomial of logits.
+
+        Packed into as few as possible in exact mode, one per sample in taylor mode.
+        """
+        if self.mode == "taylor":
+            return (self.num_classes,) * self.batch_size
+        sizes = self.batch_size, self.num_classes, self.num_coefficients
+        return encryption.packed_sizes(*sizes)
+
+    def residues(
+        self, integers: Int64[np.ndarray, "*shape"]
+    ) -> UInt64[np.ndarray, "*shape"]:
+        """Integers mod t, as they are encrypted."""
+        return encryption.to_residues(integers, self.plain_bits)
 
     @property
     def asking_parties(self) -> tuple[str, ...]:
@@ -142,28 +166,17 @@ class Agreement:
 def describe(agreement: Agreement) -> dict[str, Any]:
     """What every result of an encrypted run has to say about itself; fit for JSON."""
     backend = agreement.make_backend()
-    encrypts = agreement.backend != "plain_int"
-    sees = {
-        "exact": "the logits of all parties added up, softmax - y; of two parties "
-        "those are the passive party's logits",
-        "taylor": "ciphertexts only, and its own decrypted batch gradient",
-    }
-    return {
-        "mode": agreement.mode,
-        "loss": "cross-entropy" if agreement.mode == "exact" else "quadratic surrogate",
-        "layout": agreement.layout,
-        "backend": agreement.backend,
+    names = ("mode", "layout", "backend", "preset", "logit_bits", "gradient_bits")
+    names += ("activation_bits", "plain_bits", "num_coefficients")
+    is_exact, encrypts = agreement.mode == "exact", agreement.backend != "plain_int"
+    return {name: getattr(agreement, name) for name in names} | {
+        "loss": "cross-entropy" if is_exact else "quadratic surrogate",
+        "looks": list(agreement.looks),
         "library": backend.library,
-        "preset": agreement.preset,
-        "num_coefficients": backend.preset.num_coefficients,
         "prime_bits": list(backend.preset.prime_bits) if encrypts else [],
-        "plain_bits": backend.preset.plain_bits,
-        "logit_bits": agreement.logit_bits,
-        "gradient_bits": agreement.gradient_bits,
-        "activation_bits": agreement.activation_bits,
         "security_check": backend.security,
         "layers_encrypted": "the last layer of each party, kernel and bias",
         "threat_model": "honest-but-curious",
-        "active_party_sees": sees[agreement.mode],
+        "active_party_sees": _SEES[agreement.mode],
         "limits": _LIMITS,
     }

@@ -1,23 +1,122 @@
-"""A party's batch gradient Q = [[U]]ᵀ A on ciphertexts, and its masked decryption.
+"""A party's batch gradient Q = [[U]]ᵀ A on ciphertexts, honest or not, under a mask.
 
-Zou et al. (2022, https://arxiv.org/abs/2112.05409), Eqs. 6-8 and Algorithm 1.
+Zou et al. (2022, https://arxiv.org/abs/2112.05409), Eqs. 6-8 and Algorithm 1. What a
+malicious passive party does to embeddings and encrypted rows is their Algorithm 3 and
+Eq. 13. None of it needs the secret key: rows of the encrypted gradient can be swapped,
+dropped, multiplied by an integer and changed by a known number.
 """
 
-from typing import Any
+import os
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Int64, UInt64
+from jaxtyping import Float, Int64, UInt64
 
 from vfljax import encryption
-from vfljax.encryption import Content, PublicSide
+from vfljax._checks import require
+from vfljax.encryption import Content, Layout, PublicSide
 from vfljax.protocol.encrypted.agreement import Agreement
-from vfljax.protocol.encrypted.masks import random_residues, read_residues
-from vfljax.protocol.encrypted.row_operations import (
-    RowOperations,
-    flip_polynomials,
-    rewritten_activations,
-    used_rows,
-)
+
+_Rows = Int64[np.ndarray, " batch"]
+
+
+class RowOperations(NamedTuple):
+    """The operations of one iteration; rows are positions in the batch.
+
+    On receipt flips come first, then replacements by rows as they are then, then
+    skipping. The default does nothing.
+
+    Attributes:
+        replace: Pairs (i, j): row j of the embeddings is sent as a copy of row i, and
+            row i of the gradient becomes `amplification` times row j. Each row is the
+            first of at most one pair, and the second of at most one.
+        amplification: An integer >= 1, γ in the paper, by which rows that are replaced
+            or flipped are multiplied.
+        skip: Rows that the own update leaves out.
+        flips: Triples (row, from_class, to_class): the row as if its label were
+            to_class, by adding 1/B at from_class and -1/B at to_class (Eq. 13, which
+            prints 1; the factor 1/B is that of the batch mean).
+    """
+
+    replace: tuple[tuple[int, int], ...] = ()
+    amplification: int = 1
+    skip: tuple[int, ...] = ()
+    flips: tuple[tuple[int, int, int], ...] = ()
+
+
+def check_operations(
+    operations: RowOperations, batch_size: int, num_classes: int
+) -> None:
+    """Refuses operations on rows or classes that aren't there.
+
+    Raises:
+        ValueError: For those, an amplification below 1, a row that is replaced or sent
+            twice, or a flip to the same class.
+    """
+    replace, factor, skip, flips = operations
+    rows = [row for pair in replace for row in pair]
+    _check_range("row", [*rows, *skip, *(flip[0] for flip in flips)], batch_size)
+    _check_range("class", [label for flip in flips for label in flip[1:]], num_classes)
+    require(factor >= 1, "operations.amplification", factor, ">= 1")
+    for place, side in (("first", 0), ("second", 1)):
+        rows = [pair[side] for pair in replace]
+        allowed = f"pairs in which each row is the {place} of one at most"
+        require(len(set(rows)) == len(rows), "operations.replace", replace, allowed)
+    differ = all(before != after for _, before, after in flips)
+    allowed = "triples whose from_class and to_class differ"
+    require(differ, "operations.flips", flips, allowed)
+
+
+def replaced_embeddings(
+    operations: RowOperations, embeddings: Float[np.ndarray, "batch classes"]
+) -> Float[np.ndarray, "batch classes"]:
+    """The embeddings as sent: row j is that of i."""
+    result = embeddings.copy()
+    for poisoned, target in operations.replace:
+        result[target] = embeddings[poisoned]
+    return result
+
+
+def used_rows(operations: RowOperations, batch_size: int) -> tuple[_Rows, _Rows]:
+    """For each row the one that is used in its place, and by what it is multiplied."""
+    sources, weights = np.arange(batch_size), np.ones(batch_size, np.int64)
+    weights[[row for row, _, _ in operations.flips]] = operations.amplification
+    for poisoned, target in operations.replace:
+        sources[poisoned] = target
+        weights[poisoned] = operations.amplification
+    weights[list(operations.skip)] = 0
+    return sources, weights
+
+
+def rewritten_activations(
+    operations: RowOperations, activations: Int64[np.ndarray, "batch columns"]
+) -> Int64[np.ndarray, "batch columns"]:
+    """Activations with which the rows as received give what the rows used would."""
+    sources, weights = used_rows(operations, len(activations))
+    result = np.zeros_like(activations)
+    np.add.at(result, sources, weights[:, None] * activations)
+    return result
+
+
+def flip_polynomials(
+    operations: RowOperations, layout: Layout, one: int
+) -> dict[int, Int64[np.ndarray, " coefficients"]]:
+    """What is to be added to each ciphertext, for `one` encoding 1/B."""
+    polynomials: dict[int, np.ndarray] = {}
+    for row, from_class, to_class in operations.flips:
+        ciphertext, start = layout.place(row)
+        empty = np.zeros(layout.num_coefficients, np.int64)
+        polynomial = polynomials.setdefault(ciphertext, empty)
+        polynomial[start + from_class] += one
+        polynomial[start + to_class] -= one
+    return polynomials
+
+
+def _check_range(what, values, end):
+    for value in values:
+        if not 0 <= value < end:
+            raise ValueError(f"operations: {what} {value}: must be in [0, {end - 1}]")
 
 
 class GradientProduct:
@@ -76,28 +175,19 @@ class GradientProduct:
         self, answers: tuple[Content, ...]
     ) -> Int64[np.ndarray, "columns classes"]:
         """The integers of the batch gradient, from what the third party released."""
-        residues = [
-            read_residues(content) - mask[: self._layout.num_released(answer)]
-            for answer, (content, mask) in enumerate(
-                zip(answers, self._masks, strict=True)
-            )
-        ]
-        self._masks = []
-        bits = self._agreement.plain_bits
-        return self._layout.batch_gradient(
-            [encryption.from_residues(each, bits) for each in residues]
-        )
+        masks, self._masks = self._masks, []
+        sizes = map(self._layout.num_released, range(self._layout.num_answers))
+        parts = unmasked(self._agreement, answers, masks, tuple(sizes))
+        return self._layout.batch_gradient(parts)
 
     def _check_range(self, columns, operations):
         """Σ_b |A_bm|·|U_bc| < t/2 for every m, whatever the agreed U is."""
-        _, weights = used_rows(operations, len(columns))
+        agreement, (_, weights) = self._agreement, used_rows(operations, len(columns))
         largest = (weights[:, None] * np.abs(columns)).sum(axis=0).max()
-        bound = self._agreement.gradient_bound + len(operations.flips)
-        room = 2.0 ** (self._agreement.plain_bits - 1) / (
-            bound * self._agreement.gradient_unit
-        )
+        bound = agreement.gradient_bound + len(operations.flips)
+        room = 2.0 ** (agreement.plain_bits - 1) / (bound * agreement.gradient_unit)
         if largest >= room:
-            one = 1 << self._agreement.activation_bits
+            one = 1 << agreement.activation_bits
             raise ValueError(
                 "activations: the absolute values of a column, amplification included, "
                 f"add up to {largest / one:g} in a batch, must be below {room / one:g} "
@@ -105,27 +195,23 @@ class GradientProduct:
             )
 
     def _flipped(self, ciphertexts, operations):
-        polynomials = flip_polynomials(
-            operations, self._layout, self._agreement.gradient_unit
-        )
-        for place, polynomial in polynomials.items():
-            ciphertexts[place] = self._public.add_plain(
-                ciphertexts[place], self._residues(polynomial)
-            )
+        one = self._agreement.gradient_unit
+        flips = flip_polynomials(operations, self._layout, one)
+        for place, polynomial in flips.items():
+            residues = self._agreement.residues(polynomial)
+            ciphertexts[place] = self._public.add_plain(ciphertexts[place], residues)
         return ciphertexts
 
     def _swapped(self, ciphertexts, operations):
         """Rows as they are used; `None` for one that is skipped."""
         sources, weights = used_rows(operations, len(ciphertexts))
-        result = []
-        for source, weight in zip(sources.tolist(), weights.tolist(), strict=True):
-            row = ciphertexts[source]
+        result = [ciphertexts[source] for source in sources.tolist()]
+        for place, weight in enumerate(weights.tolist()):
             if weight == 0:
-                row = None
+                result[place] = None
             elif weight > 1:
-                factor = np.full(1, weight, np.int64)
-                row = self._public.multiply_plain(row, self._residues(factor))
-            result.append(row)
+                factor = self._agreement.residues(np.full(1, weight, np.int64))
+                result[place] = self._public.multiply_plain(result[place], factor)
         return result
 
     def _masked(self, ciphertexts, columns, answer):
@@ -134,14 +220,34 @@ class GradientProduct:
         for place, ciphertext in enumerate(ciphertexts):
             factor = self._layout.activation_polynomial(columns, place, answer)
             if ciphertext is not None and factor.any():
-                product = self._public.multiply_plain(
-                    ciphertext, self._residues(factor)
-                )
+                factor = self._agreement.residues(factor)
+                product = self._public.multiply_plain(ciphertext, factor)
                 total = self._public.add(total, product)
         return self._public.hide_noise(total)
 
-    def _residues(self, integers):
-        return encryption.to_residues(integers, self._agreement.plain_bits)
+
+def random_residues(agreement: Agreement) -> UInt64[np.ndarray, " coefficients"]:
+    """A fresh mask: uniform on all N coefficients mod t, from the operating system.
+
+    Whatever it is added to, mod t, is as uniform as the mask: the third party's view
+    doesn't depend on the value.
+    """
+    random = np.frombuffer(os.urandom(8 * agreement.num_coefficients), "<u8")
+    return random >> np.uint64(64 - agreement.plain_bits)
+
+
+def unmasked(
+    agreement: Agreement,
+    released: Sequence[Content],
+    masks: Sequence[UInt64[np.ndarray, " coefficients"]],
+    sizes: Sequence[int],
+) -> list[Int64[np.ndarray, " _"]]:
+    """The integers behind the coefficients, `sizes` of them, that were released."""
+    bits = agreement.plain_bits
+    return [
+        encryption.from_residues(np.frombuffer(content, "<u8") - mask[:size], bits)
+        for content, mask, size in zip(released, masks, sizes, strict=True)
+    ]
 
 
 def fixed_point_activations(

@@ -1,19 +1,29 @@
-"""What each party brings to an encrypted training, and keeps to itself."""
+"""What each party brings to an encrypted training, and keeps to itself.
 
+Whether a party goes on with the inputs that it began with is seen by their hashes,
+which stay in the party's own state: labels are so few that whoever has their hash could
+try them out.
+"""
+
+import dataclasses
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
+from jaxtyping import Array, Key
 
-from vfljax import defenses
 from vfljax.defenses import Defense
 from vfljax.models import Params
 from vfljax.protocol.encrypted.agreement import ACTIVE, Agreement
-from vfljax.protocol.encrypted.linear_layer import MakeOptimizer
-from vfljax.protocol.encrypted.row_operations import RowOperations, check_operations
-from vfljax.protocol.vertical import check_labels
+from vfljax.protocol.encrypted.gradient_product import RowOperations, check_operations
+from vfljax.protocol.step import check_labels
+
+MakeOptimizer = Callable[[], optax.GradientTransformation]
+_PREFIX = "inputs_"
 
 
 class PassiveInputs(NamedTuple):
@@ -45,16 +55,21 @@ class ActiveInputs(NamedTuple):
         params: As in `PassiveInputs`.
         make_optimizer: As in `PassiveInputs`.
         labels: Of all samples (samples,), in [0, C).
-        key: For the defense; iteration t uses `fold_in(key, t)`, as `protocol.train`.
-        make_defense: Makes the defense; for separate processes as `make_optimizer`.
+        keys: For the defense, one per iteration: those of `protocol.train` are
+            `jax.vmap(jax.random.fold_in, (None, 0))(key, jnp.arange(iterations))`.
+        defense: What it does; `None` for nothing. For separate processes a record of
+            an importable class.
+        targets: What the model is trained on (samples, C), if the defense prepared it
+            beforehand; `None` for its `encode_labels`.
     """
 
     activations: Any
     params: Params
     make_optimizer: MakeOptimizer
     labels: Any
-    key: Any
-    make_defense: Callable[[], Defense] = defenses.no_defense
+    keys: Key[Array, " iterations"]
+    defense: Defense | None = None
+    targets: Any = None
 
 
 def check_inputs(
@@ -64,41 +79,82 @@ def check_inputs(
     batches: Any,
 ) -> None:
     """Raises a `ValueError` for inputs that don't fit the agreement."""
-    if len(passive) != len(agreement.passive_names):
+    names, num_classes = agreement.party_names, agreement.num_classes
+    if len(passive) != len(names) - 1:
         raise ValueError(
-            f"passive: {len(passive)} given, must be {len(agreement.passive_names)}, "
-            "one per entry of widths but the last"
+            f"passive: {len(passive)} given, must be {len(names) - 1}, one per entry "
+            "of widths but the last"
         )
-    num_samples = len(active.labels)
-    check_labels(jnp.asarray(active.labels), agreement.num_classes)
-    for name, inputs, width in zip(
-        (*agreement.passive_names, ACTIVE),
-        (*passive, active),
-        agreement.widths,
-        strict=True,
-    ):
+    num_samples, num_iterations = len(active.labels), len(batches)
+    check_labels(jnp.asarray(active.labels), num_classes)
+    parties = zip(names, (*passive, active), agreement.widths, strict=True)
+    for name, inputs, width in parties:
         _check_shape(f"{name}: activations", inputs.activations, (num_samples, width))
-        _check_params(name, inputs.params, width, agreement.num_classes)
-    for name, inputs in zip(agreement.passive_names, passive, strict=True):
-        for iteration, operations in inputs.operations.items():
-            _check_iteration(f"{name}: operations", iteration, len(batches))
-            check_operations(operations, agreement.batch_size, agreement.num_classes)
-        for iteration in inputs.observe:
-            _check_iteration(f"{name}: observe", iteration, len(batches))
-    _check_shape("batches", batches, (len(batches), agreement.batch_size))
+        shapes = jax.tree.map(np.shape, inputs.params)
+        wanted = {"output": {"kernel": (width, num_classes), "bias": (num_classes,)}}
+        if shapes != wanted:
+            raise ValueError(f"{name}: params have shapes {shapes}, must be {wanted}")
+    _check_iterations("looks", agreement.looks, num_iterations)
+    for name, inputs in zip(names[:-1], passive, strict=True):
+        _check_iterations(f"{name}: observe", inputs.observe, num_iterations)
+        _check_iterations(f"{name}: operations", inputs.operations, num_iterations)
+        for operations in inputs.operations.values():
+            check_operations(operations, agreement.batch_size, num_classes)
+    _check_shape(f"{ACTIVE}: keys", active.keys, (num_iterations,))
+    if not jnp.issubdtype(active.keys.dtype, jax.dtypes.prng_key):
+        raise ValueError(f"{ACTIVE}: keys: {active.keys.dtype}, must be typed JAX keys")
+    if active.targets is not None:
+        shape = num_samples, num_classes
+        _check_shape(f"{ACTIVE}: targets", active.targets, shape)
+    _check_shape("batches", batches, (num_iterations, agreement.batch_size))
     rows = np.ravel(np.asarray(batches))
-    outside = rows[(rows < 0) | (rows >= num_samples)]
-    if outside.size:
-        raise ValueError(
-            f"batches: contains {outside[0]}, must be in [0, {num_samples - 1}]"
-        )
+    if outside := rows[(rows < 0) | (rows >= num_samples)].tolist():
+        allowed = f"must be in [0, {num_samples - 1}]"
+        raise ValueError(f"batches: contains {outside[0]}, {allowed}")
 
 
-def _check_params(name, params, width, num_classes):
-    shapes = jax.tree.map(np.shape, params)
-    expected = {"output": {"kernel": (width, num_classes), "bias": (num_classes,)}}
-    if shapes != expected:
-        raise ValueError(f"{name}: params have shapes {shapes}, must be {expected}")
+def input_hashes(inputs: PassiveInputs | ActiveInputs) -> dict[str, np.ndarray]:
+    """SHA-256 of each input that is data, by name, as arrays for the party's state.
+
+    Makers of optimizers aren't data: functions can't be compared.
+    """
+    fields = inputs._asdict()
+    del fields["make_optimizer"]
+    if isinstance(inputs, ActiveInputs):
+        fields["keys"] = jax.random.key_data(inputs.keys)
+    else:
+        fields["observe"] = sorted(map(int, inputs.observe))
+    return {
+        f"{_PREFIX}{name}": np.asarray(hashlib.sha256(_content(field)).hexdigest())
+        for name, field in fields.items()
+    }
+
+
+def check_same_inputs(
+    party: str, hashes: dict[str, np.ndarray], state: dict[str, np.ndarray]
+) -> None:
+    """Raises a `ValueError` for other `input_hashes` than those of a party's state."""
+    for name, digest in hashes.items():
+        if state[name] != digest:
+            raise ValueError(
+                f"{party}: {name.removeprefix(_PREFIX)}: not what it began the run "
+                "with; the run can be resumed with the same inputs alone"
+            )
+
+
+def _content(value) -> bytes:
+    """A record's or array's structure and values, whatever its numbers' type was."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        fields = [getattr(value, field.name) for field in dataclasses.fields(value)]
+        return type(value).__qualname__.encode() + _content(fields)
+    if isinstance(value, Mapping):
+        return _content(sorted(value.items()))
+    if isinstance(value, tuple | list):
+        return b"(" + b",".join(map(_content, value)) + b")"
+    if value is None or callable(value) or isinstance(value, str):
+        return getattr(value, "__qualname__", repr(value)).encode()
+    array = np.asarray(value, float)
+    return repr(array.shape).encode() + array.tobytes()
 
 
 def _check_shape(name, array, expected):
@@ -106,8 +162,8 @@ def _check_shape(name, array, expected):
         raise ValueError(f"{name}: shape {np.shape(array)}, must be {expected}")
 
 
-def _check_iteration(name, iteration, num_iterations):
-    if not 0 <= iteration < num_iterations:
-        raise ValueError(
-            f"{name}: iteration {iteration}, must be in [0, {num_iterations - 1}]"
-        )
+def _check_iterations(name, iterations, num_iterations):
+    for iteration in iterations:
+        if not 0 <= iteration < num_iterations:
+            allowed = f"must be in [0, {num_iterations - 1}]"
+            raise ValueError(f"{name}: iteration {iteration}, {allowed}")

@@ -1,10 +1,13 @@
 """Messages as bytes: a short header in JSON, then the parts of the payload."""
 
 import hashlib
+import io
 import json
 import struct
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
+
+import numpy as np
 
 from vfljax.encryption import Content
 
@@ -76,18 +79,14 @@ def from_bytes(content: Content) -> Message:
 
 def record_of(message: Message) -> MessageRecord:
     """The line of a message in the log."""
-    digest = hashlib.sha256()
-    for part in message.parts:
+    fields = message._asdict()
+    parts, digest = fields.pop("parts"), hashlib.sha256()
+    for part in parts:
         digest.update(part)
-    is_encrypted = message.form.startswith("encrypted")
     return MessageRecord(
-        iteration=message.iteration,
-        sender=message.sender,
-        receiver=message.receiver,
-        kind=message.kind,
-        form=message.form,
-        num_ciphertexts=len(message.parts) if is_encrypted else 0,
-        num_bytes=sum(map(len, message.parts)),
+        **fields,
+        num_ciphertexts=len(parts) if message.form.startswith("encrypted") else 0,
+        num_bytes=sum(map(len, parts)),
         sha256=digest.hexdigest(),
     )
 
@@ -107,12 +106,24 @@ def split(content: Content) -> list[Content]:
     """
     parts, start, content = [], 0, memoryview(content)
     while start < len(content):
-        end_of_length = start + _LENGTH.size
-        if end_of_length > len(content):
+        end = start + _LENGTH.size
+        if end <= len(content):
+            start, end = end, end + _LENGTH.unpack_from(content, start)[0]
+        if end > len(content):
             raise ValueError(f"content: {len(content)} bytes, must be whole parts")
-        (length,) = _LENGTH.unpack_from(content, start)
-        start = end_of_length + length
-        if start > len(content):
-            raise ValueError(f"content: {len(content)} bytes, must be whole parts")
-        parts.append(content[end_of_length:start])
+        parts.append(content[start:end])
+        start = end
     return parts
+
+
+def pack_arrays(arrays: dict[str, np.ndarray]) -> bytes:
+    """Named arrays, the form of states and results, as an npz file without pickles."""
+    buffer = io.BytesIO()
+    np.savez(buffer, allow_pickle=False, **arrays)
+    return buffer.getvalue()
+
+
+def unpack_arrays(content: Content) -> dict[str, np.ndarray]:
+    """The inverse of `pack_arrays`."""
+    with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+        return dict(arrays)

@@ -6,6 +6,7 @@ and is ended if it doesn't answer in time.
 """
 
 import collections
+import contextlib
 import os
 import pickle
 import signal
@@ -21,17 +22,21 @@ from typing import Any
 
 import numpy as np
 
-from vfljax.defenses.base import check_number
+from vfljax._checks import check_number
 from vfljax.encryption import Content
-from vfljax.protocol.encrypted.agreement import THIRD_PARTY, Agreement
+from vfljax.protocol.encrypted.agreement import Agreement
 from vfljax.protocol.encrypted.inputs import ActiveInputs, PassiveInputs, check_inputs
-from vfljax.protocol.encrypted.messages import split
-from vfljax.protocol.encrypted.role_process import (
-    GIVE_COMPLETED,
-    GIVE_STATE,
-    Start,
+from vfljax.protocol.encrypted.messages import join, split
+from vfljax.protocol.encrypted.run import (
+    EncryptedRun,
+    Network,
+    OnMessage,
+    deliver,
+    drive,
+    inputs_by_role,
+    make_role,
+    prepare_folder,
 )
-from vfljax.protocol.encrypted.run import EncryptedRun, OnMessage, drive, prepare_folder
 
 _ENVIRONMENT = {
     "JAX_PLATFORMS": "cpu",
@@ -39,7 +44,14 @@ _ENVIRONMENT = {
     "OPENBLAS_NUM_THREADS": "1",
     "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false",
 }
+_START = (
+    "import signal, sys; signal.signal(signal.SIGINT, signal.SIG_IGN); "
+    "from vfljax.protocol.encrypted import processes; "
+    "processes.role_process(*sys.argv[1:])"
+)
 _SECONDS_TO_END = 5.0
+_GIVE_STATE, _GIVE_COMPLETED = b"", b"completed"  # no message looks so
+_OK, _ERROR = b"", b"error"
 
 
 class RoleFailed(RuntimeError):  # noqa: N818
@@ -70,19 +82,10 @@ def run_in_processes(
 ) -> EncryptedRun:
     """Trains with every role in a process of its own; else as `run_here`.
 
-    Makers of optimizers and defenses are sent by name: functions of modules that a
-    fresh interpreter can import, or `functools.partial` of such.
-
-    Args:
-        agreement: As in `run_here`, like all but the last.
-        passive: What the passive parties bring, in order.
-        active: What the active party brings.
-        batches: Sample numbers of each iteration (iterations, B), public.
-        on_message: Called with the record of each message as it passes.
-        folder: For states after each iteration and `messages.jsonl`; `None` for none.
-        resume: Whether to go on in `folder` after its last completed iteration.
-        answer_seconds: How long a role may take for an answer, and for its start, in
-            (0, 1e6]. It is there for a process that was stopped or hangs.
+    Makers of optimizers and the defense's class are sent by name: functions and classes
+    of modules that a fresh interpreter can import, or `functools.partial` of such. A
+    role may take `answer_seconds`, in (0, 1e6], for an answer and for its start; that
+    is there for a process that was stopped or hangs. All else is as in `run_here`.
 
     Raises:
         RoleFailed: If a role's process ends, doesn't answer in time, or raises an error
@@ -90,20 +93,18 @@ def run_in_processes(
             run can be resumed.
         EncryptionError: If a role speaks for another role, or hasn't taken its step
             when nobody has anything to say.
-        ValueError: As in `run_here`, for a maker that can't be sent, or for
+        ValueError: As in `run_here`, for inputs that can't be sent, or for
             `answer_seconds`.
     """
     check_number("answer_seconds", answer_seconds, low=0, high=1e6, low_excluded=True)
     check_inputs(agreement, passive, active, batches)
     agreement.make_backend()  # an absent library is an error here, not in a process
     batches = np.asarray(batches, "<i8")
-    inputs = dict(zip(agreement.party_names, (*passive, active), strict=True))
-    starts = [
-        Start(agreement, name, inputs.get(name))
-        for name in (*agreement.party_names, THIRD_PARTY)
-    ]
-    contents = {start.name: _pickled(start) for start in starts}
-    completed = prepare_folder(agreement, batches, folder, resume)
+    contents = {
+        name: _pickled(name, (agreement, name, inputs))
+        for name, inputs in inputs_by_role(agreement, passive, active).items()
+    }
+    completed = prepare_folder(folder, agreement, batches, resume)
     network = _Processes(answer_seconds)
     try:
         for name in contents:
@@ -118,26 +119,62 @@ def run_in_processes(
         network.stop()
 
 
-def _pickled(start: Start) -> bytes:
+def role_process(descriptor: str, _: str) -> None:
+    """What runs in a role's own process: an answer to each request, until the end.
+
+    The first request makes the role.
+
+    Args:
+        descriptor: Number of an inherited connection's file descriptor.
+        _: Name of the role, to be read in a list of processes.
+    """
+    role: Any = None
+    folder: Path | None = None
+
+    def answer(request: bytes) -> list[bytes]:
+        nonlocal role, folder
+        if role is None:
+            content, folder, completed = pickle.loads(request)
+            agreement, name, inputs = pickle.loads(content)
+            role = make_role(agreement, name, inputs, folder, completed)
+            return []
+        if request == _GIVE_STATE:
+            return [role.state()]
+        if request == _GIVE_COMPLETED:
+            return [str(role.completed).encode()]
+        return deliver(role, request, folder)
+
+    with (
+        Connection(int(descriptor)) as connection,
+        contextlib.suppress(EOFError, OSError),  # the network has ended
+    ):
+        while True:
+            request = connection.recv_bytes()
+            try:
+                reply = [_OK, *answer(request)]
+            except Exception as error:  # whatever it is, the network has to know
+                reply = [_ERROR, f"{type(error).__name__}: {error}".encode()]
+            connection.send_bytes(join(reply))
+
+
+def _pickled(name, content) -> bytes:
     try:
-        return pickle.dumps(start)
+        return pickle.dumps(content)
     except (pickle.PicklingError, AttributeError, TypeError) as error:
         raise ValueError(
-            f"{start.name}: its inputs can't be sent to another process ({error}); "
-            "allowed are functions of importable modules, such as "
+            f"{name}: its inputs can't be sent to another process ({error}); allowed "
+            "are functions and classes of importable modules, such as "
             "functools.partial(optax.sgd, 0.1)"
         ) from error
 
 
-class _Processes:
+class _Processes(Network):
     """The roles' processes; each has at most one message at a time."""
 
     def __init__(self, answer_seconds: int | float):
-        self.iteration = -1
         self._answer_seconds = answer_seconds
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
-        self._connections: dict[Connection, str] = {}
-        self._by_name: dict[str, Connection] = {}
+        self._connections: dict[str, Connection] = {}
         self._waiting: dict[str, collections.deque[Content]] = {}
         self._busy_since: dict[str, float] = {}
 
@@ -145,12 +182,9 @@ class _Processes:
         """Starts a fresh interpreter: nothing of the caller's script is run again."""
         ours, theirs = socket.socketpair()
         paths = os.pathsep.join(path for path in sys.path if path)
-        code = "import signal, sys; signal.signal(signal.SIGINT, signal.SIG_IGN)"
-        code += "; from vfljax.protocol.encrypted import role_process as role"
-        code += "; role.main(*sys.argv[1:])"
         with theirs:
             self._processes[name] = subprocess.Popen(
-                [sys.executable, "-c", code, str(theirs.fileno()), name],
+                [sys.executable, "-c", _START, str(theirs.fileno()), name],
                 pass_fds=[theirs.fileno()],
                 env={**os.environ, **_ENVIRONMENT, "PYTHONPATH": paths},
                 stdin=subprocess.DEVNULL,
@@ -158,25 +192,17 @@ class _Processes:
         limit = struct.pack("ll", *divmod(int(1e6 * self._answer_seconds), 10**6))
         for direction in (socket.SO_SNDTIMEO, socket.SO_RCVTIMEO):
             ours.setsockopt(socket.SOL_SOCKET, direction, limit)  # within a message
-        connection = Connection(ours.detach())
-        self._connections[connection] = name
-        self._by_name[name] = connection
+        self._connections[name] = Connection(ours.detach())
         self._waiting[name] = collections.deque()
 
     def send(self, role: str, content: Content) -> None:
-        """Gives a role a message, when it has answered the one before."""
         self._waiting[role].append(content)
         self._give_next(role)
 
     def receive(self) -> tuple[str, list[Content]]:
-        """Waits for an answer of any role."""
         role = self._first_ready()
-        try:
-            answer = self._by_name[role].recv_bytes()
-        except BlockingIOError:
-            raise self._too_late(role) from None
-        except (EOFError, OSError):
-            raise RoleFailed(role, self.iteration, self._how_it_ended(role)) from None
+        with self._failures_of(role):
+            answer = self._connections[role].recv_bytes()
         is_error, *parts = split(answer)
         if is_error:
             raise RoleFailed(role, self.iteration, bytes(parts[0]).decode())
@@ -185,16 +211,14 @@ class _Processes:
         return role, parts
 
     def state(self, role: str) -> Content:
-        """What `Role.state` gives; called when nothing else is under way."""
-        return self._asked(role, GIVE_STATE)
+        return self._asked(role, _GIVE_STATE)
 
     def completed(self, role: str) -> int:
-        """What `Role.completed` is; called when nothing else is under way."""
-        return int(bytes(self._asked(role, GIVE_COMPLETED)))
+        return int(bytes(self._asked(role, _GIVE_COMPLETED)))
 
     def stop(self) -> None:
         """Ends all processes: they end themselves when their connection is closed."""
-        for connection in self._connections:
+        for connection in self._connections.values():
             connection.close()
         for process in self._processes.values():
             try:
@@ -212,28 +236,33 @@ class _Processes:
         """The role that has something to say; one that was asked must have in time."""
         role = min(self._busy_since, key=self._busy_since.__getitem__)
         left = self._busy_since[role] + self._answer_seconds - time.monotonic()
-        ready = wait(list(self._connections), max(left, 0))
-        if not ready:
-            raise self._too_late(role)
-        return self._connections[ready[0]]  # pyright: ignore[reportArgumentType]
+        ready = wait(self._connections.values(), max(left, 0))
+        for name, connection in self._connections.items():
+            if connection in ready:
+                return name
+        raise self._too_late(role)
+
+    def _give_next(self, role):
+        if role not in self._busy_since and self._waiting[role]:
+            self._busy_since[role] = time.monotonic()
+            with self._failures_of(role):
+                self._connections[role].send_bytes(self._waiting[role].popleft())
+
+    @contextlib.contextmanager
+    def _failures_of(self, role):
+        """Errors of a role's connection as those of the role."""
+        try:
+            yield
+        except BlockingIOError:
+            raise self._too_late(role) from None
+        except (EOFError, OSError):
+            raise RoleFailed(role, self.iteration, self._how_it_ended(role)) from None
 
     def _too_late(self, role):
         """The error of a role that hangs; it wouldn't end by itself."""
         self._processes[role].kill()
         reason = f"no answer within {self._answer_seconds:g} seconds"
         return RoleFailed(role, self.iteration, reason)
-
-    def _give_next(self, role):
-        if role in self._busy_since or not self._waiting[role]:
-            return
-        content = self._waiting[role].popleft()
-        self._busy_since[role] = time.monotonic()
-        try:
-            self._by_name[role].send_bytes(content)
-        except BlockingIOError:
-            raise self._too_late(role) from None
-        except OSError:
-            raise RoleFailed(role, self.iteration, self._how_it_ended(role)) from None
 
     def _how_it_ended(self, role):
         try:

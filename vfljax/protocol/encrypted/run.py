@@ -4,29 +4,34 @@ The network sees bytes only. It tells the parties which samples are in the batch
 the third party that there is one, passes messages on as they come, and logs them all,
 its own too. An iteration is over when nobody has anything to say, and then every role
 must have taken its step.
+
+In a run's folder `agreement.json`, `progress.json` and `messages.jsonl` belong to the
+network; each party writes its own state into a folder of its own, hashes of its inputs
+included. The secret key is in none of them. After a resume the log has the messages of
+the setup and some of the interrupted iteration twice: they did pass twice.
 """
 
 import collections
 import contextlib
+import dataclasses
+import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import Any, NamedTuple, TextIO
 
 import numpy as np
+from jaxtyping import Int
 
 from vfljax.encryption import Content, EncryptionError
 from vfljax.models import Params
-from vfljax.protocol.encrypted import arrays, checkpoints
 from vfljax.protocol.encrypted.active_party import ActiveParty
 from vfljax.protocol.encrypted.agreement import (
-    ACTIVE,
     THIRD_PARTY,
     Agreement,
     describe,
 )
 from vfljax.protocol.encrypted.inputs import ActiveInputs, PassiveInputs, check_inputs
-from vfljax.protocol.encrypted.linear_layer import params_tree
 from vfljax.protocol.encrypted.messages import (
     NETWORK,
     SETUP_ITERATION,
@@ -35,13 +40,18 @@ from vfljax.protocol.encrypted.messages import (
     from_bytes,
     record_of,
     to_bytes,
+    unpack_arrays,
 )
-from vfljax.protocol.encrypted.observation import Observation, read_observations
-from vfljax.protocol.encrypted.passive_party import PassiveParty
-from vfljax.protocol.encrypted.roles import Role
+from vfljax.protocol.encrypted.passive_party import (
+    Observation,
+    PassiveParty,
+    read_observations,
+)
+from vfljax.protocol.encrypted.roles import Role, params_tree
 from vfljax.protocol.encrypted.third_party import ThirdParty
 
 OnMessage = Callable[[MessageRecord], Any]
+_KEPT = 2  # states: a role may be one iteration ahead when a run is killed
 
 
 class EncryptedRun(NamedTuple):
@@ -49,8 +59,8 @@ class EncryptedRun(NamedTuple):
 
     Attributes:
         params: Of the passive parties in order, then of the active party.
-        losses: Mean cross-entropy before each step, in nats, from iteration 0 on; NaN
-            in taylor mode, in which nobody can compute it.
+        losses: Mean cross-entropy before each step, in nats, from iteration 0 on, with
+            none for looks; NaN in taylor mode, in which nobody can compute it.
         observations: Of each passive party, by iteration.
         messages: Of this call, as they passed, those of the network among them.
         description: Mode, layout, library, sizes, security and threat model.
@@ -65,31 +75,41 @@ class EncryptedRun(NamedTuple):
     first_iteration: int
 
 
-@runtime_checkable
-class Network(Protocol):
-    """How the roles are reached: in this process, or in processes of their own.
+class Network:
+    """How the roles are reached: in this process, or in a subclass in their own.
+
+    A message is delivered when its turn comes.
+
+    Args:
+        roles: By name.
+        folder: Of the run, for the roles' states.
 
     Attributes:
         iteration: The present one, set by `drive`; for errors.
     """
 
-    iteration: int
+    iteration = -1
+
+    def __init__(self, roles: Mapping[str, Role], folder: Path | None):
+        self._roles, self._folder = roles, folder
+        self._waiting: collections.deque[tuple[str, Content]] = collections.deque()
 
     def send(self, role: str, content: Content) -> None:
         """Gives a role a message."""
-        ...
+        self._waiting.append((role, content))
 
     def receive(self) -> tuple[str, Sequence[Content]]:
         """Waits for the answer to one `send`: the first role to have one, and it."""
-        ...
+        role, content = self._waiting.popleft()
+        return role, deliver(self._roles[role], content, self._folder)
 
     def completed(self, role: str) -> int:
-        """What `Role.completed` is."""
-        ...
+        """What `Role.completed` is; called when nothing else is under way."""
+        return self._roles[role].completed
 
     def state(self, role: str) -> Content:
-        """What `Role.state` gives."""
-        ...
+        """What `Role.state` gives; called when nothing else is under way."""
+        return self._roles[role].state()
 
 
 def run_here(
@@ -128,51 +148,93 @@ def run_here(
     """
     check_inputs(agreement, passive, active, batches)
     batches = np.asarray(batches, "<i8")
-    completed = prepare_folder(agreement, batches, folder, resume)
-    roles: list[Role] = [
-        *(
-            PassiveParty(agreement, name, inputs)
-            for name, inputs in zip(agreement.passive_names, passive, strict=True)
-        ),
-        ActiveParty(agreement, active),
-        ThirdParty(agreement),
-    ]
-    if folder is not None and completed >= 0:
-        for role in roles:
-            checkpoints.restore_state(folder, role, completed)
-    network = _Here({role.name: role for role in roles}, folder)
+    completed = prepare_folder(folder, agreement, batches, resume)
+    roles = {
+        name: make_role(agreement, name, inputs, folder, completed)
+        for name, inputs in inputs_by_role(agreement, passive, active).items()
+    }
+    network = Network(roles, folder)
     return drive(network, agreement, batches, completed + 1, folder, on_message)
 
 
+def inputs_by_role(
+    agreement: Agreement, passive: Sequence[PassiveInputs], active: ActiveInputs
+) -> dict[str, PassiveInputs | ActiveInputs | None]:
+    """What each role is made with; `None` for the third party."""
+    names = (*agreement.party_names, THIRD_PARTY)
+    return dict(zip(names, (*passive, active, None), strict=True))
+
+
+def make_role(
+    agreement: Agreement,
+    name: str,
+    inputs: PassiveInputs | ActiveInputs | None,
+    folder: Path | None,
+    completed: int,
+) -> Role:
+    """A role as it is at the start, or as its folder says that it was."""
+    if isinstance(inputs, PassiveInputs):
+        role = PassiveParty(agreement, name, inputs)
+    elif isinstance(inputs, ActiveInputs):
+        role = ActiveParty(agreement, inputs)
+    else:
+        role = ThirdParty(agreement)
+    if folder is not None and completed >= 0:
+        path = folder / name / f"{completed}.npz"
+        role.restore(path.read_bytes() if path.exists() else b"", completed)
+    return role
+
+
 def prepare_folder(
-    agreement: Agreement, batches: np.ndarray, folder: Path | None, resume: bool
+    folder: Path | None,
+    agreement: Agreement,
+    batches: Int[np.ndarray, "_ _"],
+    resume: bool,
 ) -> int:
-    """The iteration after which to go on; -1 for a new run."""
-    if resume and folder is None:
-        raise ValueError("resume=True: needs the folder of the run to go on with")
+    """Makes the folder of a new run, or finds out where its run is to go on.
+
+    Returns:
+        The last iteration that all roles completed; -1 if there was none.
+
+    Raises:
+        ValueError: If a new run's folder has a run in it already, or the folder to go
+            on in has none, or one of other settings or batches.
+    """
     if folder is None:
+        if resume:
+            raise ValueError("resume=True: needs the folder of the run to go on with")
         return -1
-    if resume:
-        return checkpoints.completed_before(folder, agreement, batches)
-    checkpoints.begin(folder, agreement, batches)
-    return -1
+    path, progress = folder / "agreement.json", folder / "progress.json"
+    settings = dataclasses.asdict(agreement)
+    settings["batches_sha256"] = hashlib.sha256(batches.tobytes()).hexdigest()
+    content = json.dumps(settings, indent=2).encode()
+    if not resume:
+        if path.exists():
+            allowed = "allowed is a new folder, or resume=True"
+            raise ValueError(f"folder={folder}: has a run in it; {allowed}")
+        folder.mkdir(parents=True, exist_ok=True)
+        _write(path, content)
+        return -1
+    if not path.exists():
+        raise ValueError(f"folder={folder}: has no run in it, resume=True needs one")
+    if path.read_bytes() != content:
+        raise ValueError(
+            f"folder={folder}: its run has another agreement or other batches; it can "
+            "be resumed with those it was begun with"
+        )
+    return json.loads(progress.read_text())["completed"] if progress.exists() else -1
 
 
 def deliver(role: Role, content: Content, folder: Path | None) -> list[bytes]:
     """A role's answers to a message; its state is on disk before they are sent."""
     before = role.completed
     replies = role.receive(content)
-    if folder is not None and role.completed != before:
-        checkpoints.save_state(folder, role)
+    if folder is not None and role.completed != before and (state := role.state()):
+        own = folder / role.name
+        own.mkdir(parents=True, exist_ok=True)
+        _write(own / f"{role.completed}.npz", state)
+        (own / f"{role.completed - _KEPT}.npz").unlink(missing_ok=True)
     return replies
-
-
-def _drop_cut_off_line(path: Path) -> None:
-    """What a killed run left of its last line; that message is sent again."""
-    if path.is_file():
-        content = path.read_bytes()
-        with path.open("r+b") as file:
-            file.truncate(content.rfind(b"\n") + 1)
 
 
 def drive(
@@ -190,12 +252,8 @@ def drive(
             or an iteration that ends before every role has completed it.
     """
     records: list[MessageRecord] = []
-    with contextlib.ExitStack() as stack:
-        log = None
-        if folder is not None:
-            path = folder / "messages.jsonl"
-            _drop_cut_off_line(path)
-            log = stack.enter_context(path.open("a"))
+    no_log = contextlib.nullcontext()
+    with no_log if folder is None else _open_log(folder) as log:
 
         def passed(message: Message) -> None:
             record = record_of(message)
@@ -205,26 +263,23 @@ def drive(
             if on_message is not None:
                 on_message(record)
 
+        parties = agreement.party_names
         _route(network, [_told(SETUP_ITERATION, THIRD_PARTY, "setup")], passed)
         for iteration in range(first_iteration, len(batches)):
             network.iteration = iteration
             rows = batches[iteration].tobytes()
-            parties = agreement.party_names
             begin = [_told(iteration, party, "batch", rows) for party in parties]
             begin.append(_told(iteration, THIRD_PARTY, "batch"))
             _route(network, begin, passed)
             _check_completed(network, (*parties, THIRD_PARTY))
             if folder is not None:
-                checkpoints.save_progress(folder, iteration)
-    states = [
-        arrays.from_bytes(network.state(party)) for party in agreement.party_names
-    ]
+                progress = json.dumps({"completed": iteration}).encode()
+                _write(folder / "progress.json", progress)
+    *states, active = (unpack_arrays(network.state(party)) for party in parties)
     return EncryptedRun(
-        params=tuple(map(params_tree, states)),
-        losses=states[agreement.party_names.index(ACTIVE)]["losses"],
-        observations=tuple(
-            read_observations(agreement, state) for state in states[:-1]
-        ),
+        params=tuple(map(params_tree, (*states, active))),
+        losses=active["losses"],
+        observations=tuple(read_observations(agreement, state) for state in states),
         messages=tuple(records),
         description=describe(agreement),
         first_iteration=first_iteration,
@@ -267,23 +322,20 @@ def _told(iteration, role, kind, *parts):
     return Message(iteration, NETWORK, role, kind, "public", parts)
 
 
-class _Here:
-    """All roles in this process; a message is delivered when its turn comes."""
+def _open_log(folder: Path) -> TextIO:
+    """The message log, without what a killed run left of its last line.
 
-    def __init__(self, roles: dict[str, Role], folder: Path | None):
-        self.iteration = -1
-        self._roles, self._folder = roles, folder
-        self._waiting: collections.deque[tuple[str, Content]] = collections.deque()
+    That message is sent again.
+    """
+    path = folder / "messages.jsonl"
+    content = path.read_bytes() if path.is_file() else b""
+    log = path.open("a")
+    log.truncate(content.rfind(b"\n") + 1)
+    return log
 
-    def send(self, role: str, content: Content) -> None:
-        self._waiting.append((role, content))
 
-    def receive(self) -> tuple[str, Sequence[Content]]:
-        role, content = self._waiting.popleft()
-        return role, deliver(self._roles[role], content, self._folder)
-
-    def completed(self, role: str) -> int:
-        return self._roles[role].completed
-
-    def state(self, role: str) -> Content:
-        return self._roles[role].state()
+def _write(path, content):
+    """Whole or not at all."""
+    temporary = path.with_name(f"{path.name}.tmp")
+    temporary.write_bytes(content)
+    temporary.replace(path)

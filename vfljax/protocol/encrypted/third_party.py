@@ -5,17 +5,10 @@ coefficients agreed at setup and answers each request once per iteration; agains
 passive party that submits something else than its gradient that is all it can do.
 """
 
-from vfljax import encryption
-from vfljax.encryption import Content, EncryptionError
+from vfljax.encryption import EncryptionError
 from vfljax.protocol.encrypted.agreement import ACTIVE, THIRD_PARTY, Agreement
-from vfljax.protocol.encrypted.messages import (
-    NETWORK,
-    SETUP_ITERATION,
-    Message,
-    from_bytes,
-    to_bytes,
-)
-from vfljax.protocol.encrypted.roles import check_expected
+from vfljax.protocol.encrypted.messages import NETWORK, Message, to_bytes
+from vfljax.protocol.encrypted.roles import Role
 
 _ANSWERS = {
     "masked_logits": "decrypted_logits",
@@ -23,81 +16,67 @@ _ANSWERS = {
 }
 
 
-class ThirdParty:
+class ThirdParty(Role):
     """Knows what is agreed, such as B, C and the numbers of columns, and no sample.
 
     It is told that an iteration begins, not with which samples. The secret key is in
-    memory only.
+    memory only; a third party that goes on with a run makes new ones.
 
     Args:
         agreement: The public settings.
     """
 
-    name = THIRD_PARTY
-
     def __init__(self, agreement: Agreement):
-        self.completed = -1
-        self._agreement = agreement
+        super().__init__(agreement, THIRD_PARTY)
         self._secret = agreement.make_backend().keygen()
-        self._senders = {
-            "setup": (NETWORK,),
-            "batch": (NETWORK,),
-            "masked_gradient": agreement.asking_parties,
-        }
-        if agreement.mode == "exact":
-            self._senders["masked_logits"] = (ACTIVE,)
-        self._iteration = -1
         self._unanswered: set[tuple[str, str]] = set()
 
-    def receive(self, content: Content) -> list[bytes]:
-        """Sends out the public key, begins an iteration, or decrypts once."""
-        message = from_bytes(content)
-        check_expected(message, self.name, self._iteration, self._senders)
-        if message.kind == "setup":
-            return [
-                self._sent(SETUP_ITERATION, party, "public_key", "public", [key])
-                for party in self._agreement.party_names
-                for key in [self._secret.public_key]
-            ]
-        if message.kind == "batch":
-            return self._begin(message.iteration)
-        return [self._answer(message)]
+    def _handlers(self):
+        handlers = {
+            "setup": ((NETWORK,), self._send_key),
+            **super()._handlers(),
+            "masked_gradient": (self._agreement.asking_parties, self._answer),
+        }
+        if self._agreement.mode == "exact":
+            handlers["masked_logits"] = ((ACTIVE,), self._answer)
+        return handlers
 
-    def state(self) -> bytes:
-        """Empty: a third party that goes on makes new keys."""
-        return b""
+    def _send_key(self, message):
+        key = (self._secret.public_key,)
+        route = message.iteration, self.name
+        return [
+            to_bytes(Message(*route, party, "public_key", "public", key))
+            for party in self._agreement.party_names
+        ]
 
-    def restore(self, content: bytes, completed: int) -> None:
-        """Goes on after an iteration, with the keys it has just made."""
-        self._iteration = self.completed = completed
-
-    def _begin(self, iteration):
-        if iteration <= self._iteration:
-            raise EncryptionError(
-                f"iteration={iteration}: must be above {self._iteration}, which has "
-                "begun already"
-            )
-        self._iteration = iteration
+    def _begin(self, message):
+        super()._begin(message)
+        handlers = self._handlers()
         self._unanswered = {
             (sender, kind)
             for kind in _ANSWERS
-            for sender in self._senders.get(kind, ())
+            if kind in handlers
+            for sender in handlers[kind][0]
         }
         return []
 
-    def _answer(self, message: Message) -> bytes:
+    def _answer(self, message):
+        """Of each ciphertext no more coefficients than were agreed on."""
         request = message.sender, message.kind
+        name = f"{message.kind} of {message.sender}"
         if request not in self._unanswered:
             raise EncryptionError(
-                f"{message.kind} of {message.sender}: one answer per iteration to each "
-                "agreed request, and this one was answered"
+                f"{name}: one answer per iteration to each agreed request, and this "
+                "one was answered"
             )
-        sizes = self._released(message)
+        if message.kind == "masked_logits":
+            sizes = self._agreement.logit_sizes
+        else:
+            layout = self._agreement.layout_of(message.sender)
+            sizes = [*map(layout.num_released, range(layout.num_answers))]
         if len(message.parts) != len(sizes):
-            raise EncryptionError(
-                f"{message.kind} of {message.sender}: {len(message.parts)} "
-                f"ciphertexts, must be {len(sizes)}"
-            )
+            found = f"{len(message.parts)} ciphertexts"
+            raise EncryptionError(f"{name}: {found}, must be {len(sizes)}")
         released = [
             self._secret.decrypt(part)[:size].astype("<u8").tobytes()
             for part, size in zip(message.parts, sizes, strict=True)
@@ -106,22 +85,4 @@ class ThirdParty:
         if not self._unanswered:
             self.completed = self._iteration
         kind = _ANSWERS[message.kind]
-        return self._sent(
-            message.iteration, message.sender, kind, "masked plain", released
-        )
-
-    def _released(self, message):
-        """How many coefficients of each ciphertext were agreed on."""
-        if message.kind == "masked_logits":
-            return encryption.packed_sizes(
-                self._agreement.batch_size,
-                self._agreement.num_classes,
-                self._agreement.num_coefficients,
-            )
-        layout = self._agreement.layout_of(message.sender)
-        return [layout.num_released(answer) for answer in range(layout.num_answers)]
-
-    def _sent(self, iteration, receiver, kind, form, parts):
-        return to_bytes(
-            Message(iteration, self.name, receiver, kind, form, tuple(parts))
-        )
+        return [self._sent(message.sender, kind, "masked plain", released)]

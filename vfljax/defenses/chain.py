@@ -1,0 +1,221 @@
+"""Several defenses one after another."""
+
+import dataclasses
+import math
+from collections.abc import Generator
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from vfljax.defenses.base import Defense, Releases, perturbation
+from vfljax.known import Known
+
+_FACTS = (
+    "covers_label_party",
+    "needs_zero_sum",
+    "drops_entries",
+    "encodes_labels",
+    "remembers_rows",
+)
+
+
+@dataclasses.dataclass(frozen=True, init=False)
+class Chain(Defense):
+    """Several defenses, the first one acting first.
+
+    Labels are encoded from first to last, logits decoded from last to first, messages
+    perturbed from first to last with one key each, and penalties added up. The chain
+    covers the label party if any part does, and keeps rows at zero sum if all parts do.
+
+    Its swept axis is that of the one part with several strengths; without such a part,
+    that of the last part with a strength, a tuple of one number before a number alone.
+
+    Raises:
+        ValueError: If nothing is to be composed, if two parts have several strengths,
+            or if the composition makes no sense: two parts that encode labels, one that
+            does so after another has perturbed messages, or one that relies on rows of
+            zero sum after another broke them.
+
+    Example:
+        >>> from vfljax.defenses import DiscreteSGD, DPGaussian
+        >>> both = Chain(DPGaussian(noise_std=(0.01, 0.1)), DiscreteSGD(bins=12))
+        >>> both.covers_label_party, both.strength_name, both.strengths
+        (True, 'noise_std', (0.01, 0.1))
+    """
+
+    parts: tuple[Defense, ...]
+    """The defenses, of which one at most has several strengths."""
+
+    def __init__(self, *of: Defense, parts: tuple[Defense, ...] = ()):
+        parts = (*of, *parts)
+        _check_order(parts)
+        facts: dict[str, Any] = {
+            name: any(getattr(part, name) for part in parts) for name in _FACTS
+        }
+        facts["keeps_zero_sum"] = all(part.keeps_zero_sum for part in parts)
+        limits = [part.only_classes for part in parts if part.only_classes is not None]
+        facts["only_classes"] = limits[0] if limits else None
+        for name, value in {"parts": parts, **facts}.items():
+            object.__setattr__(self, name, value)
+
+    def overrides(self, name: str) -> bool:
+        """Whether any part does."""
+        return any(part.overrides(name) for part in self.parts)
+
+    # ---- the pure functions ---------------------------------------------------------
+    def init(self):
+        """What each part remembers."""
+        return tuple(part.init() for part in self.parts)
+
+    def encode_labels(self, labels: Float[Array, "batch classes"]):
+        """Targets by each part in turn."""
+        for part in self.parts:
+            labels = part.encode_labels(labels)
+        return labels
+
+    def prepare_targets(self, key, labels: Float[Array, "samples classes"]):
+        """Targets by each part in turn, with a key each."""
+        keys = jax.random.split(key, len(self.parts))
+        for part_key, part in zip(keys, self.parts, strict=True):
+            labels = part.prepare_targets(part_key, labels)
+        return labels
+
+    def perturb(self, key, state, gradients, labels, sample_ids):
+        """The message by each part in turn, with a key and a state each."""
+        if not self.perturbs:
+            return gradients, state
+        states = []
+        for part_key, of_part, part in zip(
+            jax.random.split(key, len(self.parts)), state, self.parts, strict=True
+        ):
+            gradients, of_part = part.perturb(
+                part_key, of_part, gradients, labels, sample_ids
+            )
+            states.append(of_part)
+        return gradients, tuple(states)
+
+    def penalty(self, embeddings, targets):
+        """The sum of the parts' penalties."""
+        penalties = [part.penalty(embeddings, targets) for part in self.parts]
+        return sum(penalties, start=jnp.zeros(()))
+
+    def decode_logits(self, logits: Float[Array, "batch classes"]):
+        """Logits by each part in turn, the last first."""
+        for part in reversed(self.parts):
+            logits = part.decode_logits(logits)
+        return logits
+
+    # ---- what is no secret, and what it guarantees ----------------------------------
+    def public(self, batch_size: int, num_classes: int) -> Known:
+        """What is known of each part, as if it acted alone: variances add up."""
+        known = [part.public(batch_size, num_classes) for part in self.parts]
+        return perturbation(
+            noise_std=sum(one.get("noise_std", 0.0) ** 2 for one in known) ** 0.5,
+            keep_fraction=math.prod(one.get("keep_fraction", 1.0) for one in known),
+            replaced_by=max(one.get("replaced_by", 0.0) for one in known),
+        )
+
+    def budget(self, batch_size: int, num_classes: int, releases: Releases):
+        """That of the first part, as what the others make of its message tells no more.
+
+        A part after the first has no account: what comes before it changes the message.
+        """
+        return self.parts[0].budget(batch_size, num_classes, releases)
+
+    @property
+    def has_training_budget(self) -> bool:
+        """Whether the first part's, which is accounted for, does."""
+        return self.parts[0].has_training_budget
+
+    # ---- the swept axis -------------------------------------------------------------
+    @property
+    def swept(self) -> str | None:
+        """The field of the swept part."""
+        return self.parts[self._swept_place].swept
+
+    @property
+    def strength_name(self) -> str | None:
+        """What the swept part calls its strength."""
+        return self.parts[self._swept_place].strength_name
+
+    @property
+    def strengths(self) -> tuple[Any, ...]:
+        """Those of the swept part."""
+        return self.parts[self._swept_place].strengths
+
+    @property
+    def is_sweep(self) -> bool:
+        """Whether a part is."""
+        return any(part.is_sweep for part in self.parts)
+
+    def at(self, strength, shapes, prepared=()):
+        """The chain of all parts, the swept one at a, possibly traced, strength."""
+        prepared = prepared or ((),) * len(self.parts)
+        parts = zip(self.parts, self._strengths(strength), prepared, strict=True)
+        return Chain(*(part.at(alone, shapes, found) for part, alone, found in parts))
+
+    def prepare(self, num_classes: int) -> Generator[str, None, Any]:
+        """Trains what the parts need; one at most needs something, a label code."""
+        prepared = []
+        for part in self.parts:
+            prepared.append((yield from part.prepare(num_classes)))
+        return tuple(prepared)
+
+    def choice(self, strength, trial):
+        """That of the part that was prepared; the others have 0."""
+        parts = zip(self.parts, self._strengths(strength), strict=True)
+        return max(part.choice(alone, trial) for part, alone in parts)
+
+    @property
+    def _swept_place(self) -> int:
+        def rank(place):
+            part = self.parts[place]
+            is_there = part.strength_name is not None
+            return len(part.strengths) > 1, part.is_sweep, is_there, place
+
+        return max(range(len(self.parts)), key=rank)
+
+    def _strengths(self, strength):
+        """One of each part."""
+        strengths: list[Any] = [part.strengths[0] for part in self.parts]
+        strengths[self._swept_place] = strength
+        return strengths
+
+
+def chain(*defenses: Defense) -> Chain:
+    """`Chain` of defenses, the first one acting first."""
+    return Chain(*defenses)
+
+
+def _check_order(parts):
+    """Refuses compositions that make no sense."""
+    if not parts:
+        raise ValueError("defenses=(): chain needs at least one defense")
+    several = [place for place, part in enumerate(parts) if len(part.strengths) > 1]
+    if len(several) > 1:
+        raise ValueError(
+            f"defenses: numbers {several} have several strengths each; one may, give "
+            "the others one number each"
+        )
+    encoders = [place for place, part in enumerate(parts) if part.encodes_labels]
+    if len(encoders) > 1:
+        raise ValueError(
+            f"defenses: numbers {encoders} all encode the labels; allowed is one, as a "
+            "code of a code confuses nobody further and is decoded less surely"
+        )
+    has_perturbed, keeps_zero_sum = False, True
+    for place, part in enumerate(parts):
+        if part.encodes_labels and has_perturbed:
+            raise ValueError(
+                f"defenses: number {place} encodes labels after another has perturbed "
+                "messages; labels are encoded before there are messages, put it first"
+            )
+        if part.needs_zero_sum and not keeps_zero_sum:
+            raise ValueError(
+                f"defenses: number {place} relies on rows that sum to zero, which one "
+                "before it breaks; put it first, or choose its variant for any message"
+            )
+        has_perturbed |= part.perturbs
+        keeps_zero_sum &= part.keeps_zero_sum

@@ -1,0 +1,252 @@
+"""The typed experiment: what a config file holds, checked when it is built.
+
+Everything here is plain data. A tuple is a swept axis; fields that hold one are named
+in the plural. Configs never enter `jit` and are never handed down: `trial.py` reads
+them once and gives functions the values they need.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from vfljax import models
+from vfljax._checks import check_choice, require, require_all
+from vfljax.attacks import Attack, LinearRecovery
+from vfljax.attacks.base import check_attack
+from vfljax.data import Dataset
+from vfljax.defenses import Defense, NoDefense
+from vfljax.defenses.base import check_defense
+from vfljax.experiments.encryption import Encryption
+from vfljax.experiments.training import Training
+from vfljax.models import Network
+from vfljax.protocol import ModelSplitting, SumOfLogits
+
+_DEFAULT_MODEL, _NO_TRAINING, _SUM = models.MLP(), Training(), SumOfLogits()
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Data:
+    """Which samples, and who holds which of their features."""
+
+    dataset: str | Dataset = "digits"
+    """Name of a data set that `vfljax list` shows, or in Python a data set of one's own
+    from `vfljax.data.from_arrays`."""
+    split: str = "rows"
+    """Vertical split between the parties by name: rows, columns, quadrants or
+    features."""
+    columns: tuple[str, ...] | None = None
+    """Explicit split instead of a named one: a text per party with numbers, ranges and
+    names of columns, such as "0-9,12" "10,11,age"."""
+    num_parties: int = 2
+    """Number of parties, at least 2."""
+    shares: tuple[float, ...] | None = None
+    """Each party's share of the image rows, columns or features; None for equal
+    shares."""
+    train_samples: int | None = None
+    """How many training samples to use, drawn once; None for all."""
+    test_samples: int | None = None
+    """How many test samples to use, drawn once; None for all."""
+    adversary: int = 0
+    """Position of the party that attacks."""
+    label_party: int = -1
+    """Position of the party with the labels; negative counts from the last."""
+    class_counts: tuple[int, ...] | None = None
+    """Numbers of classes to run with; None for all classes of the data set."""
+    class_choice: Literal["random", "first"] = "random"
+    """Which classes are used where not all are: fresh ones per trial, or always the
+    first."""
+
+    def split_argument(self) -> str | list[list[int | str]]:
+        """The split as `data.split_features` takes it: a name, or lists of columns."""
+        if self.columns is None:
+            return self.split
+        lists = []
+        for text in self.columns:
+            entries: list[int | str] = []
+            for word in filter(None, (part.strip() for part in text.split(","))):
+                first, is_range, last = word.partition("-")
+                if is_range and first.isdigit() and last.isdigit():
+                    entries.extend(range(int(first), int(last) + 1))
+                else:
+                    entries.append(int(word) if word.isdigit() else word)
+            lists.append(entries)
+        return lists
+
+    def __post_init__(self):
+        """Checks what can be checked without the data."""
+        parties = self.num_parties
+        if self.columns is not None:
+            parties = len(self.columns)
+            require(parties >= 2, "data.columns", self.columns, "2 or more texts")
+        require(parties >= 2, "data.num_parties", parties, ">= 2")
+        require(
+            self.shares is None or len(self.shares) == parties,
+            "data.shares",
+            self.shares,
+            f"one for each of the {parties} parties",
+        )
+        for name in ("train_samples", "test_samples"):
+            number = getattr(self, name)
+            require(number is None or number >= 1, f"data.{name}", number, ">= 1")
+        for name in ("adversary", "label_party"):
+            require(
+                -parties <= getattr(self, name) < parties,
+                f"data.{name}",
+                getattr(self, name),
+                f"in [{-parties}, {parties - 1}]",
+            )
+        require(
+            self.adversary % parties != self.label_party % parties,
+            "data.adversary",
+            self.adversary,
+            "another party than data.label_party",
+        )
+        check_choice("data.class_choice", self.class_choice, ("random", "first"))
+        if self.class_counts is not None:
+            require(bool(self.class_counts), "data.class_counts", (), "not empty")
+            require_all(
+                "data.class_counts", self.class_counts, lambda c: c >= 2, ">= 2"
+            )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Execution:
+    """Settings that change speed and memory, and results only by rounding."""
+
+    chunk_size: int | None = None
+    """Trials per program call; None for one per device, but of perceptrons, which run
+    all at once, as many as fit on a GPU or TPU."""
+
+    def __post_init__(self):
+        """Checks the range."""
+        chunk_size = self.chunk_size
+        require(chunk_size is None or chunk_size >= 1, "chunk_size", chunk_size, ">= 1")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Variant:
+    """Parts of an experiment that are replaced as a whole; None leaves them as is."""
+
+    data: Data | None = None
+    """Other data of this variant, or the same data split in another way."""
+    model: Network | models.PartyModel | None = None
+    """Other bottom models of this variant."""
+    protocol: SumOfLogits | ModelSplitting | None = None
+    """Another protocol of this variant, such as one with another top model."""
+    training: Training | None = None
+    """Another training of this variant."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Experiment:
+    """Everything that determines the rows of a run."""
+
+    name: str
+    """Short name of the experiment; part of the default run folder."""
+    title: str = ""
+    """Heading of the report and of figures."""
+    data: Data = Data()
+    model: Network | models.PartyModel = _DEFAULT_MODEL
+    """Every party's bottom model: a network of `vfljax.models`, or in Python any
+    `PartyModel`."""
+    protocol: SumOfLogits | ModelSplitting = _SUM
+    """What the label party does with embeddings: adds them up as logits, or trains a
+    top model on them."""
+    training: Training = _NO_TRAINING
+    variants: Mapping[str, Variant] = dataclasses.field(default_factory=dict)
+    """Settings to run in turn by label, each the experiment but for what it replaces;
+    without any, the experiment runs as it is."""
+    batch_sizes: tuple[int, ...] = (128,)
+    """Sizes of the batch that is attacked."""
+    train_steps: tuple[int, ...] = (0,)
+    """Training steps before which views are taken, in [0, training.steps]."""
+    same_samples: bool = False
+    """Whether the views at all train_steps are of the same samples, as when epochs
+    repeat, so that attacks may combine them; otherwise they are of fresh ones."""
+    defenses: Mapping[str, Defense] = dataclasses.field(
+        default_factory=lambda: {"none": NoDefense()}
+    )
+    """Defenses by label, each run at all values of its swept field."""
+    attacks: Mapping[str, Attack] = dataclasses.field(
+        default_factory=lambda: {"linear_recovery": LinearRecovery()}
+    )
+    """Attacks by label, each run against every defense."""
+    record_confusion: bool = False
+    """Whether rows hold the counts of true and inferred classes."""
+    record_alone: bool = False
+    """Whether rows hold what the adversary's features alone would give a model that
+    is trained with all labels: an upper bound of any attack on such features."""
+    num_trials: int = 10
+    """Repetitions, each with fresh samples, classes and weights."""
+    seed: int = 0
+    """Root of the random keys of all trials."""
+    encryption: Encryption | None = None
+    """Real encryption of what the parties send; None simulates the encrypted protocol,
+    whose views are the same."""
+    execution: Execution = Execution()
+
+    def __post_init__(self):
+        """Checks what can be checked without the data."""
+        require(bool(self.name), "name", self.name, "not empty")
+        network = models.as_network("model", self.model)
+        require(
+            not self.protocol.sums_logits or network.embed is None,
+            "model.embed",
+            network.embed,
+            "None without a top model: embeddings are logits",
+        )
+        require(self.num_trials >= 1, "num_trials", self.num_trials, ">= 1")
+        for name in ("batch_sizes", "train_steps", "defenses", "attacks"):
+            require(bool(getattr(self, name)), name, getattr(self, name), "not empty")
+        for label, defense in self.defenses.items():
+            check_defense(f"defenses.{label}", defense)
+        for label, attack in self.attacks.items():
+            check_attack(f"attacks.{label}", attack)
+        require_all("batch_sizes", self.batch_sizes, lambda size: size >= 1, ">= 1")
+        require_all(
+            "train_steps",
+            self.train_steps,
+            lambda step: 0 <= step <= self.training.steps,
+            f"in [0, training.steps = {self.training.steps}]",
+        )
+        for label, defense in self.defenses.items():
+            require(
+                self.training.steps == 0
+                or not defense.remembers_rows
+                or max(self.batch_sizes) <= self.training.batch_size,
+                f"defenses.{label}.residual",
+                "by_row",
+                "another, or batch_sizes at most training.batch_size "
+                f"= {self.training.batch_size}: rows must correspond",
+            )
+        require(
+            not self.record_alone or self.training.steps > 0,
+            "record_alone",
+            self.record_alone,
+            "False where nothing is trained (training.steps = 0)",
+        )
+        if self.encryption is not None:
+            self.encryption.check(self)
+        for label in self.variants:
+            self.variant(label)
+
+    def variant(self, label: str) -> "Experiment":
+        """The experiment that a variant stands for; errors name the variant."""
+        changes: dict[str, Any] = {
+            field.name: getattr(self.variants[label], field.name)
+            for field in dataclasses.fields(Variant)
+            if getattr(self.variants[label], field.name) is not None
+        }
+        try:
+            return dataclasses.replace(self, **changes, variants={})
+        except ValueError as error:
+            raise ValueError(f"variants.{label}: {error}") from None
+
+    @property
+    def network(self) -> Network:
+        """Every party's bottom model, as a record that makes one."""
+        return models.as_network("model", self.model)
+
+    def embed(self, num_classes: int) -> int:
+        """Width of every party's embedding."""
+        return self.network.embed or num_classes

@@ -1,0 +1,126 @@
+"""The compiled programs of a sweep: victims and attacks, mapped over trials.
+
+Trials and strengths are the mapped axis, spread over all devices. A program is
+compiled once for all cells of equal shapes.
+"""
+
+import dataclasses
+import functools
+from collections.abc import Callable, Hashable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax.sharding import AxisType, NamedSharding, PartitionSpec
+
+from vfljax.attacks import Attack
+from vfljax.experiments.experiment import Experiment
+from vfljax.experiments.task import Arrays
+from vfljax.experiments.trial import make_attack, make_victim
+from vfljax.experiments.world import Cell
+
+
+def program_of(attack: Attack) -> Attack:
+    """Attacks that are equal after this share a program: traced numbers are put in."""
+    return dataclasses.replace(attack, **dict.fromkeys(attack.traced, 1.0))
+
+
+def victim_of(attack: Attack) -> Hashable:
+    """Attacks that are equal in this share a trained victim; None if honest."""
+    return attack.victim
+
+
+class Programs:
+    """The compiled programs of one experiment without variants.
+
+    Args:
+        experiment: What is run.
+    """
+
+    def __init__(self, experiment: Experiment):
+        self.experiment = experiment
+        self.mesh = jax.make_mesh(
+            (jax.device_count(),), ("trials",), axis_types=(AxisType.Auto,)
+        )
+        self.spread = NamedSharding(self.mesh, PartitionSpec("trials"))
+        self.everywhere = NamedSharding(self.mesh, PartitionSpec())
+        self._compiled: dict[Any, Any] = {}
+
+    def victim(self, cell: Cell, attack: Attack, key, setting, arrays: Arrays):
+        """The program that trains the victim which an attack shares with others.
+
+        Args:
+            cell: What shapes it.
+            attack: One of those that share it.
+            key: Keys of the trials.
+            setting: Their settings, and the attack's traced numbers.
+            arrays: The data.
+        """
+        sharing = tuple(
+            program_of(other)
+            for other in self.experiment.attacks.values()
+            if victim_of(other) == victim_of(attack)
+        )
+        make = functools.partial(
+            make_victim, self.experiment, cell, sharing, len(arrays.features)
+        )
+        kinds = frozenset(other.sees for other in sharing)
+        name = (cell, victim_of(sharing[0]), kinds)
+        return self._program(name, make, (key, setting, arrays))
+
+    def attack(
+        self, cell: Cell, attack: Attack, key, inputs, arrays: Arrays, *, is_built_on
+    ):
+        """The program of an attack; cells of equal facts about the defense share it.
+
+        Args:
+            cell: What shapes it.
+            attack: The attack.
+            key: Keys of the trials.
+            inputs: What it is given.
+            arrays: The data.
+            is_built_on: Whether another attack wants its answers.
+        """
+        defense = self.experiment.defenses[cell.defense]
+        facts = tuple(getattr(defense, name) for name in attack.facts)
+        make = functools.partial(
+            make_attack,
+            self.experiment,
+            cell,
+            program_of(attack),
+            is_built_on=is_built_on,
+        )
+        name = (cell.num_classes, cell.batch_size, program_of(attack), *facts)
+        return self._program((name, is_built_on), make, (key, inputs, arrays))
+
+    def _program(self, name, make: Callable[[], Callable[..., Any]], arguments):
+        """Maps over the first axis of all arguments but the last; compiles once.
+
+        Arguments may be shapes alone, such as another program's `out_info`.
+        """
+        shapes = jax.tree.map(lambda leaf: leaf.shape, arguments[:2])
+        key = (name, str(shapes))
+        if key not in self._compiled:
+            one = make()
+
+            def mapped(first, second, arrays):
+                if self.experiment.network.one_by_one:  # large enough on their own
+                    return jax.lax.map(lambda ab: one(*ab, arrays), (first, second))
+                return jax.vmap(lambda a, b: one(a, b, arrays))(first, second)
+
+            sharded = jax.shard_map(
+                mapped,
+                mesh=self.mesh,
+                in_specs=(self.spread.spec, self.spread.spec, self.everywhere.spec),
+                out_specs=self.spread.spec,
+                check_vma=False,
+            )
+            self._compiled[key] = jax.jit(sharded).lower(*arguments).compile()
+        return self._compiled[key]
+
+    def numbers(self, attack: Attack, size: int) -> dict[str, Any]:
+        """An attack's traced numbers, once per trial."""
+        return {
+            name: jnp.full(size, getattr(attack, name), jnp.float32)
+            for name in attack.traced
+        }

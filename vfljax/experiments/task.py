@@ -1,0 +1,211 @@
+"""Does an experiment fit its data, and how the data get onto the device."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int
+
+from vfljax import data
+from vfljax.experiments.experiment import Experiment
+
+
+class Arrays(NamedTuple):
+    """The data set on the device; features have one entry per party.
+
+    Attributes:
+        features: Every party's, of all training samples.
+        labels: Of all training samples, in [0, C).
+        table: Rows of each class.
+        test_features: Every party's, of all test samples.
+        test_labels: Of all test samples.
+        pretrained: What every bottom model starts with instead of random weights.
+        of_defense: What the defense trained beforehand, stacked; see
+            `Defense.prepare`.
+        of_attack: What the attack prepared; see `Attack.prepare`.
+    """
+
+    features: tuple[Float[Array, "samples ..."], ...]
+    labels: Int[Array, " samples"]
+    table: data.ClassTable
+    test_features: tuple[Float[Array, "test_samples ..."], ...]
+    test_labels: Int[Array, " test_samples"]
+    pretrained: Any = ()
+    of_defense: Any = ()
+    of_attack: Any = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Task:
+    """An experiment and its data in host memory, for one number of classes.
+
+    Attributes:
+        experiment: What is run; without variants.
+        dataset: The samples that it uses.
+        num_classes: C, at most as many as the data set has.
+    """
+
+    experiment: Experiment
+    dataset: data.Dataset
+    num_classes: int
+
+    @property
+    def dataset_name(self) -> str:
+        """What the data set is called."""
+        return self.dataset.name
+
+    @property
+    def num_train(self) -> int:
+        """Number of training samples."""
+        return len(self.dataset.train_labels)
+
+    @property
+    def num_test(self) -> int:
+        """Number of test samples."""
+        return len(self.dataset.test_labels)
+
+    @property
+    def class_counts(self) -> np.ndarray:
+        """Number of training samples of each class."""
+        counts = np.bincount(self.dataset.train_labels, minlength=self.num_classes)
+        return counts[: self.num_classes]
+
+    @property
+    def sample_shape(self) -> tuple[int, ...]:
+        """Shape of one sample, before it is split."""
+        return self.dataset.train_features.shape[1:]
+
+    @property
+    def num_parties(self) -> int:
+        """Number of parties."""
+        spec = self.experiment.data
+        return len(spec.columns) if spec.columns is not None else spec.num_parties
+
+    @property
+    def adversary(self) -> int:
+        """Position of the party that attacks, counted from the first."""
+        return self.experiment.data.adversary % self.num_parties
+
+    @property
+    def passive(self) -> tuple[int, ...]:
+        """Positions of all parties but the label party."""
+        label_party = self.experiment.data.label_party % self.num_parties
+        return tuple(p for p in range(self.num_parties) if p != label_party)
+
+    def split(self, features: np.ndarray) -> tuple[np.ndarray, ...]:
+        """Each party's part of the features of some samples."""
+        spec = self.experiment.data
+        return data.split_features(
+            features,
+            spec.split_argument(),
+            None if spec.columns else spec.num_parties,
+            feature_names=self.dataset.feature_names,
+            shares=spec.shares,
+        )
+
+
+def take_samples(experiment: Experiment, dataset: data.Dataset) -> data.Dataset:
+    """The samples that an experiment uses, of all that there are."""
+    spec = experiment.data
+    return data.take_rows(dataset, spec.train_samples, spec.test_samples)
+
+
+def class_counts_of(experiment: Experiment, dataset: data.Dataset) -> Sequence[int]:
+    """The numbers of classes that an experiment runs with."""
+    return experiment.data.class_counts or (len(dataset.class_names),)
+
+
+def check_fits(task: Task) -> None:
+    """Raises a `ValueError` where experiment and data don't fit, before anything runs.
+
+    The split, the number of classes, the sizes of batches, and what each defense and
+    attack says of itself are checked.
+    """
+    experiment, num_classes = task.experiment, task.num_classes
+    spec, total = experiment.data, len(task.dataset.class_names)
+    if num_classes > total:
+        raise ValueError(
+            f"data.class_counts={num_classes}: {task.dataset_name} has {total} classes"
+        )
+    for label, defense in experiment.defenses.items():
+        if defense.only_classes not in (None, num_classes):
+            raise ValueError(
+                f"defenses.{label}: is for {defense.only_classes} classes, this run "
+                f"has {num_classes} (data.class_counts)"
+            )
+    trains_on_some = experiment.training.steps > 0 and num_classes < total
+    if trains_on_some and spec.class_choice == "random":
+        raise ValueError(
+            "data.class_choice='random': must be 'first' where a model is trained "
+            f"(training.steps > 0) on {num_classes} of {total} classes"
+        )
+    task.split(task.dataset.train_features[:1])
+    num_samples = len(task.dataset.train_labels)
+    if spec.class_choice == "first":
+        num_samples = int((task.dataset.train_labels < num_classes).sum())
+    sizes = [("batch_sizes", size) for size in experiment.batch_sizes]
+    if experiment.training.steps:
+        sizes.append(("training.batch_size", experiment.training.batch_size))
+    for name, size in sizes:
+        if size > num_samples:
+            raise ValueError(
+                f"{name}={size}: larger than the data set, {task.dataset_name} has "
+                f"{num_samples} training samples"
+            )
+    _check_attacks(task)
+
+
+def _check_attacks(task: Task) -> None:
+    """Whether the protocol makes what each attack sees, and what attacks say."""
+    experiment = task.experiment
+    for label, attack in experiment.attacks.items():
+        named, smallest = attack.named_per_class, min(experiment.batch_sizes)
+        if named and smallest <= named * task.num_classes:
+            raise ValueError(
+                f"attacks.{label}.named_per_class={named}: leaves nothing to infer in "
+                f"a batch of {smallest} samples in {task.num_classes} classes; allowed "
+                "is fewer, or larger batch_sizes"
+            )
+        if attack.needs_sum_of_logits and not experiment.protocol.sums_logits:
+            raise ValueError(
+                f"attacks.{label}={type(attack).__name__}: must be one that needs no "
+                "sum of logits, as there is a top model"
+            )
+        if attack.sees.is_final and experiment.training.steps == 0:
+            raise ValueError(
+                f"training.steps=0: must be >= 1 for attacks.{label}, which sees a "
+                "trained model"
+            )
+        reason = attack.fits(task)
+        if reason is not None:
+            raise ValueError(f"attacks.{label}.{reason}")
+
+
+def load_arrays(task: Task) -> Arrays:
+    """Splits a data set between the parties and puts it on the device."""
+    experiment, dataset, num_classes = task.experiment, task.dataset, task.num_classes
+    total = len(dataset.class_names)
+    if experiment.data.class_choice == "first" and num_classes < total:
+        dataset = data.select_classes(dataset, range(num_classes))
+
+    def split(features):
+        return tuple(jnp.asarray(part) for part in task.split(features))
+
+    table = data.class_table(dataset.train_labels, len(dataset.class_names))
+    features = split(dataset.train_features)
+    arrays = Arrays(
+        features=features,
+        labels=jnp.asarray(dataset.train_labels),
+        table=jax.tree.map(jnp.asarray, table),
+        test_features=split(dataset.test_features),
+        test_labels=jnp.asarray(dataset.test_labels),
+        pretrained=experiment.network.pretrained(
+            experiment.embed(num_classes), features[0][:1]
+        ),
+    )
+    if experiment.encryption is None:
+        return arrays
+    return experiment.encryption.trained_layers_see(arrays, experiment.seed)

@@ -1,0 +1,186 @@
+"""What a trial trains and lets an adversary see, at one setting."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int, Key
+
+from vfljax import data, defenses, protocol
+from vfljax.attacks import Attack
+from vfljax.defenses.base import Shapes
+from vfljax.experiments.experiment import Experiment
+from vfljax.experiments.task import Arrays
+from vfljax.known import Known
+from vfljax.protocol import HONEST, Interference, ProtocolState, VerticalProtocol
+
+
+class Cell(NamedTuple):
+    """What shapes the program: one program per cell, trials and strengths mapped."""
+
+    num_classes: int
+    batch_size: int
+    defense: str
+    variant: str = ""
+
+
+class Setting(NamedTuple):
+    """What is swept within a cell: the strength, and which of the prepared ones."""
+
+    strength: Float[Array, ""]
+    choice: Int[Array, ""]
+
+
+class Observation(NamedTuple):
+    """What one adversary sees at one step, and what judges its answer.
+
+    Attributes:
+        views: By their classes' names; features are left out, see `with_features`.
+        rows: Numbers of the training samples that a view is about; () for all.
+        truth: What is right about them, in [0, classes).
+        public: What is known of the defense.
+        is_unprotected: Whether a defense that was on had to send it as it was.
+        facts: What the interference says about itself, for the goal.
+    """
+
+    views: dict[str, Any]
+    rows: Any
+    truth: Int[Array, " batch"]
+    public: Known
+    is_unprotected: Bool[Array, ""]
+    facts: Mapping[str, Any] = {}
+
+
+def draw_knowledge(
+    key: Key[Array, ""], attack: Attack, cell: Cell, seen: Observation, arrays: Arrays
+) -> tuple[Known, Bool[Array, " batch"]]:
+    """The labels that an attack is given, and which samples they are of."""
+    if attack.known_per_class is None:
+        labels = data.draw_known_labels(
+            key, seen.truth, cell.num_classes, attack.named_per_class
+        )
+        return Known(labels=labels), labels >= 0
+    rows = data.draw_known_rows(key, arrays.table, attack.known_per_class)
+    is_known = jnp.zeros(len(arrays.labels), bool).at[rows].set(True)
+    return Known(rows=rows, labels=arrays.labels[rows]), is_known
+
+
+def with_features(view: Any, rows: Any, arrays: Arrays, party: int) -> Any:
+    """A view with the adversary's own features, which programs don't hand around."""
+    if not isinstance(getattr(view, "features", None), tuple):
+        return view  # it needs none, or brings what its gradient belongs to
+    features = arrays.features[party]
+    return dataclasses.replace(
+        view, features=features if isinstance(rows, tuple) else features[rows]
+    )
+
+
+def without_features(view: Any) -> Any:
+    """The inverse of `with_features`."""
+    return dataclasses.replace(view, features=()) if hasattr(view, "features") else view
+
+
+@dataclasses.dataclass(frozen=True)
+class World:
+    """What a trial trains: networks, defense and protocol at one setting."""
+
+    experiment: Experiment
+    cell: Cell
+    setting: Setting
+    arrays: Arrays
+
+    @property
+    def num_parties(self) -> int:
+        """K."""
+        return len(self.arrays.features)
+
+    @property
+    def honest(self) -> VerticalProtocol:
+        """The protocol when everybody keeps to it."""
+        return self.protocol(HONEST, None)
+
+    def defense(self, batch_size: int | None = None) -> defenses.Defense:
+        """The cell's defense at the strength of the setting, which may be traced."""
+        experiment, cell = self.experiment, self.cell
+        if batch_size is None:
+            trains = experiment.training.steps > 0
+            batch_size = experiment.training.batch_size if trains else cell.batch_size
+        shapes = Shapes(
+            num_samples=len(self.arrays.labels),
+            batch_size=batch_size,
+            embed=experiment.embed(cell.num_classes),
+            sums_logits=experiment.protocol.sums_logits,
+        )
+        prepared = jax.tree.map(
+            lambda leaf: leaf[self.setting.choice], self.arrays.of_defense
+        )
+        spec = experiment.defenses[cell.defense]
+        return spec.at(self.setting.strength, shapes, prepared)
+
+    def protocol(self, interference: Interference, batches: Any) -> VerticalProtocol:
+        """The protocol with everybody's networks and optimizers."""
+        experiment, num_parties = self.experiment, self.num_parties
+        training, embed = experiment.training, experiment.embed(self.cell.num_classes)
+        adversary = experiment.data.adversary % num_parties
+        cheats = interference.optimizer
+        return experiment.protocol.make(
+            (experiment.network.make(embed),) * num_parties,
+            [
+                training.make_malicious()
+                if cheats == "all_malicious"
+                or (cheats == "malicious" and party == adversary)
+                else training.make()
+                for party in range(num_parties)
+            ],
+            num_classes=self.cell.num_classes,
+            embed=embed,
+            top_optimizer=training.make_top(),
+            defense=self.defense(None if batches is None else batches.shape[1]),
+            label_party=experiment.data.label_party,
+            manipulations=interference.manipulations,
+        )
+
+    def public(self) -> Known:
+        """What is known of the defense."""
+        defense = self.defense()
+        public = defense.public(self.cell.batch_size, self.cell.num_classes)
+        return Known(
+            **{name: jnp.float32(getattr(public, name)) for name in public},
+            codebook=defense.encode_labels(jnp.eye(self.cell.num_classes)),
+        )
+
+    def observe(
+        self,
+        key: Key[Array, ""],
+        run: VerticalProtocol,
+        state: ProtocolState,
+        rows: Int[Array, " batch"],
+        truth: Int[Array, " batch"],
+        party: int,
+        kinds: Any,
+    ) -> Observation:
+        """What a party sees of one batch, whose messages are exchanged for it."""
+        features = [of_party[rows] for of_party in self.arrays.features]
+        transcript, after = run.exchange(key, state, features, truth, rows)
+        before, after = (
+            of_all.defense_state
+            if run.sends_one_message
+            else of_all.defense_state[party]
+            for of_all in (state, after)
+        )
+        views = {
+            kind.name: protocol.make_view(
+                kind, run, state, features[party], transcript, party
+            )
+            for kind in kinds
+        }
+        return Observation(
+            views={name: without_features(view) for name, view in views.items()},
+            rows=rows,
+            truth=truth,
+            public=self.public(),
+            is_unprotected=defenses.count_unprotected(after)
+            > defenses.count_unprotected(before),
+        )

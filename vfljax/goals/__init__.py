@@ -1,0 +1,9 @@
+"""Goals: what is inferred, what the truth of it is, and how an answer is scored."""
+
+from vfljax.goals import metrics
+from vfljax.goals.all_labels import ALL_LABELS
+from vfljax.goals.backdoor import BACKDOOR
+from vfljax.goals.base import Goal, Truth
+from vfljax.goals.labels import LABELS
+
+__all__ = ["ALL_LABELS", "BACKDOOR", "LABELS", "Goal", "Truth", "metrics"]

@@ -1,0 +1,96 @@
+"""Networks as records: what a config holds, from which each party gets a model."""
+
+import dataclasses
+import functools
+from typing import Any, ClassVar
+
+from flax import linen as nn
+from jaxtyping import Array, Float
+
+from vfljax._checks import require
+from vfljax.models.base import Params, PartyModel
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Network:
+    """A kind of bottom model, of which each party has one of its own.
+
+    A subclass is a frozen, keyword-only dataclass with `build`; its options are fields.
+    """
+
+    embed: int | None = None
+    """Width of the embedding, >= 1; None for the number of classes."""
+    one_by_one: ClassVar[bool] = True
+    """Whether a program is faster with one trial after the other than with all."""
+
+    def __post_init__(self):
+        """Checks the options."""
+        require(self.embed is None or self.embed >= 1, "embed", self.embed, ">= 1")
+        self.check()
+
+    def check(self) -> None:
+        """Raises a `ValueError` for an option outside its range."""
+
+    def make(self, embed: int) -> PartyModel:
+        """Returns one party's network, with an embedding of a width >= 1.
+
+        Equal networks and widths give one object, so that compiled programs that hold
+        it are found again.
+        """
+        require(embed >= 1, "embed", embed, ">= 1")
+        return _made(dataclasses.replace(self, embed=None), embed)
+
+    def build(self, embed: int) -> PartyModel:
+        """Builds what `make` returns."""
+        raise NotImplementedError
+
+    def pretrained(self, embed: int, features: Float[Array, "samples ..."]) -> Params:
+        """The part of every party's parameters that does not start at random.
+
+        `features` are some of one party's, for the shapes.
+        """
+        return {}
+
+
+@functools.cache
+def _made(network: Network, embed: int) -> PartyModel:
+    return network.build(embed)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Given(Network):
+    """A network that is a `PartyModel` already, of a width that it has itself."""
+
+    model: PartyModel
+    """The model of every party."""
+    one_by_one: ClassVar[bool] = False
+
+    def build(self, embed: int) -> PartyModel:
+        """Returns the model."""
+        return self.model
+
+
+def as_network(name: str, value: Any) -> Network:
+    """Returns a `Network` as it is and a `PartyModel` as one.
+
+    Raises:
+        ValueError: For anything else, with the field's name and what is missing.
+    """
+    if isinstance(value, Network):
+        return value
+    if isinstance(value, PartyModel):
+        return Given(model=value)
+    kind = getattr(value, "__name__", type(value).__name__)
+    pure = (
+        "must be a PartyModel(init, apply) with init(key, features) -> params and "
+        "apply(params, features) -> embedding"
+    )
+    if isinstance(value, type):
+        what = f"the class {kind}, must be an instance: {kind}(...)"
+    elif isinstance(value, nn.Module):
+        what = f"the linen module {kind}, must be models.from_linen({kind}(...))"
+    elif callable(value):
+        what = f"the function or module {kind}, {pure}"
+    else:
+        what = f"{value!r}, must be a network such as models.MLP() or a PartyModel"
+    raise ValueError(f"{name}: is {what}")

@@ -1,0 +1,83 @@
+"""Fields of an experiment set from the command line, typed."""
+
+import contextlib
+import dataclasses
+import io
+import re
+import types
+import typing
+from collections.abc import Sequence
+from typing import Any
+
+import tyro
+from tyro import constructors
+
+from vfljax.data import Dataset
+from vfljax.experiments import Experiment
+from vfljax.models import PartyModel
+
+_CONFIG = (tyro.conf.AvoidSubcommands, tyro.conf.SuppressFixed)
+
+
+class OverrideError(ValueError):
+    """A field that can't be set so, in one line."""
+
+
+def override(experiment: Experiment, arguments: Sequence[str]) -> Experiment:
+    """The experiment with the fields that the arguments set; `--help` prints them.
+
+    Raises:
+        OverrideError: For an unknown field or a value that is none.
+    """
+    said = io.StringIO()
+    registry = constructors.ConstructorRegistry()
+    registry.primitive_rule(_without_arrays)
+    try:
+        with contextlib.redirect_stderr(said), registry:
+            return tyro.cli(
+                Experiment,
+                default=experiment,
+                args=list(arguments),
+                prog="vfljax run CONFIG",
+                description="",
+                config=_CONFIG,
+            )
+    except SystemExit as stop:
+        if not stop.code:
+            return experiment
+        words = " ".join(re.sub(r"[─│╭╮╰╯]+", " ", said.getvalue()).split())
+        words = words.split("For full helptext")[0].split("Argument helptext")[0]
+        words = re.sub(r"^.*?(?=Error parsing|Unrecognized options:)", "", words)
+        raise OverrideError(words) from None
+
+
+def _without_arrays(
+    info: constructors.PrimitiveTypeInfo,
+) -> Any:
+    """A number that may also be traced, or a name that may also be a data set.
+
+    On the command line it is the number or the name.
+    """
+    if typing.get_origin(info.type) not in (typing.Union, types.UnionType):
+        return None
+    members = typing.get_args(info.type)
+    written = [member for member in members if not _is_only_in_python(member)]
+    if len(written) == len(members) or not written:
+        return None
+    narrowed: Any = typing.Union[tuple(written)]  # noqa: UP007
+    spec = constructors.ConstructorRegistry.get_primitive_spec(
+        constructors.PrimitiveTypeInfo.make(narrowed, info.markers)
+    )
+    if Dataset not in members:
+        return spec
+    return dataclasses.replace(
+        spec,
+        is_instance=lambda value: isinstance(value, str | Dataset),
+        str_from_instance=lambda value: [getattr(value, "name", value)],
+    )
+
+
+def _is_only_in_python(member: Any) -> bool:
+    """Whether values of a type can't be written on a command line."""
+    is_array = getattr(member, "__module__", "").startswith("jaxtyping")
+    return is_array or member in (Dataset, PartyModel)

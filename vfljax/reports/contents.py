@@ -1,0 +1,83 @@
+"""What a report is written from: a run, its settings, and the panels it can fill."""
+
+from typing import NamedTuple
+
+from matplotlib.figure import Figure
+
+from vfljax.experiments.records import Run
+from vfljax.reports.frame import Frame, summarize
+from vfljax.reports.panels import PANELS, Panel
+from vfljax.reports.table import Table
+
+HOW_TITLE = "How this was computed, and how to compute it again"
+HOW_TO_READ = (
+    "Rates are means over trials ± half-width of the 95 % Student-t interval of the "
+    "per-trial rates, cut off at 0 and 100. A single trial has no interval; ± 0.0 says "
+    "that all trials agreed, not that the next one must."
+)
+
+
+class Part(NamedTuple):
+    """A panel filled with what a run has for it."""
+
+    panel: Panel
+    table: Table | None
+    notes: list[str]
+    figure: Figure | None
+
+
+class Report(NamedTuple):
+    """A run, one row per setting of it, and the panels that it has something for."""
+
+    run: Run
+    frame: Frame
+    parts: list[Part]
+
+
+def make_report(run: Run) -> Report:
+    """Fills the panels of a run.
+
+    Raises:
+        ValueError: if it has no rows, or `summarize` does not take them.
+    """
+    frame = summarize(run.rows)
+    parts = [
+        Part(
+            panel=panel,
+            table=panel.table(frame) if panel.table else None,
+            notes=panel.notes(frame),
+            figure=panel.figure(frame, title_of(run)) if panel.figure else None,
+        )
+        for panel in PANELS
+        if panel.wants(frame)
+    ]
+    return Report(run, frame, parts)
+
+
+def title_of(run: Run) -> str:
+    """The experiment's title, else its name."""
+    return run.config.get("title") or run.config.get("name") or "Untitled experiment"
+
+
+def how_computed(run: Run) -> dict[str, str]:
+    """What was recorded of how a run was computed, as far as it was."""
+    config, environment = run.config, run.environment
+    name = config.get("name")
+    versions = {"python": environment.get("python"), **environment.get("versions", {})}
+    devices = environment.get("device") or environment.get("devices")
+    if isinstance(devices, list | tuple):
+        devices = ", ".join(map(str, devices))
+    seconds = sum(row.get("seconds") or 0.0 for row in run.rows)
+    recorded = {
+        "experiment": name,
+        "command": f"vfljax run {name}" if name else None,
+        "seed": config.get("seed"),
+        "rows": f"{len(run.rows)}, one per trial, setting and attack",
+        "time of attacks": f"{seconds:.3g} s" if seconds else None,
+        "versions": ", ".join(f"{what} {v}" for what, v in versions.items() if v),
+        "device": devices,
+        "number of devices": environment.get("num_devices"),
+        "data": environment.get("data"),
+        "commit": environment.get("commit"),
+    }
+    return {what: str(v) for what, v in recorded.items() if v not in (None, "")}

@@ -1,0 +1,114 @@
+"""The report as one page that needs nothing else: no script, no font, no request."""
+
+import json
+from importlib.resources import files
+
+from vfljax.experiments.records import Run
+from vfljax.reports import contents, words
+from vfljax.reports.picture import inline_svg
+from vfljax.reports.table import escape, to_html
+
+_PAGE = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<link rel="icon" href="data:,">
+<title>{title}</title>
+<style>
+{style}</style>
+</head>
+<body>
+<header><h1>{title}</h1>
+<p>{opening}</p></header>
+<main>
+<section aria-label="The answer"><div class="cards">
+{cards}
+</div>
+{remarks}
+</section>
+<nav aria-label="Contents"><ul>{links}</ul></nav>
+{sections}
+{how}
+</main>
+</body>
+</html>
+"""
+
+
+def make_page(report: contents.Report) -> str:
+    """The whole page as HTML; the same for the same report."""
+    links = {part.panel.name: part.panel.title for part in report.parts}
+    links["how"] = contents.HOW_TITLE
+    remarks = words.remarks(report.frame)
+    return _PAGE.format(
+        title=escape(contents.title_of(report.run)),
+        style=files("vfljax.reports").joinpath("page.css").read_text("utf-8"),
+        opening=escape(words.opening(report.frame)),
+        cards="\n".join(map(_card, words.findings(report.frame.summary))),
+        remarks="\n".join(f'<p class="rule">{escape(text)}</p>' for text in remarks),
+        links="".join(
+            f'<li><a href="#{name}">{escape(text)}</a></li>'
+            for name, text in links.items()
+        ),
+        sections="\n".join(map(_section, report.parts)),
+        how=_how(report.run),
+    )
+
+
+def _card(finding: words.Finding) -> str:
+    """What leaks under one threat model and what to do about it.
+
+    The bar shows how much leaks, with a mark at chance; the words say it too.
+    """
+    bar = ""
+    if finding.rate is not None and finding.chance is not None:
+        bar = (
+            '<div class="bar" aria-hidden="true">'
+            f'<span class="rate" style="width:{100 * finding.rate:.1f}%"></span>'
+            f'<span class="chance" style="left:{100 * finding.chance:.1f}%"></span>'
+            "</div>"
+        )
+    return (
+        f'<article class="{finding.kind}"><h2>{escape(finding.title)}</h2>{bar}'
+        f"<p>{escape(finding.found)}</p>"
+        f'<p class="verdict">{escape(finding.verdict)}</p>'
+        f"<p>{escape(finding.reasons)}</p></article>"
+    )
+
+
+def _section(part: contents.Part) -> str:
+    """One panel."""
+    panel = part.panel
+    title = escape(panel.title)
+    blocks = [f'<section id="{panel.name}"><h2>{title}</h2>']
+    if part.figure is not None:
+        name = f"picture_{panel.name}"
+        svg = inline_svg(part.figure, name, panel.title, panel.caption)
+        blocks.append(
+            '<figure><div class="scroll" role="region" tabindex="0" '
+            f'aria-label="{title}, picture">{svg}</div>'
+            f"<figcaption>{escape(panel.caption)}</figcaption></figure>"
+        )
+    if part.table is not None:
+        blocks.append(to_html(part.table, f"{panel.title}, table"))
+    if part.notes:
+        notes = "".join(f"<li>{escape(note)}</li>" for note in part.notes)
+        blocks.append(f'<ul class="notes">{notes}</ul>')
+    return "\n".join([*blocks, "</section>"])
+
+
+def _how(run: Run) -> str:
+    """Everything that is needed to compute the run again."""
+    lines = "".join(
+        f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>"
+        for name, value in contents.how_computed(run).items()
+    )
+    config = escape(json.dumps(run.config, indent=1, ensure_ascii=False))
+    return (
+        f'<section id="how"><h2>{contents.HOW_TITLE}</h2>'
+        f"<p>{escape(contents.HOW_TO_READ)}</p><dl>{lines}</dl>"
+        "<details><summary>The whole configuration (config.json)</summary>"
+        f'<pre class="scroll" tabindex="0">{config}</pre></details></section>'
+    )

@@ -1,0 +1,29 @@
+"""The panels of a report, in the order in which a reader meets them."""
+
+from vfljax.reports.panels.all_attacks import ALL_ATTACKS
+from vfljax.reports.panels.amplification import AMPLIFICATION
+from vfljax.reports.panels.backdoors import BACKDOORS
+from vfljax.reports.panels.base import Panel
+from vfljax.reports.panels.budget import BUDGET
+from vfljax.reports.panels.completion import COMPLETION_PANEL
+from vfljax.reports.panels.curves import CURVES
+from vfljax.reports.panels.defenses import DEFENSES
+from vfljax.reports.panels.restored import RESTORED
+from vfljax.reports.panels.trade_off import BACKDOOR_TRADE_OFF, TRADE_OFF
+from vfljax.reports.panels.who_sees import WHO_SEES
+
+PANELS = (
+    WHO_SEES,
+    TRADE_OFF,
+    *CURVES,
+    DEFENSES,
+    ALL_ATTACKS,
+    COMPLETION_PANEL,
+    BACKDOOR_TRADE_OFF,
+    AMPLIFICATION,
+    BACKDOORS,
+    BUDGET,
+    RESTORED,
+)
+
+__all__ = ["PANELS", "Panel"]

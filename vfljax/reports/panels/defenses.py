@@ -1,0 +1,128 @@
+"""Each defense under each threat model: what the strongest attackers find, the cost."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from vfljax.reports.columns import POINT, SCENE
+from vfljax.reports.frame import (
+    Frame,
+    matching,
+    naive,
+    up_to_names,
+    varying,
+)
+from vfljax.reports.panels.base import Panel
+from vfljax.reports.table import NAMES_ONLY, NOTHING, Field, Row, Table, cell, lay_out
+from vfljax.reports.words import capital, describe, has_defenses, scenes
+
+NEAR_CHANCE = "≈ chance"
+NOT_TRIED = "not tried"
+
+
+def table(frame: Frame, *, is_short: bool = False) -> Table:
+    """A line per model and threat model, with the strongest attacker of each kind.
+
+    Args:
+        frame: of any run.
+        is_short: at most seven columns, for a terminal, without the names of attacks
+            and what never varies.
+    """
+    is_defended = has_defenses(frame)
+    main = "main task % (change)" if is_defended else "main task %"
+    same = [name for name in SCENE if frame.summary[name].n_unique() == 1]
+    fields: list[str | Field] = [] if is_short else [*same]
+    fields += [_text("setting", "setting"), "defense_label"]
+    if is_defended:
+        fields.append(_text("ignores it %", "ignoring"))
+    fields += [
+        _text("knows it %" if is_defended else "found %", "knowing"),
+        "chance_accuracy",
+        _text(main, "main"),
+    ]
+    if not is_short:
+        ignoring = [_text("ignores it: by", "ignoring_by")] * is_defended
+        knowing = _text("knows it: by" if is_defended else "by", "knowing_by")
+        names = _text("up to names % (chance)", "names")
+        fields += ["floor_accuracy", *ignoring, knowing, "knowledge", names]
+    laid = lay_out(fields, list(_rows(frame, is_short)))
+    if "defense" not in laid.headings:
+        return laid
+    return laid._replace(num_groups=laid.headings.index("defense"))
+
+
+def _rows(frame: Frame, is_short: bool) -> Iterator[dict[str, Any]]:
+    """The strongest attack on each model, with what else its line says."""
+    ignoring = {_point(row): row for row in naive(frame.summary).to_dicts()}
+    names = varying(frame.summary, SCENE)
+    for scene in scenes(frame.summary):
+        for row in filter(None, [scene.undefended, *scene.defended]):
+            of_naive, is_tried = ignoring.get(_point(row)), row["is_knowing_tried"]
+            found = "attack_accuracy"
+            main = cell(row, "main_accuracy", has_ends=not is_short)
+            bare = scene.undefended and scene.undefended["main_accuracy"]
+            if None not in (bare, row["main_accuracy"]) and scene.undefended != row:
+                main += f" ({100 * (row['main_accuracy'] - bare):+.1f})"
+            yield {
+                **row,
+                "setting": capital(describe(row, names)) or NOTHING,
+                "ignoring": cell(of_naive, found) if of_naive else NOT_TRIED,
+                "ignoring_by": of_naive["attack"] if of_naive else NOTHING,
+                "knowing": cell(row, found) if is_tried else NOT_TRIED,
+                "knowing_by": row["attack"] if is_tried else NOTHING,
+                "main": main,
+                "names": _names(frame, row),
+            }
+
+
+def _names(frame: Frame, row: Row) -> str:
+    """What is found up to a renaming, by whichever attack finds most."""
+    found = up_to_names(matching(frame.summary, POINT, _point(row)))
+    if found is None:
+        return NOTHING
+    if not found["finds_classes"]:
+        return NEAR_CHANCE
+    text = cell(found, "matched_accuracy")
+    return f"{text} {NAMES_ONLY}" if row["hides_names_only"] else text
+
+
+def _text(heading: str, name: str) -> Field:
+    """A column of texts that `_rows` made."""
+    is_words = name == "setting" or name.endswith("_by")
+    return Field(heading, lambda row: row[name], not is_words, name != "setting")
+
+
+def _point(row: Row) -> tuple[Any, ...]:
+    return tuple(row[name] for name in POINT)
+
+
+def _notes(frame: Frame) -> list[str]:
+    """How to read the columns."""
+    notes = []
+    if has_defenses(frame):
+        notes = [
+            (
+                "ignores it %: found by the strongest attack that ignores the "
+                "defense. knows it %: by the strongest of all, as an attacker who "
+                "knows the defense may always use an attack that ignores it. Either "
+                "may know some labels. Of several attacks, and of two readings of one, "
+                "the one with the highest mean is shown, which slightly favors the "
+                "attacks."
+            ),
+            "In brackets beside the main task: points gained or lost (-) against none.",
+        ]
+    if frame.has("matched_accuracy"):
+        notes.append(
+            "up to names: labels found after the best one-to-one renaming of the "
+            "classes, by whichever attack finds most; in brackets what blind guesses "
+            "get so."
+        )
+    return notes
+
+
+DEFENSES = Panel(
+    name="defenses",
+    title="What the strongest attackers find",
+    wants=lambda frame: True,
+    table=table,
+    notes=_notes,
+)

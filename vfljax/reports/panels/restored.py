@@ -1,0 +1,124 @@
+"""Which class is restored as which: matrices of counts as heat maps."""
+
+import matplotlib as mpl
+import numpy as np
+import polars as pl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
+
+from vfljax.reports import drawing
+from vfljax.reports.columns import SETTINGS as KEYS
+from vfljax.reports.frame import Frame
+from vfljax.reports.panels.base import Panel
+from vfljax.reports.settings import describe, groups, panel_settings
+
+_MOST_PANELS = 12
+_MOST_NUMBERED = 10  # classes whose cells have room for a number
+
+
+@mpl.rc_context(drawing.LOOK)
+def _figure(frame: Frame, title: str | None = None) -> Figure:
+    """A panel per setting and attack: P(restored j | true i) over all trials.
+
+    In its published readout where every trial has that. At most twelve panels: attacks
+    that ignore the defense first, of those every defense, then its further settings.
+
+    Raises:
+        ValueError: if a trial has not classes² counts.
+    """
+    counted = frame.raw.filter(pl.col("confusion").is_not_null())
+    every = [trials for _, trials in groups(counted, KEYS)]
+    chosen = _choose(every)
+    names = ["defense_label", *panel_settings(counted, ("attack", "defense_label"))]
+    figure, all_axes = drawing.panels(
+        len(chosen),
+        title,
+        most_columns=4,
+        size=(2.5, 2.85) if len(chosen) > 1 else (4.2, 3.6),
+    )
+    figure.set_layout_engine("constrained", h_pad=0.08)
+    for axes, trials in zip(all_axes, chosen, strict=True):
+        is_published = trials["published_confusion"].null_count() == 0
+        name = "published_confusion" if is_published else "confusion"
+        axes.set_xlabel("restored class", fontsize=8)
+        image = _draw(axes, _counts(trials, name))
+        readout = " (published)" if is_published else ""
+        setting = describe(trials, names, width=30)
+        axes.set_title(f"{setting}\n{trials['attack'][0]}{readout}", fontsize=8)
+    figure.colorbar(image, ax=all_axes, label="of the true class (%)", aspect=30)
+    left_out = (
+        f"{len(every) - len(chosen)} of {len(every)} matrices are left out: attacks "
+        "that know the defense, then further settings of each defense"
+    )
+    if len(chosen) < len(every):
+        figure.supxlabel(left_out, fontsize=7, color="0.4")
+    drawing.label_left(all_axes, "true class")
+    return figure
+
+
+def _counts(trials: pl.DataFrame, name: str) -> np.ndarray:
+    """How often each true class (row) is restored as which, in all trials."""
+    num_classes = trials["num_classes"][0]
+    lengths = trials[name].list.len()
+    wrong = lengths.filter(lengths != num_classes**2)
+    if wrong.len():
+        raise ValueError(
+            f"{name} has {wrong[0]} counts; allowed: num_classes² = {num_classes**2}"
+        )
+    counts = np.asarray(trials[name].to_list())
+    return counts.sum(axis=0).reshape(num_classes, num_classes)
+
+
+def _choose(every: list[pl.DataFrame]) -> list[pl.DataFrame]:
+    """The first by priority, in the order they came in."""
+    turns: dict[tuple[str, str], int] = {}
+    priorities = []
+    for index, trials in enumerate(every):
+        first = trials.row(0, named=True)
+        key = first["defense"], first["attack"]
+        turns[key] = turns.get(key, 0) + 1
+        priorities.append((bool(first["is_adaptive"]), turns[key], index))
+    kept = sorted(priorities)[:_MOST_PANELS]
+    return [every[index] for index in sorted(index for *_, index in kept)]
+
+
+def _draw(axes: Axes, counts: np.ndarray) -> AxesImage:
+    """One heat map, with numbers where there is room."""
+    num_classes = len(counts)
+    totals = counts.sum(axis=1, keepdims=True)
+    shares = np.full(counts.shape, np.nan)
+    np.divide(100 * counts, totals, out=shares, where=totals > 0)
+    image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=100)
+    axes.grid(visible=False)
+    axes.spines[:].set_visible(True)
+    ticks = np.arange(0, num_classes, -(-num_classes // _MOST_NUMBERED))
+    axes.set(xticks=ticks, yticks=ticks)
+    axes.tick_params(length=2, labelsize=7)
+    for (i, j), share in np.ndenumerate(shares):
+        # Below 0.5 it would round to a zero in an empty cell.
+        if num_classes <= _MOST_NUMBERED and share >= 0.5:
+            axes.text(
+                j,
+                i,
+                f"{share:.0f}",
+                ha="center",
+                va="center",
+                fontsize=5.5 if num_classes > 5 else 8,
+                color="white" if share > 55 else "0.15",
+            )
+    return image
+
+
+RESTORED = Panel(
+    name="restored_given_true",
+    title="Which class is taken for which",
+    wants=lambda frame: frame.raw["confusion"].count() > 0,
+    figure=_figure,
+    caption=(
+        "How often each class is restored as which, of the samples of that class that "
+        "got an answer, as in Figure 10 of Zou et al. 2022 (arXiv 2112.05409); a class "
+        "never seen is blank. One dark entry per row: the labels leak, at most under "
+        "other names. Equal rows: nothing leaks."
+    ),
+)

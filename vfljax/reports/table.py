@@ -1,0 +1,246 @@
+"""A table before it is drawn: columns chosen, cells as text; and how it is written."""
+
+import html
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import polars as pl
+from rich import box
+from rich.table import Table as RichTable
+from rich.text import Text
+
+from vfljax.reports.columns import BY_NAME, PERCENT, view_of
+from vfljax.reports.frame import UNDEFENDED, Frame
+
+NOTHING = "-"
+NAMES_ONLY = "§"
+_MARKS = {"below_chance": "†", "hides_names_only": NAMES_ONLY, "says_nothing": "?"}
+_FEWER_TRIALS = "‡"
+_ABOUT_DEFENSES = (
+    "the defense",
+    "the noise scale",
+    "the label encoder",
+    "kind and strength of the defense",
+    "what the defense puts in place of entries",
+)
+
+Row = Mapping[str, Any]
+Line = tuple[str, ...]
+
+
+class Field(NamedTuple):
+    """One column of a table: heading, what it shows of a row, how it is aligned.
+
+    A setting that never varies is said once, above the table; a result stays in the
+    body even then, because a rate is read beside its chance level.
+    """
+
+    heading: str
+    cell: Callable[[Row], str]
+    is_number: bool = True
+    is_result: bool = True
+
+
+class Table(NamedTuple):
+    """Texts to be drawn.
+
+    Attributes:
+        headings: of the columns.
+        is_number: whether a column is aligned to the right.
+        cells: one tuple of texts per line.
+        constants: what holds for every line, in one line of text, or "".
+        footnotes: what the marks in the cells mean.
+        num_groups: leading columns that a person reads once, above the lines that share
+            them.
+    """
+
+    headings: list[str]
+    is_number: list[bool]
+    cells: list[Line]
+    constants: str = ""
+    footnotes: tuple[str, ...] = ()
+    num_groups: int = 0
+
+    def groups(self) -> Iterator[tuple[str, list[Line]]]:
+        """What stands above some lines, or "", and the rest of those lines."""
+        n = self.num_groups
+        for group, lines in itertools.groupby(self.cells, lambda cells: cells[:n]):
+            yield ", ".join(group), [cells[n:] for cells in lines]
+
+
+def lay_out(
+    fields: Iterable[str | Field],
+    rows: Sequence[Row],
+    headings: Mapping[str, str] | None = None,
+) -> Table:
+    """Chooses the columns: constants are said once, a result that no row has nowhere.
+
+    Args:
+        fields: all that there could be; a name is that of a column of the summary.
+        rows: of a summary, one per line.
+        headings: by name, where they are not those of `columns.py`.
+    """
+    constants, kept = [], []
+    for each in fields:
+        if isinstance(each, str):
+            each = _field(each, (headings or {}).get(each))
+        values = {each.cell(row) for row in rows}
+        if len(values) > 1 or (each.is_result and values != {NOTHING}):
+            kept.append(each)
+        elif values - {NOTHING}:
+            constants.append(f"{each.heading}: {values.pop()}")
+    cells = [tuple(each.cell(row) for each in kept) for row in rows]
+    marks = {word for line in cells for text in line for word in text.split(" ")}
+    notes = [
+        f"{_MARKS[of]} {BY_NAME[of].words}" for of in _MARKS if _MARKS[of] in marks
+    ]
+    if _FEWER_TRIALS in marks:
+        notes.append(f"{_FEWER_TRIALS} Mean over the trials that have this number.")
+    return Table(
+        headings=[each.heading for each in kept],
+        is_number=[each.is_number for each in kept],
+        cells=cells,
+        constants=", ".join(constants),
+        footnotes=tuple(notes),
+    )
+
+
+def _field(name: str, heading: str | None) -> Field:
+    """A column of the summary as `columns.py` says that it is read."""
+    column = BY_NAME[name]
+    is_result = column.kind not in ("setting", "derived", "first")
+    is_number = column.type != pl.String
+    shown = heading or column.heading
+    return Field(shown, lambda row: cell(row, name), is_number, is_result)
+
+
+def explain(frame: Frame, names: Iterable[str]) -> list[str]:
+    """What some columns mean, of those that a frame has."""
+    return [
+        f"{BY_NAME[name].heading}: {BY_NAME[name].words}"
+        for name in names
+        if frame.has(name)
+    ]
+
+
+def cell(row: Row, name: str, *, has_ends: bool | None = None) -> str:
+    """One value of a summary as text; a rate with its interval, marks, chance level.
+
+    Args:
+        row: of a summary.
+        name: of the column.
+        has_ends: whether with its interval; None is as `columns.py` says.
+    """
+    column, value = BY_NAME[name], row[name]
+    if name == "knowledge":
+        return _knows(row)
+    if value is None or value == "":
+        return NOTHING
+    if name == "view":
+        return view_of(value).name
+    if column.kind == "rate":
+        return _rate(row, name, column.has_ends if has_ends is None else has_ends)
+    if isinstance(value, float):
+        if value == float("inf"):
+            return "∞"
+        return f"{100 * value:.1f}" if column.unit == PERCENT else f"{value:.3g}"
+    is_name = name in ("adversary_optimizer", "protocol")
+    return value.replace("_", " ") if is_name else str(value)
+
+
+def _rate(row: Row, name: str, has_ends: bool) -> str:
+    """A rate: `97.3 ± 0.8`. Where an end is clipped, ± is towards the other end."""
+    column, value = BY_NAME[name], row[name]
+    scale, digits = (100, 1) if column.unit == PERCENT else (1, 2)
+    text = f"{scale * value:.{digits}f}"
+    low, high = row[f"{name}_low"], row[f"{name}_high"]
+    if has_ends and low is not None:
+        text += f" ± {scale * max(value - low, high - value):.{digits}f}"
+    if column.blind and row[column.blind] is not None:
+        text += f" ({scale * row[column.blind]:.{digits}f})"
+    if name == "attack_accuracy":
+        text += "".join(f" {mark}" for of, mark in _MARKS.items() if row[of])
+    return text + f" {_FEWER_TRIALS}" * (row[f"{name}_number"] < row["num_trials"])
+
+
+def _knows(row: Row) -> str:
+    """What an attack knows beyond its view; nothing of a defense if there is none."""
+    words = row["knowledge"] or ("the defense" if row["is_adaptive"] else NOTHING)
+    if row["defense"] != UNDEFENDED:
+        return words
+    parts = [part for part in words.split(", ") if part not in _ABOUT_DEFENSES]
+    return ", ".join(parts) or NOTHING
+
+
+def to_markdown(table: Table) -> str:
+    """Constants, body, footnotes, each its own block."""
+    lines = [
+        _markdown_row(table.headings),
+        _markdown_row("---:" if right else "---" for right in table.is_number),
+        *map(_markdown_row, table.cells),
+    ]
+    blocks = [table.constants, "\n".join(lines), *table.footnotes]
+    return "\n\n".join(block for block in blocks if block)
+
+
+def _markdown_row(cells: Iterable[str]) -> str:
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
+def escape(text: str) -> str:
+    """Text for a page; a percent sign never begins a line, nor does ±."""
+    return html.escape(text).replace(" %", "&nbsp;%").replace(" ± ", "&nbsp;±&nbsp;")
+
+
+def to_html(table: Table, caption: str) -> str:
+    """The same in a box of its own, which scrolls where the page is too narrow."""
+    n = table.num_groups
+    classes = [' class="number"' if right else "" for right in table.is_number[n:]]
+
+    def line(cells: Sequence[str], tag: str) -> str:
+        pairs = zip(cells, classes, strict=True)
+        texts = (f"<{tag}{of}>{escape(text)}</{tag}>" for text, of in pairs)
+        return f"<tr>{''.join(texts)}</tr>"
+
+    parts = [f'<p class="constants">{escape(table.constants)}</p>']
+    parts.append(
+        f'<div class="scroll" role="region" tabindex="0" '
+        f'aria-label="{escape(caption)}">'
+        f"<table><thead>{line(table.headings[n:], 'th')}</thead>"
+    )
+    for group, lines in table.groups():
+        parts.append("<tbody>")
+        if group:
+            parts.append(
+                f'<tr class="group"><th scope="rowgroup" colspan="{len(classes)}">'
+                f"{escape(group)}</th></tr>"
+            )
+        parts += [*(line(cells, "td") for cells in lines), "</tbody>"]
+    parts.append("</table></div>")
+    notes = (f'<p class="footnote">{escape(note)}</p>' for note in table.footnotes)
+    return "\n".join([*parts, *notes])
+
+
+def to_rich(table: Table) -> RichTable:
+    """The body for a terminal."""
+    drawn = RichTable(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    n = table.num_groups
+    for i, heading in enumerate(table.headings[n:], start=n):
+        right = table.is_number[i]
+        texts = [*heading.split(" "), *(cells[i] for cells in table.cells)]
+        drawn.add_column(
+            # Text, because a label may hold brackets, which are markup in a plain str.
+            Text(heading),
+            justify="right" if right else "left",
+            vertical="bottom",
+            overflow="fold",
+            width=max(map(len, texts)) if right else None,
+        )
+    for group, lines in table.groups():
+        if group:
+            drawn.add_section()
+            drawn.add_row(Text(group, style="bold"))
+        for cells in lines:
+            drawn.add_row(*map(Text, cells))
+    return drawn

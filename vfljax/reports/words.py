@@ -1,0 +1,317 @@
+"""The answer in words: what was tried, what leaks, and which defense to take if any."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Literal, NamedTuple
+
+import polars as pl
+
+from vfljax.reports.columns import SCENE, View, view_of
+from vfljax.reports.frame import (
+    UNDEFENDED,
+    Frame,
+    distinct,
+    matching,
+    strongest,
+    varying,
+)
+from vfljax.reports.settings import in_words
+from vfljax.reports.table import NOTHING, cell
+
+MOST_LOST = 0.05
+"""Main-task accuracy that a defense may cost at most."""
+MOST_LEFT = 0.5
+"""Share of the leakage above chance that a defense may leave at most."""
+RULE = (
+    "The rule: against the strongest attack that was tried, one that knows the "
+    "defense included, a defense at one strength must leave at most half of what is "
+    "found above chance without a defense. Its main task must be at most 5 points "
+    "below that without a defense, and above what the label party reaches alone where "
+    "that is known. Failed trials, an interval that says nothing, rates below chance "
+    "and names that are only exchanged do not count as protection. Of the strengths "
+    "that are left the one that leaks least is named; if there is none, none is worth "
+    "its price."
+)
+_CANNOT = "Which defense to take cannot be said"
+
+Row = Mapping[str, Any]
+
+
+class Scene(NamedTuple):
+    """One setting under one threat model: what to compare defenses in.
+
+    Attributes:
+        setting: the values of `columns.SCENE`.
+        undefended: what the strongest attack finds without a defense, or None.
+        defended: the same for each defense and strength that was tried.
+    """
+
+    setting: dict[str, Any]
+    undefended: Row | None
+    defended: Sequence[Row]
+
+    def unjudged(self) -> str:
+        """Why no defense can be chosen, as a sentence, or ""."""
+        base = self.undefended
+        if not self.defended:
+            return "No defense was tried, so there is none to choose."
+        if base is None:
+            return f"{_CANNOT}: nothing was tried without one, to compare with."
+        if any(row["main_accuracy"] is None for row in (base, *self.defended)):
+            return f"{_CANNOT}: what they cost the main task was not recorded."
+        if base["says_nothing"] or base["any_failed"]:
+            return f"{_CANNOT}: without one, trials failed or the interval is too wide."
+        if _leakage(base) <= 0:
+            return f"{_CANNOT}: even without one no attack finds more than chance."
+        return ""
+
+    def why_not(self, row: Row) -> str:
+        """Why a defense is not worth its price, or ""."""
+        base, floor = self.undefended or row, row["floor_accuracy"]
+        checks = {
+            "trials failed": row["any_failed"],
+            "the interval says nothing": row["says_nothing"],
+            "only names are hidden, or the rate is below chance": (
+                row["below_chance"] or row["hides_names_only"]
+            ),
+            "more than half of the leakage above chance is left": (
+                _leakage(row) > MOST_LEFT * _leakage(base)
+            ),
+            "the main task loses more than 5 points": (
+                row["main_accuracy"] < base["main_accuracy"] - MOST_LOST
+            ),
+            "the model is no better than the label party alone": (
+                floor is not None and row["main_accuracy"] <= floor
+            ),
+        }
+        return next((reason for reason, holds in checks.items() if holds), "")
+
+    def chosen(self) -> Row | None:
+        """The defense to take by `RULE`, the first on a tie; None if none is or can."""
+        if self.unjudged():
+            return None
+        worth = [row for row in self.defended if not self.why_not(row)]
+        return min(worth, key=lambda row: row["attack_accuracy"], default=None)
+
+    def verdict(self) -> tuple[str, str]:
+        """The defense to take or that none is, and why."""
+        chosen, base = self.chosen(), self.undefended
+        if self.unjudged() or base is None:
+            return self.unjudged(), ""
+        if chosen is None:
+            reasons = [self.why_not(row) for row in self.defended]
+            why = ", ".join(
+                f"{reason} ({reasons.count(reason)} of {len(reasons)})"
+                for reason in dict.fromkeys(reasons)
+            )
+            return "None of the defenses tried is worth its price.", f"{capital(why)}."
+        numbers = (
+            f"The strongest attack on it ({chosen['attack']}) reaches "
+            f"{percent(chosen['attack_accuracy'])} where chance is "
+            f"{percent(chosen['chance_accuracy'])}, and the main task goes from "
+            f"{percent(base['main_accuracy'])} to {percent(chosen['main_accuracy'])}."
+        )
+        label = chosen["defense_label"]
+        if chosen["is_knowing_tried"]:
+            return f"Take {label}.", numbers
+        return (
+            f"{label} meets the rule so far, but no attack that knows it was tried.",
+            f"{numbers} More may leak to an attacker who knows it.",
+        )
+
+
+class Finding(NamedTuple):
+    """What is found under one threat model, in words.
+
+    Attributes:
+        title: what the attacker sees.
+        found: what leaks without a defense, against chance.
+        verdict: which defense to take, or that none is worth its price.
+        reasons: why, or "".
+        rate: what the strongest attack finds without a defense, or None.
+        chance: what chance finds there, or None.
+        kind: "take" where a defense is named, "none" where none is worth its price in
+            any setting, "open" where it cannot be said.
+    """
+
+    title: str
+    found: str
+    verdict: str
+    reasons: str
+    rate: float | None
+    chance: float | None
+    kind: Literal["take", "none", "open"]
+
+
+def scenes(summary: pl.DataFrame) -> list[Scene]:
+    """The settings in which defenses are compared, in order of first appearance."""
+    best, found = strongest(summary), []
+    for setting in distinct(best, SCENE):
+        rows = matching(best, SCENE, setting).to_dicts()
+        bare = [row for row in rows if row["defense"] == UNDEFENDED]
+        others = [row for row in rows if row["defense"] != UNDEFENDED]
+        values = dict(zip(SCENE, setting, strict=True))
+        found.append(Scene(values, bare[0] if bare else None, others))
+    return found
+
+
+def findings(summary: pl.DataFrame) -> list[Finding]:
+    """One per threat model, in order of first appearance."""
+    found: dict[str, list[Scene]] = {}
+    for scene in scenes(summary):
+        found.setdefault(scene.setting["view"], []).append(scene)
+    return [_finding(view_of(view), some) for view, some in found.items()]
+
+
+def _finding(view: View, some: Sequence[Scene]) -> Finding:
+    """What the settings of one threat model say together."""
+    bare = [scene.undefended for scene in some if scene.undefended is not None]
+    bare.sort(key=lambda row: row["attack_accuracy"])
+    judged = [scene.chosen() for scene in some if not scene.unjudged()]
+    kind = "none" if judged and not any(judged) else "open"
+    if any(row and row["is_knowing_tried"] for row in judged):
+        kind = "take"
+    names = varying(pl.DataFrame([scene.setting for scene in some]), SCENE)
+    verdict, reasons = _verdict(some, names)
+    return Finding(
+        title=capital(view.name),
+        found=_found(bare, view, names),
+        verdict=verdict,
+        reasons=reasons,
+        rate=bare[-1]["attack_accuracy"] if bare else None,
+        chance=bare[-1]["chance_accuracy"] if bare else None,
+        kind=kind,
+    )
+
+
+def _found(rows: Sequence[Row], view: View, names: Sequence[str]) -> str:
+    """What leaks without a defense, in one setting or as a range; weakest row first."""
+    if not rows:
+        return "Nothing was tried without a defense."
+    low, high = rows[0], rows[-1]
+    least, most = percent(low["attack_accuracy"]), percent(high["attack_accuracy"])
+    chances = sorted(row["chance_accuracy"] for row in rows)
+    ends = dict.fromkeys(map(percent, (chances[0], chances[-1])))
+    if len(rows) == 1:
+        known = cell(high, "knowledge")
+        who = high["attack"] + ("" if known == NOTHING else f", with {known}")
+        start, doubt = f"Without a defense the strongest attack ({who})", _doubt(high)
+    else:
+        start = f"In {len(rows)} settings without a defense the strongest attack"
+        silent = sum(row["says_nothing"] for row in rows)
+        doubt = f" In {silent} of them the interval says nothing." if silent else ""
+    if least != most:
+        most = f"{least} ({describe(low, names)}) to {most} ({describe(high, names)})"
+    chance = view.chance.format(" to ".join(ends))
+    return f"{start} {view.finds.format(most)}; {chance}.{doubt}"
+
+
+def _doubt(row: Row) -> str:
+    """What must be said beside one rate."""
+    if row["num_failed"]:
+        return f" {row['num_failed']} of {count(row['num_trials'], 'trial')} failed."
+    if row["says_nothing"]:
+        return " Its interval is so wide that this says nothing either way."
+    if row["below_chance"] or row["hides_names_only"]:
+        return " That is no protection: the labels are found under other names."
+    return ""
+
+
+def _verdict(some: Sequence[Scene], names: Sequence[str]) -> tuple[str, str]:
+    """Which defense to take in which of the settings, and why."""
+    if len(some) == 1:
+        return some[0].verdict()
+    verdicts: dict[str, list[str]] = {}
+    reasons: dict[str, list[str]] = {}
+    for scene in some:
+        verdict, why = scene.verdict()
+        where = describe(scene.setting, names)
+        verdicts.setdefault(verdict, []).append(where)
+        reasons.setdefault(why, []).append(where)
+    reasons.pop("", None)
+    if len(verdicts) == 1:
+        return next(iter(verdicts)), _by_setting(reasons)
+    return _by_setting(verdicts), _by_setting(reasons)
+
+
+def _by_setting(said: Mapping[str, Sequence[str]]) -> str:
+    """Sentences, each after the settings of which it is said."""
+    return " ".join(f"{capital('; '.join(at))}: {what}" for what, at in said.items())
+
+
+def has_defenses(frame: Frame) -> bool:
+    """Whether any defense was tried."""
+    return set(frame.summary["defense"]) != {UNDEFENDED}
+
+
+def opening(frame: Frame) -> str:
+    """Which settings were tried."""
+    summary = frame.summary
+    same = [n for n in ("num_classes", "num_parties") if summary[n].n_unique() == 1]
+    sets = ", ".join(name for (name,) in distinct(summary, ("dataset",)))
+    data = ", ".join(filter(None, (sets, describe(summary.row(0, named=True), same))))
+    defended = summary.filter(pl.col("defense") != UNDEFENDED)
+    number, strengths = (defended[n].n_unique() for n in ("defense", "defense_label"))
+    defenses = count(number, "defense") if number else "no defense"
+    if strengths > number:
+        defenses += f" at {strengths} strengths in all"
+    attacks = count(summary["attack"].n_unique(), "attack")
+    views = count(summary["view"].n_unique(), "threat model")
+    trials = sorted(set(summary["num_trials"]))
+    many = " to ".join(map(str, dict.fromkeys((trials[0], trials[-1]))))
+    return (
+        f"{attacks} under {views} and {defenses} were tried on {data}: "
+        f"{count(summary.height, 'setting')}, {many} "
+        f"{'trial' if many == '1' else 'trials'} each."
+    )
+
+
+def remarks(frame: Frame) -> list[str]:
+    """The rule where a defense was tried; failed trials, wide or no intervals."""
+    summary = frame.summary
+    said = [RULE] if has_defenses(frame) else []
+    failed, trials = summary["num_failed"].sum(), summary["num_trials"].sum()
+    why = sorted(set(" ".join(summary["failures"]).split()))
+    if failed:
+        said.append(
+            f"{failed} of {trials} trials failed ({', '.join(why)}). They are counted "
+            "in every mean."
+        )
+    if "sent_unprotected" in why:
+        said.append(
+            "sent_unprotected: the defense was on and could do nothing for the batch "
+            "attacked, which was sent as it was. Its rate is no rate of the defense."
+        )
+    silent = summary["says_nothing"].sum()
+    if silent:
+        said.append(
+            f"{silent} of {summary.height} settings say nothing either way, as their "
+            "interval is too wide. More trials would tell."
+        )
+    if 1 in set(summary["num_trials"]):
+        said.append("A single trial has no interval: the next one may differ.")
+    return said
+
+
+def describe(row: Row, names: Iterable[str]) -> str:
+    """Some settings in words, such as `batch size 16, 4 classes`."""
+    return ", ".join(in_words(n, row[n]) for n in names if row[n] not in (None, ""))
+
+
+def count(number: int, noun: str) -> str:
+    """A number with its noun: `1 trial`, `3 trials`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def percent(rate: float) -> str:
+    """A fraction in percent."""
+    return f"{100 * rate:.1f} %"
+
+
+def capital(text: str) -> str:
+    """With a capital letter in front."""
+    return text[:1].upper() + text[1:]
+
+
+def _leakage(row: Row) -> float:
+    """What is found above chance."""
+    return row["attack_accuracy"] - row["chance_accuracy"]
