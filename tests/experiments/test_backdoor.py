@@ -115,24 +115,20 @@ def test_stealth_and_a_single_target_change_the_training(finished):
     assert hidden["main_accuracy"] != strong["main_accuracy"]
 
 
-def test_three_of_four_parties_plant_a_backdoor_together(setting, digits):
+def test_three_of_four_parties_plant_a_backdoor_together(setting, digits, monkeypatch):
     """One dark pixel each; with nobody's trigger set, nothing happens."""
     pixels = data.Trigger([(0, 7), (7, 0), (7, 7)], [(1.0,)] * 3)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(data, "TRIGGERS", {**data.TRIGGERS, "corners": pixels})
-        spec = LabelReplacement(
-            **{**SMALL, "trigger": "corners"}, adversaries="all", amplification=10.0
-        )
-        together = replace(
-            setting,
-            data=Data(split="quadrants", num_parties=4, adversary=3, label_party=0),
-            attacks={"b": spec},
-        )
-        task = Task(together, digits, 10)
-        check_fits(task)
-        arrays = load_arrays(task)._replace(
-            of_attack=jax.tree.map(jnp.asarray, spec.prepare(task))
-        )
+    monkeypatch.setattr(data, "TRIGGERS", {**data.TRIGGERS, "corners": pixels})
+    spec = LabelReplacement(
+        **{**SMALL, "trigger": "corners"}, adversaries="all", amplification=10.0
+    )
+    together = replace(
+        setting,
+        data=Data(split="quadrants", num_parties=4, adversary=3, label_party=0),
+        attacks={"b": spec},
+    )
+    check_fits(Task(together, digits, 10))
+    arrays = arrays_of(together, digits, "b")
     setting_of_none = Setting(jnp.zeros(2), jnp.zeros(2, int))
     one = make_victim(together, Cell(10, 32, "none"), [spec], 4)
     planted = jax.jit(jax.vmap(one, in_axes=(0, 0, None)))(
