@@ -52,7 +52,10 @@ BATCHES: Any = {"training": Training(steps=1, batch_size=8), "batch_sizes": (4, 
         (lambda: ModelSplitting(mode="both"), "protocol.mode='both'"),  # pyright: ignore
         (lambda: Experiment(name=""), "name=''"),
         (lambda: Experiment(name="x", num_trials=0), "num_trials=0"),
-        (lambda: Experiment(name="x", batch_sizes=()), r"batch_sizes=\(\): must be not"),
+        (
+            lambda: Experiment(name="x", batch_sizes=()),
+            r"batch_sizes=\(\): must be not",
+        ),
         (lambda: Experiment(name="x", batch_sizes=(0,)), "batch_sizes=0: must be >= 1"),
         (lambda: Experiment(name="x", attacks={}), "attacks={}: must be not empty"),
         (lambda: Experiment(name="x", defenses={}), "defenses={}: must be not empty"),
