@@ -3,25 +3,19 @@
 import numpy as np
 import pytest
 
-from vfljax import data, defenses
-from vfljax.experiments import (
-    CAE,
-    MLP,
+from vfljax import defenses
+from vfljax.attacks import (
     ClusterMatching,
-    Data,
     DirectInference,
-    Experiment,
     KnownEncoder,
     LinearRecovery,
-    Training,
-    read_run,
-    run_sweep,
-    sweep,
 )
-from vfljax.experiments.trial import Victim
+from vfljax.defenses import CAE
+from vfljax.experiments import Data, Experiment, Training, read_run, run_sweep
+from vfljax.models import MLP
 
 CLASSES = 4
-SPEC = CAE(strengths=(0.5, 1.0), seeds=(3, 5), num_epochs=2)
+SPEC = CAE(entropy_weight=(0.5, 1.0), seeds=(3, 5), num_epochs=2)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -34,7 +28,7 @@ def cache(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def finished(cache, tmp_path_factory):
+def finished(cache, digits, tmp_path_factory, watch_victims):
     """Rows, what the sweep said it did, and the codebook of each unit, in order."""
     setting = Experiment(
         name="encoders",
@@ -46,23 +40,19 @@ def finished(cache, tmp_path_factory):
         attacks={
             "direct": DirectInference(),
             "linear": LinearRecovery(solver="cg", iterations=200),
-            "cluster": ClusterMatching(view="sample_gradient"),
-            "encoder": KnownEncoder(view="sample_gradient"),
+            "cluster": ClusterMatching(of=DirectInference()),
+            "encoder": KnownEncoder(of=DirectInference()),
         },
         num_trials=2,
     )
-    codebooks, timed = [], sweep._timed
-
-    def watching(compiled, *arguments):
-        result, seconds = timed(compiled, *arguments)
-        if isinstance(result, Victim):
-            codebooks.extend(np.asarray(result.seen[0].codebook))
-        return result, seconds
-
     folder = tmp_path_factory.mktemp("run")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sweep, "_timed", watching)
-        progress = list(run_sweep(setting, data.load("digits"), folder))
+    with watch_victims() as victims:
+        progress = list(run_sweep(setting, digits, folder))
+    codebooks = [
+        np.asarray(codebook)
+        for victim in victims
+        for codebook in victim.at_steps[0].public.codebook
+    ]
     return read_run(folder).rows, [p.activity for p in progress], codebooks
 
 
