@@ -27,7 +27,7 @@ METHODS = sorted(
     key=lambda method: method.__name__,
 )
 DIRECT = attacks.DirectInference()
-SMALL = {"epochs": 1, "steps_per_epoch": 1, "batch_size": 2}
+SMALL: Any = {"epochs": 1, "steps_per_epoch": 1, "batch_size": 2}
 
 
 class Example(NamedTuple):
