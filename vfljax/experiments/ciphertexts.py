@@ -147,7 +147,9 @@ def _train(encryption, world, interference, start, plan, place):
     arrays, training = world.arrays, world.experiment.training
     everyone = np.arange(len(arrays.labels))
     activations = [
-        np.asarray(cheat.alter(part, everyone) if cheat else part, np.float32)
+        np.asarray(cheat.alter(part, everyone) if cheat else part, np.float32).reshape(
+            len(everyone), -1
+        )
         for part, cheat in zip(
             arrays.features,
             map(interference.manipulations.get, range(world.num_parties)),
