@@ -107,9 +107,8 @@ def test_best_attack_on_the_defense_reaches_the_allowed_accuracy(
         if mechanism == "gaussian"
         else defenses.dp_laplace(noise, reading="released")
     )
-    sent, _ = defense.perturb(
-        jax.random.key(3), (), jnp.asarray(clean, jnp.float32), labels, labels
-    )
+    message, ids = jnp.asarray(clean, jnp.float32), jnp.asarray(labels)
+    sent, _ = defense.perturb(jax.random.key(3), (), message, ids, ids)
     # In units of 1/B, entry c of `moved` is its noise, less 1 if c is the label.
     moved = np.asarray(sent, np.float64) * rows - shares
     if mechanism == "gaussian":

@@ -137,10 +137,7 @@ class Defense:
     def budget(
         self, batch_size: int, num_classes: int, releases: Releases
     ) -> tuple[Any, str] | None:
-        """The `label_dp.LabelBudget` of a message and of all, and it in words.
-
-        None without one.
-        """
+        """The `label_dp.LabelBudget` of a message and of all, in words too, or None."""
         return None
 
     # ---- the swept axis -------------------------------------------------------------
@@ -249,12 +246,7 @@ class Defense:
 
 
 def check_defense(name: str, value: Any) -> None:
-    """Raises a `ValueError` that says what is missing unless it is a defense.
-
-    Args:
-        name: Of the field of a config.
-        value: What stands there.
-    """
+    """Raises a `ValueError`, with the field's name, unless a value is a defense."""
     if isinstance(value, Defense):
         return
     if isinstance(value, type) and issubclass(value, Defense):
@@ -273,11 +265,8 @@ def check_defense(name: str, value: Any) -> None:
 
 def _is_axis(value) -> bool:
     """Whether a field's value is a tuple of numbers."""
-    return (
-        isinstance(value, tuple)
-        and bool(value)
-        and all(isinstance(each, int | float) for each in value)
-    )
+    is_tuple = isinstance(value, tuple) and bool(value)
+    return is_tuple and all(isinstance(each, int | float) for each in value)
 
 
 def relabel(

@@ -138,7 +138,7 @@ class TextEncoder(Network):
         require(is_there, "weights", self.weights, "a file")
 
     @property
-    def _sizes(self) -> dict[str, int]:
+    def _sizes(self) -> dict[str, Any]:
         fields = [field for field in dataclasses.fields(self) if field.type is int]
         return {field.name: getattr(self, field.name) for field in fields}
 

@@ -32,12 +32,10 @@ class Network:
         """Raises a `ValueError` for an option outside its range."""
 
     def make(self, embed: int) -> PartyModel:
-        """Returns one party's network; equal networks and widths give one object.
+        """Returns one party's network, with an embedding of a width >= 1.
 
-        So that compiled programs that hold it are found again.
-
-        Args:
-            embed: Width of the embedding, >= 1.
+        Equal networks and widths give one object, so that compiled programs that hold
+        it are found again.
         """
         require(embed >= 1, "embed", embed, ">= 1")
         return _made(dataclasses.replace(self, embed=None), embed)
@@ -49,9 +47,7 @@ class Network:
     def pretrained(self, embed: int, features: Float[Array, "samples ..."]) -> Params:
         """The part of every party's parameters that does not start at random.
 
-        Args:
-            embed: Width of the embedding.
-            features: Some of one party's, for the shapes.
+        `features` are some of one party's, for the shapes.
         """
         return {}
 

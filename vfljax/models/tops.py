@@ -3,14 +3,13 @@
 import dataclasses
 import functools
 from collections.abc import Sequence
-from typing import Any
 
 from flax import linen as nn
 
 from vfljax._checks import require
 from vfljax.models.base import PartyModel
 from vfljax.models.initializers import kaiming_normal, linear
-from vfljax.models.stateful import batch_norm, stateful_model
+from vfljax.models.stateful import batch_norm, from_linen, stateful_model
 
 
 class _TopMLP(nn.Module):
@@ -21,7 +20,7 @@ class _TopMLP(nn.Module):
     log_softmax: bool
 
     @nn.compact
-    def __call__(self, x, is_training):
+    def __call__(self, x, is_training=False):
         for number, width in enumerate(self.widths):
             if self.batch_norm:
                 x = batch_norm(is_training, f"norm_{number}")(x)
@@ -103,13 +102,4 @@ def top_mlp(
 @functools.cache
 def _cached_top_mlp(widths, batch_norm, log_softmax):
     network = _TopMLP(widths=widths, batch_norm=batch_norm, log_softmax=log_softmax)
-    if batch_norm:
-        return stateful_model(network)
-
-    def init(key, features):
-        return network.init(key, features[:1], False)["params"]
-
-    def apply(params, features) -> Any:
-        return network.apply({"params": params}, features, False)
-
-    return PartyModel(init=init, apply=apply)
+    return stateful_model(network) if batch_norm else from_linen(network)
