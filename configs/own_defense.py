@@ -30,7 +30,8 @@ class Silence(Defense):
 
     def perturb(self, key, state, gradients, labels, sample_ids):
         """Drops rows of the message."""
-        is_sent = jax.random.bernoulli(key, self.keep_probability, gradients.shape[:1])
+        draws = jax.random.uniform(key, gradients.shape[:1])
+        is_sent = draws < jnp.asarray(self.keep_probability)
         return jnp.where(is_sent[:, None], gradients, 0.0), state
 
     def public(self, batch_size, num_classes):

@@ -5,7 +5,7 @@ own. As logits are added up, there is one output per class. `docs/your_own.md` h
 nnx and equinox as well, and says what to do about batch normalization and dropout.
 """
 
-from typing import Literal
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -41,7 +41,7 @@ def _apply(weights, features):
 def make(scale: Literal["full", "small"] = "full") -> Experiment:
     """Batches of 64 at step 0, 400 steps; small: two trials of 100 steps."""
     small = scale == "small"
-    network = Convolution()
+    network: Any = Convolution()
     return Experiment(
         name="own_network",
         title="Handwritten digits: labels behind three networks",

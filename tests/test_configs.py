@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from vfljax import data
+from vfljax import cli, data, experiments
 from vfljax.experiments import Experiment, sweep
 from vfljax.experiments.programs import victim_of
 from vfljax.experiments.task import Task, check_fits, load_arrays
@@ -75,6 +75,19 @@ def _few_samples(experiment):
     return data.make_dataset(
         experiment.data.dataset, features, labels, features, labels, class_names=names
     )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name in _NAMES if name.startswith("own_")])
+def test_own_config_runs_and_is_in_its_report(name, load, tmp_path):
+    experiment = load(name)("small")
+    arguments = ["run", name, "--scale", "small", "--num-trials", "2"]
+    assert cli.main([*arguments, "--out", str(tmp_path)]) == 0
+    rows = experiments.read_frame(tmp_path)
+    assert set(rows["status"]) == {"ok"}
+    summary = (tmp_path / "report" / "summary.csv").read_text()
+    labels = *experiment.attacks, *experiment.defenses, *experiment.variants
+    assert [label for label in labels if label not in summary] == []
 
 
 @pytest.mark.slow

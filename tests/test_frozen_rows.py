@@ -30,7 +30,7 @@ def _config(name):
 
 def _quickstart():
     whole = _config("quickstart")
-    kept = {row["attack"] for row in _frozen("quickstart")}
+    kept = dict.fromkeys(row["attack"] for row in _frozen("quickstart"))
     chosen = {label: whole.attacks[label] for label in kept}
     chosen["gradient_inversion"] = attacks.GradientInversion(steps=100)
     training = dataclasses.replace(whole.training, steps=100)

@@ -10,27 +10,17 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from vfljax import attacks, data, models, protocol
-from vfljax.experiments import (
-    Data,
-    DirectInference,
-    DiscreteSGD,
-    DPLaplace,
-    Experiment,
-    GradientInversion,
-    LinearRecovery,
-    NoDefense,
-    Sparsification,
-    Training,
-    read_run,
-    run_sweep,
-)
-from vfljax.experiments.loading import load_arrays
-from vfljax.experiments.trial import Cell, Setting, make_victim
+from vfljax import attacks, data
+from vfljax.attacks import DirectInference, GradientInversion, LinearRecovery
+from vfljax.defenses import DiscreteSGD, DPLaplace, NoDefense, Sparsification
+from vfljax.experiments import Data, Experiment, Training, read_run, run_sweep
+from vfljax.experiments.task import Task, load_arrays
+from vfljax.experiments.trial import make_victim
+from vfljax.experiments.world import Cell, Setting, with_features
 
 pytestmark = pytest.mark.slow
 
-NOTHING_SWEPT = Setting(strength=jnp.zeros(()), place=jnp.zeros((), int))
+NOTHING_SWEPT = Setting(strength=jnp.zeros(()), choice=jnp.zeros((), int))
 
 
 @pytest.fixture(scope="module")
@@ -149,23 +139,23 @@ def test_last_layer_is_exact_up_to_its_rank(mnist):
     """Theorem 1: all labels wherever B <= rank([A, 1]), units that are off counted."""
     num_held = 0
     for batch_size in (8, 16, 24, 32):
-        setting = untrained(10, batch_size, {"direct": DirectInference()})
-        arrays = load_arrays(setting, mnist, 10)
-        victim = jax.jit(make_victim(setting, Cell(10, batch_size, "none")))
-        model = models.mlp((32,), embed=10)
+        setting = untrained(10, batch_size, {"linear": LinearRecovery()})
+        arrays = load_arrays(Task(setting, mnist, 10))
+        victim = make_victim(
+            setting, Cell(10, batch_size, "none"), [*setting.attacks.values()], 2
+        )
+        victim = jax.jit(victim)
         recover = jax.jit(
             lambda view: attacks.linear_recovery(
                 view, layers=("output",), solver="exact", zero_sum=False
             )
         )
         for trial in range(10):
-            seen = victim(jax.random.key(trial), NOTHING_SWEPT, arrays).seen[0]
-            features = arrays.features[0][seen.rows]
-            view = protocol.BatchGradientView(
-                model, seen.params, features, seen.gradient, 10
-            )
-            layer = seen.params["hidden_0"]
-            inputs = features.reshape(batch_size, -1) @ layer["kernel"]
+            trained = victim(jax.random.key(trial), (NOTHING_SWEPT, {}), arrays)
+            seen = trained.at_steps[0]
+            view = with_features(seen.views["batch_gradient"], seen.rows, arrays, 0)
+            layer = view.params["hidden_0"]
+            inputs = view.features.reshape(batch_size, -1) @ layer["kernel"]
             inputs = np.maximum(inputs + layer["bias"][None], 0)
             ones = np.ones((batch_size, 1))
             if np.linalg.matrix_rank(np.hstack([inputs, ones]), 1e-4) == batch_size:
@@ -184,7 +174,7 @@ def test_direct_inference_is_exact(mean):
 PERTURBATIONS = {
     "none": (NoDefense, {None: (1.000, 1.000, 1.000, 1.000)}),
     "laplace": (
-        lambda strengths: DPLaplace(strengths=strengths, reading="released"),
+        lambda strengths: DPLaplace(noise=strengths, reading="released"),
         {
             1e-4: (1.000, 1.000, 1.000, 0.706),
             1e-3: (0.498, 0.525, 0.485, 0.232),
@@ -193,7 +183,7 @@ PERTURBATIONS = {
         },
     ),
     "sparsification": (
-        lambda strengths: Sparsification(strengths=strengths, residual="none"),
+        lambda strengths: Sparsification(keep_fraction=strengths, residual="none"),
         {
             0.1: (1.000, 0.426, 1.000, 1.000),
             0.05: (0.570, 0.355, 0.546, 0.500),
@@ -202,7 +192,7 @@ PERTURBATIONS = {
         },
     ),
     "discrete": (
-        lambda strengths: DiscreteSGD(strengths=strengths),
+        lambda strengths: DiscreteSGD(bins=strengths),
         {
             24: (1.000, 0.661, 1.000, 1.000),
             18: (1.000, 0.654, 1.000, 1.000),

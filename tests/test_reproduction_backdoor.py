@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from vfljax import data
-from vfljax.experiments import LabelReplacement, read_run, run_sweep
+from vfljax.attacks import LabelReplacement
+from vfljax.experiments import read_run, run_sweep
 
 pytestmark = pytest.mark.slow
 

@@ -9,24 +9,17 @@ import numpy as np
 import pytest
 
 from vfljax import data
-from vfljax.experiments import (
-    CAE,
-    DCAE,
+from vfljax.attacks import (
     ClusterMatching,
-    Data,
     DirectInference,
-    DPLaplace,
-    Experiment,
     GradientInversion,
     KnownEncoder,
     LinearRecovery,
     MessageSmoothing,
-    NoDefense,
     RepeatedObservation,
-    Training,
-    read_run,
-    run_sweep,
 )
+from vfljax.defenses import CAE, Chain, DiscreteSGD, DPLaplace, NoDefense
+from vfljax.experiments import Data, Experiment, Training, read_run, run_sweep
 
 pytestmark = pytest.mark.slow
 
@@ -78,7 +71,7 @@ def test_confused_labels_cost_little_and_look_perfect(mean):
         batch_sizes=(512,),
         defenses={
             "none": NoDefense(),
-            "cae": CAE(strengths=(1.0,), seeds=tuple(range(8))),
+            "cae": CAE(entropy_weight=(1.0,), seeds=tuple(range(8))),
         },
         attacks={"direct": DirectInference()},
         num_trials=8,
@@ -97,12 +90,17 @@ def test_one_named_sample_brings_the_labels_back(batch_size, least, mean):
     weights = (0.0, 0.5, 1.0)
     mean_of = mean(
         batch_sizes=(batch_size,),
-        defenses={"cae": CAE(strengths=weights), "dcae": DCAE(strengths=weights)},
+        defenses={
+            "cae": CAE(entropy_weight=weights),
+            "dcae": Chain(CAE(entropy_weight=weights), DiscreteSGD(bins=12)),
+        },
         attacks={
             "direct": DirectInference(),
             "linear": LinearRecovery(solver="cg", iterations=300),
             "inversion": GradientInversion(steps=200),
-            "clustered": ClusterMatching(solver="cg", iterations=300),
+            "clustered": ClusterMatching(
+                of=LinearRecovery(solver="cg", iterations=300)
+            ),
         },
         num_trials=1,
     )
@@ -120,12 +118,12 @@ def test_confused_labels_along_training(mean):
         train_steps=(0, 30, 300),
         same_samples=True,
         batch_sizes=(512,),
-        defenses={"cae": CAE(strengths=(0.0,))},
+        defenses={"cae": CAE(entropy_weight=(0.0,))},
         attacks={
             "direct": DirectInference(),
-            "clustered": ClusterMatching(view="sample_gradient"),
-            "encoder": KnownEncoder(view="sample_gradient"),
-            "combined": RepeatedObservation(of="direct", named_per_class=1),
+            "clustered": ClusterMatching(of=DirectInference()),
+            "encoder": KnownEncoder(of=DirectInference()),
+            "combined": RepeatedObservation(of=DirectInference(), named_per_class=1),
         },
         num_trials=2,
     )
@@ -142,11 +140,11 @@ def test_confused_labels_along_training(mean):
 def test_noise_on_every_sample_does_not_hide_what_a_batch_has_in_common(mean):
     mean_of = mean(
         batch_sizes=(512,),
-        defenses={"noise": DPLaplace(strengths=(1e-3,), reading="released")},
+        defenses={"noise": DPLaplace(noise=(1e-3,), reading="released")},
         attacks={
             "direct": DirectInference(),
             "naive": LinearRecovery(solver="cg"),
-            "smoothed": MessageSmoothing(solver="cg"),
+            "smoothed": MessageSmoothing(of=LinearRecovery(solver="cg")),
         },
         num_trials=4,
     )

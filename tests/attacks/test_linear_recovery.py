@@ -180,7 +180,7 @@ def test_auto_is_exact_where_it_fits(make_exchange):
     ("changes", "message"),
     [
         ({"solver": "newton"}, "solver='newton': must be one of"),
-        ({"iterations": 0}, "iterations=0: must be >= 1"),
+        ({"iterations": 0}, r"iterations=0: must be in \[1, inf\]"),
         ({"layers": ("outptu",)}, "outptu"),
         ({"tolerance": -1.0}, r"tolerance=-1.0: must be in \[0, 1\)"),
         ({"ridge": 1.0}, r"ridge=1.0: must be in \[0, 1\)"),

@@ -97,7 +97,7 @@ def test_further_samples_are_labeled_too(trained):
     ("options", "message"),
     [
         ({"batch_size": 5}, "batch_size=5: must be an even number"),
-        ({"num_epochs": 0}, "num_epochs=0: must be >= 1"),
+        ({"num_epochs": 0}, r"num_epochs=0: must be in \[1, inf\]"),
         ({"mix": "label"}, "mix='label': must be one of input, feature"),
         ({"mix": "feature", "finetune_bottom": True}, "mix='feature': .* 'input'"),
     ],

@@ -44,6 +44,21 @@ def test_digits_parts_are_disjoint_and_together_the_whole_set():
     ) == rows_of(digits.images / 16, digits.target)
 
 
+# What there is.
+
+
+def test_every_source_says_what_it_is_and_where_it_lies():
+    for name, source in DATASETS.items():
+        assert source.name == name
+        assert source.description[0].islower() or source.description[0].isdigit()
+        assert "\n" not in source.description
+        assert len(set(source.folders)) == len(source.folders)
+        # It comes with a library, or its files are named once
+        assert bool(source.folders) == bool(source.files or source.checksums)
+        assert not (source.files and source.checksums)
+    assert len({id(source) for source in DATASETS.values()}) == len(DATASETS) == 21
+
+
 # Unknown names.
 
 

@@ -51,7 +51,7 @@ def test_selected_classes_are_renumbered_in_the_order_given():
 @pytest.mark.parametrize(
     ("classes", "reason"),
     [
-        ([1], r"classes=\[1\]: must be two or more"),
+        ([1], r"classes=\[1\]: must be two or more, diff"),
         ([2, 2], r"classes=\[2, 2\]"),
         ([0, 4], r"classes=4: must be in \[0, 3\]"),
         ([0, -1], "classes=-1"),

@@ -173,7 +173,7 @@ def test_shares_of_columns_and_rest_to_nobody():
     ("shares", "split", "message"),
     [
         ((0.5,), "columns", "must be 2 positive numbers"),
-        ((0.5, 0.6), "columns", "with a sum of at most 1"),
+        ((0.5, 0.6), "columns", "of sum 1 or less"),
         ((0.5, -0.1), "columns", "positive numbers"),
         ((0.01, 0.9), "columns", "so that each party has features"),
         ((0.5, 0.5), "quadrants", "must be None for quadrants"),

@@ -1,4 +1,5 @@
 import csv
+import sys
 import zlib
 
 import numpy as np
@@ -8,7 +9,7 @@ from vfljax import data
 from vfljax.data import DataError, WordPiece, hash_tokens, load, text, yahoo_answers
 
 VOCABULARY = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "un", "##aff", "##able", "##a", "!"]
-VOCABULARY += ["the", "cafe", "中", "##s", "$", "-"]
+VOCABULARY += ["the", "cafe", "中", "##s", "$", "-", "σας"]
 
 
 def number_of(token, vocabulary_size=30_522):
@@ -72,6 +73,7 @@ def test_hashes_are_never_padding_nor_beyond_the_vocabulary():
         ("中中s", [11, 11, 1]),  # each by itself; "s" only continues a word
         ("the$the-the", [9, 13, 9, 14, 9]),
         ("the\u00a0the\tt\u200bhe\x00", [9, 9, 9]),  # blanks, and nothing at all
+        ("ΣΑΣ [SEP] the", [15, 1, 1, 1, 9]),  # a small sigma differs at the end
         ("un" + "a" * 98, [4] + [7] * 98),
         ("un" + "a" * 99, [1]),  # 101 characters
         ("", []),
@@ -105,8 +107,8 @@ def test_impossible_lengths_and_sizes_are_refused(tmp_path):
 
 def test_file_that_is_no_vocabulary_is_refused(tmp_path):
     path = write_vocabulary(tmp_path)
-    with pytest.raises(DataError, match=r"vocab.txt has 15 lines; allowed .* 14"):
-        WordPiece(path, vocabulary_size=14)
+    with pytest.raises(DataError, match=r"vocab.txt has 16 lines; allowed .* 15"):
+        WordPiece(path, vocabulary_size=15)
     write_vocabulary(tmp_path, ["[PAD]", "[CLS]", "the"])
     with pytest.raises(DataError, match=r"vocab.txt is no .* lacks \[SEP\], \[UNK\]"):
         WordPiece(path)
@@ -118,6 +120,13 @@ def test_file_that_is_no_vocabulary_is_refused(tmp_path):
         WordPiece(path)
     with pytest.raises(DataError, match=r"other.txt cannot be read"):
         WordPiece(tmp_path / "other.txt")
+
+
+def test_missing_tokenizers_names_the_extra(tmp_path, monkeypatch):
+    path = write_vocabulary(tmp_path)
+    monkeypatch.setitem(sys.modules, "tokenizers", None)
+    with pytest.raises(DataError, match=r"needs tokenizers: pip install 'vfljax\[text"):
+        WordPiece(path)
 
 
 def test_texts_are_cut_at_the_middle_character():

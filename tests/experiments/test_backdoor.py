@@ -8,6 +8,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from vfljax.experiments.backdoor import Backdoored, make_backdoor
+from vfljax.experiments.loading import check_fits, load_arrays
 
 from vfljax import data
 from vfljax.experiments import (
@@ -27,8 +29,6 @@ from vfljax.experiments import (
     sweep,
     trial,
 )
-from vfljax.experiments.backdoor import Backdoored, make_backdoor
-from vfljax.experiments.loading import check_fits, load_arrays
 from vfljax.experiments.rows import make_backdoor_rows
 from vfljax.experiments.trial import Cell, Setting, make_victim
 

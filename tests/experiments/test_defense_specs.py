@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from vfljax.experiments.base_spec import Public, Releases, Shapes
 
 from vfljax import defenses
 from vfljax.experiments import (
@@ -21,7 +22,6 @@ from vfljax.experiments import (
     Sparsification,
     Training,
 )
-from vfljax.experiments.base_spec import Public, Releases, Shapes
 
 SWAP = defenses.Autoencoder(codebook=jnp.eye(2)[::-1], decoder={})
 

@@ -7,6 +7,9 @@ import chex
 import jax
 import numpy as np
 import pytest
+from vfljax.experiments.encrypted import scores, setup
+from vfljax.experiments.encrypted.run import train_encrypted, train_plain
+from vfljax.reports.encrypted import draw_messages
 
 from vfljax import attacks, cli, data
 from vfljax.experiments import (
@@ -21,10 +24,7 @@ from vfljax.experiments import (
     read_encrypted,
     run_encrypted,
 )
-from vfljax.experiments.encrypted import scores, setup
-from vfljax.experiments.encrypted.run import train_encrypted, train_plain
 from vfljax.protocol import BatchGradientView, encrypted
-from vfljax.reports.encrypted import draw_messages
 
 SMALL = EncryptedRun(
     name="small",

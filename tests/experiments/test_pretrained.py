@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from vfljax.experiments.loading import load_arrays
 
 from vfljax import data
 from vfljax.experiments import (
@@ -14,7 +15,6 @@ from vfljax.experiments import (
     Top,
     Training,
 )
-from vfljax.experiments.loading import load_arrays
 from vfljax.experiments.trial import Cell, Setting, make_victim
 
 ENCODER = {

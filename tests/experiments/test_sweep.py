@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from vfljax.experiments.loading import load_arrays
 
 from vfljax import data
 from vfljax.experiments import (
@@ -29,7 +30,6 @@ from vfljax.experiments import (
     run_sweep,
     sweep,
 )
-from vfljax.experiments.loading import load_arrays
 from vfljax.experiments.records import ROW_IDENTITY
 from vfljax.experiments.trial import Cell, Setting, make_victim
 

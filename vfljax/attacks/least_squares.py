@@ -15,7 +15,7 @@ from typing import Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
+import scipy.linalg
 from jaxtyping import Array, Float, Int
 
 from vfljax.gradient_map import GradientMap, gradient_map
@@ -213,7 +213,8 @@ def solve_exactly(
 
 def _row_basis(classes, row_sum_weight):
     """Orthogonal columns that span the admissible rows, scaled by their weights."""
-    zero_sum = jnp.asarray(_zero_sum_basis(classes))
+    # orthonormal columns (C, C − 1) that span the rows summing to zero
+    zero_sum = jnp.asarray(scipy.linalg.helmert(classes).T)
     if isinstance(row_sum_weight, (int, float)) and row_sum_weight == 0:
         return zero_sum
     mean = jnp.full((classes, 1), classes**-0.5) * jnp.asarray(
@@ -327,13 +328,3 @@ def _relative_residual(jacobian, gradient, message):
     ]
     missed, total = (sum(column) for column in zip(*squares, strict=True))
     return jnp.sqrt(missed / jnp.where(total > 0, total, 1.0))
-
-
-def _zero_sum_basis(classes):
-    """Orthonormal columns (C, C − 1) that span the rows summing to zero (Helmert)."""
-    basis = np.zeros((classes, classes - 1))
-    for column in range(1, classes):
-        basis[:column, column - 1] = 1.0
-        basis[column, column - 1] = -column
-        basis[:, column - 1] /= np.sqrt(column * (column + 1.0))
-    return basis

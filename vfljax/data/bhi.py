@@ -91,12 +91,8 @@ def group_patches(
     """
     counts = np.bincount(labels)
     most = int(counts.max())
-    require(
-        1 <= num_parties <= most,
-        "num_parties",
-        num_parties,
-        f"in [1, {most}], the number of patches in the largest class",
-    )
+    allowed = f"in [1, {most}], the number of patches in the largest class"
+    require(1 <= num_parties <= most, "num_parties", num_parties, allowed)
     rng = np.random.default_rng(seed)
     groups = []
     for number in range(len(counts)):

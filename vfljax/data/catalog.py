@@ -3,7 +3,6 @@
 Users with arrays of their own call `from_arrays`.
 """
 
-import difflib
 import importlib.util
 import os
 from collections.abc import Mapping, Sequence
@@ -23,7 +22,7 @@ from vfljax.data import (
 )
 from vfljax.data.dataset import Dataset
 from vfljax.data.images import read_prepared
-from vfljax.data.source import DataError, Source
+from vfljax.data.source import DataError, Source, nearest
 
 ENVIRONMENT_VARIABLE = "VFLJAX_DATA"
 TFDS_FOLDER = "tensorflow_datasets"
@@ -78,10 +77,9 @@ def load(name: str, data_dir: str | os.PathLike[str] | None = None) -> Dataset:
         ((1437, 8, 8), (360, 8, 8))
     """
     if name not in DATASETS:
-        nearest = difflib.get_close_matches(name, DATASETS, n=1)
-        hint = f"did you mean {nearest[0]!r}? " if nearest else ""
+        known = ", ".join(DATASETS)
         raise DataError(
-            f"unknown data set {name!r}: {hint}known are {', '.join(DATASETS)}"
+            f"unknown data set {name!r}{nearest(name, DATASETS)}: known are {known}"
         )
     source = DATASETS[name]
     if not source.folders:
@@ -108,16 +106,12 @@ def load(name: str, data_dir: str | os.PathLike[str] | None = None) -> Dataset:
             default = os.environ.get("TFDS_DATA_DIR", f"~/{TFDS_FOLDER}")
             places.append(Path(default).expanduser())
         prepared = [place / source.prepared for place in places]
+    has_tfds = importlib.util.find_spec("tensorflow_datasets") is not None
     for folder in prepared:
         version = _newest_version(folder)
-        if version is not None and _has_tfds():
+        if version is not None and has_tfds:
             return read_prepared(name, version)
-    raise DataError(_missing_message(source, folders, prepared))
-
-
-def _has_tfds() -> bool:
-    """Whether prepared data can be read."""
-    return importlib.util.find_spec("tensorflow_datasets") is not None
+    raise DataError(_missing_message(source, folders, prepared, has_tfds))
 
 
 def _newest_version(folder: Path) -> Path | None:
@@ -131,7 +125,7 @@ def _newest_version(folder: Path) -> Path | None:
 
 
 def _missing_message(
-    source: Source, folders: Sequence[Path], prepared: Sequence[Path]
+    source: Source, folders: Sequence[Path], prepared: Sequence[Path], has_tfds: bool
 ) -> str:
     """One line that says what was looked for, where, and what to do."""
     files = " or ".join(source.files)
@@ -146,12 +140,7 @@ def _missing_message(
         lacking = source.lacking(folder)
         if len(lacking) < len(source.checksums):
             sentences.append(f"{folder} lacks only {', '.join(lacking)}")
-    if prepared and not _has_tfds():
-        sentences.append(
-            "tensorflow-datasets is not installed: "
-            "pip install 'vfljax[tfds]' lets prepared TFDS data be read"
-        )
-    sentences.append(
-        f"say where the data are with --data-dir or {ENVIRONMENT_VARIABLE}"
-    )
-    return "; ".join(sentences)
+    if prepared and not has_tfds:
+        sentences.append("pip install 'vfljax[tfds]' lets prepared TFDS data be read")
+    how = f"say where the data are with --data-dir or {ENVIRONMENT_VARIABLE}"
+    return "; ".join([*sentences, how])

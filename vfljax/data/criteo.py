@@ -58,7 +58,8 @@ def _read(name: str, folder: Path) -> Dataset:
     all_labels = _read_labels(name, path)
     rows = draw_rows(all_labels, 2, _MOST_PER_CLASS, seed=0)
     labels = all_labels[rows]
-    lines = _read_rows(name, path, rows)
+    wanted, all_lines = set(rows.tolist()), _read_rows(f"reading {name}: rows", path)
+    lines = [line for row, line in enumerate(all_lines) if row in wanted]
     parts = []
     for part, kept in zip(("train", "test"), split_rows(labels, seed=0), strict=True):
         kept_lines = [lines[row] for row in kept]
@@ -110,7 +111,7 @@ def _token(column: str, cell: str) -> bytes:
     return f"{column}={cell}".encode()
 
 
-def _read_rows_with_progress(progress: str, path: Path) -> Iterator[bytes]:
+def _read_rows(progress: str, path: Path) -> Iterator[bytes]:
     """The lines that are not empty."""
     with progress_bar(read_lines(path), progress, unit="row", unit_scale=True) as lines:
         yield from (line for line in lines if not line.isspace())
@@ -120,7 +121,7 @@ def _read_labels(name: str, path: Path) -> Int64[np.ndarray, " rows"]:
     """The first column of all rows."""
     numbers = {b"0\t": 0, b"1\t": 1}
     labels = bytearray()
-    for line in _read_rows_with_progress(f"reading {name}: labels", path):
+    for line in _read_rows(f"reading {name}: labels", path):
         label = numbers.get(line[:2])
         if label is None:
             raise DataError(
@@ -129,13 +130,6 @@ def _read_labels(name: str, path: Path) -> Int64[np.ndarray, " rows"]:
             )
         labels.append(label)
     return np.frombuffer(labels, np.uint8).astype(np.int64)
-
-
-def _read_rows(name: str, path: Path, rows: Int64[np.ndarray, " drawn"]) -> list[bytes]:
-    """The lines of some rows, whose numbers ascend."""
-    lines = _read_rows_with_progress(f"reading {name}: rows", path)
-    wanted = set(rows.tolist())
-    return [line for row, line in enumerate(lines) if row in wanted]
 
 
 def _hash_lines(

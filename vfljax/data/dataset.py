@@ -60,32 +60,22 @@ class Dataset:
         for part in ("train", "test"):
             _check_part(self, part)
         shape = self.train_features.shape[1:]
-        require(
-            self.test_features.shape[1:] == shape,
-            "test_features.shape",
+        found, allowed = (
             self.test_features.shape,
-            f"(N, {str(shape)[1:-1].rstrip(',')}), with rows as in train_features",
+            f"(N, {str(shape)[1:-1].rstrip(',')})",
         )
-        require(
-            bool(np.ptp(self.train_labels) > 0),
-            "train_labels",
-            {int(self.train_labels[0])},
-            "of two or more classes, as there is nothing to infer from one",
-        )
+        require(found[1:] == shape, "test_features.shape", found, allowed)
+        first, is_one = int(self.train_labels[0]), bool(np.ptp(self.train_labels) == 0)
+        allowed = "of two or more classes, as there is nothing to infer from one"
+        require(not is_one, "train_labels", {first}, allowed)
         if self.feature_names is not None:
-            num_columns = math.prod(shape)
-            require(
-                len(self.feature_names) == len(set(self.feature_names)) == num_columns,
-                "feature_names",
-                self.feature_names,
-                f"one distinct name for each of the {num_columns} columns",
-            )
-        require(
-            set(self.test_properties) == set(self.train_properties),
-            "test_properties",
-            sorted(self.test_properties),
-            f"those of train_properties, {sorted(self.train_properties)}",
-        )
+            names, num_columns = self.feature_names, math.prod(shape)
+            allowed = f"one distinct name for each of the {num_columns} columns"
+            is_fit = len(names) == len(set(names)) == num_columns
+            require(is_fit, "feature_names", names, allowed)
+        given, needed = sorted(self.test_properties), sorted(self.train_properties)
+        allowed = f"those of train_properties, {needed}"
+        require(given == needed, "test_properties", given, allowed)
 
     def __eq__(self, other: object) -> bool:
         """Whether another set has the same content."""
@@ -113,7 +103,7 @@ def digest(dataset: Dataset) -> str:
     """
     content = hashlib.sha256(_header(dataset).encode())
     for _, array in _arrays(dataset):
-        content.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8))
+        content.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
     return content.hexdigest()[:16]
 
 
@@ -140,23 +130,17 @@ def _check_part(dataset: Dataset, part: str) -> None:
     """Checks features, labels and properties of the train or of the test rows."""
     features = getattr(dataset, f"{part}_features")
     check_finite(f"{part}_features", features)
-    require(
-        features.ndim >= 2 and features.size > 0,
-        f"{part}_features.shape",
-        features.shape,
-        "(N, ...) with at least one row and one feature",
-    )
+    is_fit = features.ndim >= 2 and features.size > 0
+    allowed = "(N, ...) with at least one row and one feature"
+    require(is_fit, f"{part}_features.shape", features.shape, allowed)
     columns = {f"{part}_labels": getattr(dataset, f"{part}_labels")}
     for name, column in getattr(dataset, f"{part}_properties").items():
         columns[f"{part}_properties[{name!r}]"] = column
     largest = len(dataset.class_names) - 1
     for argument, column in columns.items():
-        require(
-            column.shape == features.shape[:1],
-            f"{argument}.shape",
-            column.shape,
-            f"{features.shape[:1]}, one for each row of {part}_features",
-        )
+        rows = features.shape[:1]
+        allowed = f"{rows}, one for each row of {part}_features"
+        require(column.shape == rows, f"{argument}.shape", column.shape, allowed)
         is_label = argument == f"{part}_labels"
         is_outside = (column < 0) | ((column > largest) if is_label else False)
         if is_outside.any():
@@ -183,9 +167,5 @@ def check_finite(argument: str, array: Shaped[np.ndarray, "..."]) -> None:
 
 def check_numeric(argument: str, array: np.ndarray) -> None:
     """Refuses texts, dates and objects."""
-    require(
-        array.dtype.kind in "biuf",
-        f"{argument}.dtype",
-        str(array.dtype),
-        "one of integers or floats",
-    )
+    is_number, allowed = array.dtype.kind in "biuf", "one of integers or floats"
+    require(is_number, f"{argument}.dtype", str(array.dtype), allowed)

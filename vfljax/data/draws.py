@@ -145,12 +145,9 @@ def draw_known_rows(
     Raises:
         ValueError: `per_class` is not positive, or above 1 and not whole.
     """
-    require(
-        0 < per_class <= 1 or (per_class > 1 and per_class == int(per_class)),
-        "per_class",
-        per_class,
-        "a whole number, 1 or more, or a share below 1",
-    )
+    is_fit = 0 < per_class <= 1 or (per_class > 1 and per_class == int(per_class))
+    allowed = "a whole number, 1 or more, or a share below 1"
+    require(is_fit, "per_class", per_class, allowed)
     order, starts, counts = (jnp.asarray(column) for column in table)
     key_rows, key_classes = jax.random.split(key)
     labels = jnp.repeat(jnp.arange(len(counts)), counts, total_repeat_length=len(order))

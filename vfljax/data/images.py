@@ -158,29 +158,24 @@ def read_prepared(name: str, folder: Path) -> Dataset:
         builder = tfds.builder_from_directory(folder)
         sources: Any = builder.as_data_source()
         features: Any = builder.info.features
-        parts = [
+        train, test = (
             [
                 _read_examples(
                     sources[part], features["image"].shape, f"{folder}: {part}"
                 )
             ]
             for part in ("train", "test")
-        ]
+        )
         origin = f"data prepared by TFDS in {folder}"
-        return join_images(name, *parts, features["label"].names, origin)
-    except ImportError as error:  # tfds imports most of what it needs when it is used
-        raise DataError(
-            f"reading {folder} lacks a package, which pip install 'vfljax[tfds]' "
-            f"brings: {one_line(error)}"
-        ) from error
-    except NotImplementedError as error:
-        raise DataError(
-            f"{folder} was not prepared for random access; prepare it again with "
-            "tfds.builder(..., file_format='array_record')"
-        ) from error
+        return join_images(name, train, test, features["label"].names, origin)
     except Exception as error:  # several libraries read these files, each its own way
+        hint = ""
+        if isinstance(error, ImportError):  # tfds imports most things when it is used
+            hint = "; pip install 'vfljax[tfds]' brings what it needs"
+        elif isinstance(error, NotImplementedError):
+            hint = "; prepare it with tfds.builder(..., file_format='array_record')"
         raise DataError(
-            f"{folder} cannot be read as prepared TFDS data: {one_line(error)}"
+            f"{folder} cannot be read as prepared TFDS data: {one_line(error)}{hint}"
         ) from error
 
 

@@ -21,15 +21,14 @@ from vfljax.data.source import DataError, Source, progress_bar
 _LABEL_FOLDER = "Groundtruth/TrainTestLabels"
 
 # Each block of columns: the start of its names, where its file lies, and its width.
-_TEXT = (("tag", "NUS_WID_Tags/{part}_Tags1k.dat", 1000),)
-_IMAGE = (
+_BLOCKS = (
+    ("tag", "NUS_WID_Tags/{part}_Tags1k.dat", 1000),
     ("ch", "Low_Level_Features/{part}_Normalized_CH.dat", 64),
     ("cm55", "Low_Level_Features/{part}_Normalized_CM55.dat", 225),
     ("corr", "Low_Level_Features/{part}_Normalized_CORR.dat", 144),
     ("edh", "Low_Level_Features/{part}_Normalized_EDH.dat", 73),
     ("wt", "Low_Level_Features/{part}_Normalized_WT.dat", 128),
 )
-_BLOCKS = (*_TEXT, *_IMAGE)
 _ARCHIVE = "NUS_WID_Low_Level_Features"  # may have been unpacked into its own folder
 _MAX_ROWS = {"Train": 60_000, "Test": 40_000}
 _NUM_CONCEPTS = 81

@@ -62,52 +62,32 @@ def from_arrays(
         >>> dataset.train_features.shape, dataset.test_labels.tolist()
         ((8, 2), [0, 1])
     """
+    train = _convert("train", train_features, train_labels, train_properties)
     is_split_here = test_features is None
     if is_split_here:
-        require(
-            test_labels is None and test_properties is None,
-            "test_features",
-            None,
-            "given where test_labels or test_properties are",
-        )
+        is_none = test_labels is None and test_properties is None
+        allowed = "given where test_labels or test_properties are"
+        require(is_none, "test_features", None, allowed)
         require(0 < test_fraction < 1, "test_fraction", test_fraction, "in (0, 1)")
-        test_features, test_labels, test_properties = (
-            train_features,
-            train_labels,
-            train_properties,
-        )
-    require(test_labels is not None, "test_labels", None, "given with test_features")
-    labels = [
-        _as_labels("train_labels", train_labels),
-        _as_labels("test_labels", test_labels),
-    ]
-    properties = [
-        {
-            key: _as_labels(f"{part}_properties[{key!r}]", column)
-            for key, column in given
-        }
-        for part, given in (
-            ("train", (train_properties or {}).items()),
-            ("test", (test_properties or {}).items()),
-        )
-    ]
+        test = {key.replace("train", "test"): value for key, value in train.items()}
+    else:
+        allowed = "given with test_features"
+        require(test_labels is not None, "test_labels", None, allowed)
+        test = _convert("test", test_features, test_labels, test_properties)
     if class_names is None:
+        labels = train["train_labels"], test["test_labels"]
         number = _count_values("train_labels and test_labels", labels)
         class_names = [str(label) for label in range(number)]
-    for key in properties[0]:
-        columns = [part[key] for part in properties if key in part]
+    for key, column in train["train_properties"].items():
+        columns = column, test["test_properties"].get(key, column)
         _count_values(f"properties[{key!r}]", columns)
     dataset = Dataset(
         name=name,
-        train_features=_as_features("train_features", train_features),
-        train_labels=labels[0],
-        test_features=_as_features("test_features", test_features),
-        test_labels=labels[1],
+        **train,
+        **test,
         class_names=tuple(class_names),
         feature_names=None if feature_names is None else tuple(feature_names),
         origin=origin,
-        train_properties=properties[0],
-        test_properties=properties[1],
     )
     if not is_split_here:
         return dataset
@@ -127,23 +107,28 @@ def make_dataset(
     return from_arrays(*arrays, name=name, **options)
 
 
-def _as_features(argument: str, array: Any) -> np.ndarray:
-    """Converts numbers to float32."""
-    array = np.asarray(array)
-    check_numeric(argument, array)
+def _convert(part: str, features: Any, labels: Any, properties: Any) -> dict[str, Any]:
+    """The fields of the train or of the test rows: numbers to float32 and int32."""
+    features = np.asarray(features)
+    check_numeric(f"{part}_features", features)
     with np.errstate(over="ignore"):  # becomes inf, which Dataset reports
-        return np.ascontiguousarray(array, np.float32)
+        features = np.ascontiguousarray(features, np.float32)
+    columns = {
+        key: _as_labels(f"{part}_properties[{key!r}]", column)
+        for key, column in (properties or {}).items()
+    }
+    return {
+        f"{part}_features": features,
+        f"{part}_labels": _as_labels(f"{part}_labels", labels),
+        f"{part}_properties": columns,
+    }
 
 
 def _as_labels(argument: str, array: Any) -> np.ndarray:
     """Converts integers to int32, refusing those that would wrap round."""
     array = np.asarray(array)
-    require(
-        array.dtype.kind in "iu",
-        f"{argument}.dtype",
-        str(array.dtype),
-        "one of integers (np.unique(labels, return_inverse=True)[1] makes them)",
-    )
+    allowed = "one of integers (np.unique(labels, return_inverse=True)[1] makes them)"
+    require(array.dtype.kind in "iu", f"{argument}.dtype", str(array.dtype), allowed)
     limits = np.iinfo(np.int32)
     for extreme in (int(array.min(initial=0)), int(array.max(initial=0))):
         is_kept = limits.min <= extreme <= limits.max

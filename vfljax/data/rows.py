@@ -26,12 +26,8 @@ def take_rows(dataset: Dataset, num_train: int | None, num_test: int | None) -> 
     def rows(name, number, labels):
         if number is None:
             return slice(None)
-        require(
-            1 <= number <= len(labels),
-            name,
-            number,
-            f"in [1, {len(labels)}], the rows of {dataset.name}",
-        )
+        allowed = f"in [1, {len(labels)}], the rows of {dataset.name}"
+        require(1 <= number <= len(labels), name, number, allowed)
         return np.random.default_rng(0).permutation(len(labels))[:number]
 
     train = rows("num_train", num_train, dataset.train_labels)
@@ -60,12 +56,8 @@ def select_classes(dataset: Dataset, classes: Sequence[int]) -> Dataset:
             there is no train or no test row, or only one class, left.
     """
     num_classes = len(dataset.class_names)
-    require(
-        len(set(classes)) == len(classes) >= 2,
-        "classes",
-        list(classes),
-        "two or more different classes",
-    )
+    is_fit, allowed = len(set(classes)) == len(classes) >= 2, "two or more, different"
+    require(is_fit, "classes", list(classes), allowed)
     for number in classes:
         check_number("classes", number, low=0, high=num_classes - 1)
     new_labels = np.full(num_classes, -1, np.int32)

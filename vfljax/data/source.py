@@ -1,10 +1,11 @@
 """Where a data set comes from, and how its files are found and read."""
 
 import csv
+import difflib
 import gzip
 import lzma
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -141,3 +142,9 @@ def _open(path: Path) -> Iterator[IO[bytes]]:
 def one_line(error: Exception) -> str:
     """The error's kind and message, without line breaks."""
     return " ".join(f"{type(error).__name__}: {error}".split())
+
+
+def nearest(word: str, known: Collection[str]) -> str:
+    """A hint at what a misspelled word may mean."""
+    words = difflib.get_close_matches(word, known, n=1)
+    return f" (did you mean {words[0]!r}?)" if words else ""

@@ -1,7 +1,6 @@
 """Splitting the features of every sample between parties."""
 
-import difflib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 import numpy as np
@@ -9,6 +8,7 @@ from jaxtyping import Shaped
 
 from vfljax._checks import require
 from vfljax.data.dataset import check_finite
+from vfljax.data.source import nearest
 
 SPLITS: Mapping[str, str] = MappingProxyType(
     {
@@ -61,32 +61,23 @@ def split_features(
         >>> top
         array([[2., 1.]])
     """
-    require(
-        features.ndim >= 2,
-        "features.shape",
-        features.shape,
-        "(N, ...), one row per sample",
-    )
+    shape, allowed = features.shape, "(N, ...), one row per sample"
+    require(len(shape) >= 2, "features.shape", shape, allowed)
     check_finite("features", features)
     if not isinstance(split, str):
         require(shares is None, "shares", shares, "None where split lists columns")
         return _split_by_lists(features, split, num_parties, feature_names)
     names = ", ".join(SPLITS)
     allowed = f"one of {names} or a list of columns for each party"
-    require(split in SPLITS, "split", split, allowed + _nearest(split, SPLITS))
+    require(split in SPLITS, "split", split, allowed + nearest(split, SPLITS))
     if num_parties is None:
         num_parties = 4 if split == "quadrants" else 2
     _check_num_parties(num_parties)
     if split == "features":
         features = features.reshape(len(features), -1)
     else:
-        require(
-            features.ndim in (3, 4),
-            "features.shape",
-            features.shape,
-            "(N, height, width) or (N, height, width, channels), images, for "
-            f"split={split!r}",
-        )
+        allowed = f"(N, height, width), and channels if any, for split={split!r}"
+        require(len(shape) in (3, 4), "features.shape", shape, allowed)
     if split == "quadrants":
         require(num_parties == 4, "num_parties", num_parties, "4 for quadrants")
         require(shares is None, "shares", shares, "None for quadrants")
@@ -107,20 +98,11 @@ def _check_num_parties(num_parties: int) -> None:
     require(num_parties >= 2, "num_parties", num_parties, "2 or more")
 
 
-def _nearest(word: str, known: Collection[str]) -> str:
-    """A hint at what a misspelled word may mean."""
-    nearest = difflib.get_close_matches(word, known, n=1)
-    return f" (did you mean {nearest[0]!r}?)" if nearest else ""
-
-
 def _split_quadrants(features: np.ndarray) -> tuple[np.ndarray, ...]:
     """Top left, top right, bottom left, bottom right."""
-    require(
-        min(features.shape[1:3]) >= 2,
-        "features.shape",
-        features.shape,
-        "of at least 2 rows and 2 columns, so that each party has features",
-    )
+    allowed = "of at least 2 rows and 2 columns, so that each party has features"
+    is_fit = min(features.shape[1:3]) >= 2
+    require(is_fit, "features.shape", features.shape, allowed)
     top, bottom = np.array_split(features, 2, axis=1)
     return tuple(
         quadrant.copy()
@@ -133,12 +115,9 @@ def _split_by_shares(
     features: np.ndarray, shares: Sequence[float], num_parties: int, axis: int
 ) -> tuple[np.ndarray, ...]:
     """Blocks of given sizes along the axis of the split, at least one entry each."""
-    require(
-        len(shares) == num_parties and min(shares) > 0 and sum(shares) <= 1 + 1e-9,
-        "shares",
-        tuple(shares),
-        f"{num_parties} positive numbers, one per party, with a sum of at most 1",
-    )
+    allowed = f"{num_parties} positive numbers, one per party, of sum 1 or less"
+    is_fit = len(shares) == num_parties and min(shares) > 0 and sum(shares) <= 1 + 1e-9
+    require(is_fit, "shares", tuple(shares), allowed)
     size = features.shape[axis]
     ends = np.rint(np.cumsum(shares) * size).astype(int)
     allowed = f"of at least 1/{size}, so that each party has features"
@@ -155,12 +134,8 @@ def _split_by_lists(
     feature_names: Sequence[str] | None,
 ) -> tuple[np.ndarray, ...]:
     """The columns that each list names, in the order of the list."""
-    require(
-        num_parties in (None, len(lists)),
-        "num_parties",
-        num_parties,
-        f"None or {len(lists)}, as split has so many lists of columns",
-    )
+    allowed = f"None or {len(lists)}, as split has so many lists of columns"
+    require(num_parties in (None, len(lists)), "num_parties", num_parties, allowed)
     _check_num_parties(len(lists))
     flat = features.reshape(len(features), -1)
     owners: dict[int, int] = {}
@@ -174,9 +149,7 @@ def _split_by_lists(
             for entry in entries
         ]
         for column, entry in zip(columns, entries, strict=True):
-            allowed = (
-                f"of columns that no party has yet; party {owners.get(column)} has it"
-            )
+            allowed = f"a column of one party; party {owners.get(column)} has it"
             require(column not in owners, f"split[{party}]", entry, allowed)
             owners[column] = party
         columns_of_parties.append(columns)
@@ -199,6 +172,6 @@ def _column_number(
     require(feature_names is not None, argument, entry, allowed)
     allowed = f"one name for each of the {num_columns} columns"
     require(len(names) == num_columns, "feature_names", names, allowed)
-    allowed = f"of names in feature_names{_nearest(entry, names)}"
+    allowed = f"of names in feature_names{nearest(entry, names)}"
     require(entry in names, argument, entry, allowed)
     return names.index(entry)

@@ -21,16 +21,9 @@ from vfljax.data.source import DataError, Source, read_csv, require_file
 from vfljax.data.text import find_tokenizer, hash_tokens, tokenize_halves
 
 CLASS_NAMES = (
-    "Society & Culture",
-    "Science & Mathematics",
-    "Health",
-    "Education & Reference",
-    "Computers & Internet",
-    "Sports",
-    "Business & Finance",
-    "Entertainment & Music",
-    "Family & Relationships",
-    "Politics & Government",
+    *("Society & Culture", "Science & Mathematics", "Health", "Education & Reference"),
+    *("Computers & Internet", "Sports", "Business & Finance", "Entertainment & Music"),
+    *("Family & Relationships", "Politics & Government"),
 )
 _MOST_PER_CLASS = {"train": 5_000, "test": 2_000}
 _LENGTH = 64  # how many tokens of each half are kept

@@ -140,6 +140,14 @@ class Defense:
         """The `label_dp.LabelBudget` of a message and of all, in words too, or None."""
         return None
 
+    @property
+    def has_training_budget(self) -> bool:
+        """Whether the budget of all messages of a training means something.
+
+        It does not where the label party's own model learns from clean messages.
+        """
+        return self.covers_label_party
+
     # ---- the swept axis -------------------------------------------------------------
     @property
     def swept(self) -> str | None:

@@ -124,6 +124,11 @@ class Chain(Defense):
         """
         return self.parts[0].budget(batch_size, num_classes, releases)
 
+    @property
+    def has_training_budget(self) -> bool:
+        """Whether the first part's, which is accounted for, does."""
+        return self.parts[0].has_training_budget
+
     # ---- the swept axis -------------------------------------------------------------
     @property
     def swept(self) -> str | None:

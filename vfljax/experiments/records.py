@@ -14,11 +14,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from vfljax.experiments.folders import RunFolderError, lock, read_json, sign
 from vfljax.experiments.experiment import Experiment
+from vfljax.experiments.folders import RunFolderError, lock, read_json, sign
 
 if TYPE_CHECKING:
-    import polars
+    import polars as pl
 
 ROW_IDENTITY = (
     "num_classes",
@@ -97,7 +97,7 @@ def read_run(folder: Path) -> Run:
     )
 
 
-def read_frame(folder: Path | str) -> "polars.DataFrame":
+def read_frame(folder: Path | str) -> "pl.DataFrame":
     """The rows of a run folder as a polars data frame, one line per row.
 
     Args:

@@ -143,9 +143,8 @@ def _budget(defense, strength, cell, releases):
     return {
         "label_epsilon": budget.epsilon,
         "label_delta": budget.delta,
-        # Over training nothing holds if the label party learns from clean messages.
         "label_epsilon_training": budget.epsilon_training
-        if defense.covers_label_party
+        if defense.has_training_budget
         else None,
         "allowed_accuracy": budget.allowed_accuracy,
         "budget": words,

@@ -26,8 +26,8 @@ class Training:
     momentum: float = 0.0
     """Momentum of the optimizer sgd, in [0, 1)."""
     weight_decay: float = 0.0
-    """Weight decay of the optimizer sgd: this share of the weights, at least 0, is added
-    to their gradient."""
+    """Weight decay of the optimizer sgd: this share of the weights, at least 0, is
+    added to their gradient."""
     milestones: tuple[float, ...] = ()
     """Shares of the training steps, in (0, 1), after which the learning rate falls to a
     tenth."""
@@ -36,7 +36,8 @@ class Training:
     decay_steps: int = 1
     """Training steps from one decay of the learning rate to the next."""
     top_learning_rate: float | None = None
-    """Learning rate of the label party's top model, above 0; None takes learning_rate."""
+    """Learning rate of the label party's top model, above 0; None for that of all
+    others."""
     malicious_mode: MaliciousMode = "released"
     """Reading of the malicious optimizer that active attacks train with: as in the
     released code, numerically stable, or as printed in the paper."""
