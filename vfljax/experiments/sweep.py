@@ -160,7 +160,13 @@ def _run_part(part, missing, folder):
             size = _chunk_size(chunk_of, cell, len(of_cell))
             for start in range(0, len(of_cell), size):
                 chunk = of_cell[start : start + size]
-                yield now._replace(done=len(chunk)), chunk_of.rows(chunk, size)
+                padded = chunk + [chunk[-1]] * (size - len(chunk))
+                run = _RunningChunk(chunk_of, chunk, padded)
+                yield from relabel(
+                    run.train_on_ciphertexts(),
+                    lambda activity, now=now: (now._replace(activity=activity), []),
+                )
+                yield now._replace(done=len(chunk)), run.rows()
 
 
 class _Chunks(NamedTuple):
@@ -172,15 +178,6 @@ class _Chunks(NamedTuple):
     of_attacks: dict[str, Any]
     task: Task
     folder: Path
-
-    def rows(self, chunk: list[Unit], size: int) -> list[dict[str, Any]]:
-        """The rows of some units of one cell, padded to `size` with the last one."""
-        run = _RunningChunk(self, chunk, chunk + [chunk[-1]] * (size - len(chunk)))
-        made: list[dict[str, Any]] = []
-        for label, attack in self.experiment.attacks.items():
-            for number, step in enumerate(steps_of(self.experiment, attack)):
-                made += run.attack(label, number, step)
-        return made
 
     def hungriest(self, cell: Cell) -> int:
         """Bytes that the hungriest program of a cell needs for one trial per device.
@@ -226,6 +223,35 @@ class _RunningChunk:
             other.builds_on for other in chunks.experiment.attacks.values()
         } - {None}
 
+    def train_on_ciphertexts(self) -> Generator[str, None, None]:
+        """Trains all victims, where messages are encrypted; says how far it is."""
+        chunks = self._chunks
+        experiment, encryption = chunks.experiment, chunks.experiment.encryption
+        if encryption is None:
+            return
+        for label, attack in experiment.attacks.items():
+            key, start = victim_of(attack), time.perf_counter()
+            if key not in self._victims:
+                victim = yield from encryption.victims(
+                    experiment,
+                    self._padded,
+                    [a for a in experiment.attacks.values() if victim_of(a) == key],
+                    chunks.arrays._replace(of_attack=chunks.of_attacks[label]),
+                    chunks.folder,
+                )
+                victim = jax.device_put(victim, chunks.programs.spread)
+                self._keep(key, victim, start)
+
+    def rows(self) -> list[dict[str, Any]]:
+        """The rows of the units, attack by attack."""
+        experiment = self._chunks.experiment
+        return [
+            row
+            for label, attack in experiment.attacks.items()
+            for number, step in enumerate(steps_of(experiment, attack))
+            for row in self.attack(label, number, step)
+        ]
+
     def attack(self, label: str, number: int, step: int) -> list[dict[str, Any]]:
         """The rows of one attack at the step with this number."""
         chunks, attack = self._chunks, self._chunks.experiment.attacks[label]
@@ -257,21 +283,17 @@ class _RunningChunk:
         if key not in self._victims:
             chunks = self._chunks
             arrays = chunks.arrays._replace(of_attack=chunks.of_attacks[label])
+            numbers = chunks.programs.numbers(attack, len(self._padded))
+            numbers = jax.device_put(numbers, chunks.programs.spread)
+            inputs = (self._victim_keys, (self._settings, numbers), arrays)
+            compiled = chunks.programs.victim(self._cell, attack, *inputs)
             start = time.perf_counter()
-            if chunks.experiment.encryption is not None:
-                victim = chunks.experiment.encryption.victim(
-                    chunks.experiment, self._padded, attack, arrays, chunks.folder
-                )
-            else:
-                numbers = chunks.programs.numbers(attack, len(self._padded))
-                numbers = jax.device_put(numbers, chunks.programs.spread)
-                inputs = (self._victim_keys, (self._settings, numbers), arrays)
-                compiled = chunks.programs.victim(self._cell, attack, *inputs)
-                start = time.perf_counter()
-                victim = jax.block_until_ready(compiled(*inputs))
-            seconds = time.perf_counter() - start
-            self._victims[key] = victim, jax.device_get(victim.main), seconds
+            self._keep(key, jax.block_until_ready(compiled(*inputs)), start)
         return self._victims[key]
+
+    def _keep(self, key, victim, start):
+        seconds = time.perf_counter() - start
+        self._victims[key] = victim, jax.device_get(victim.main), seconds
 
     def _seen(self, attack, victim, number):
         return victim.finally_ if attack.sees.is_final else victim.at_steps[number]

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Int, Key
+from jaxtyping import Array, Bool, Float, Int, Key
 
 from vfljax import data, metrics, models, protocol
 from vfljax.attacks import Attack, Inference
@@ -29,6 +29,32 @@ from vfljax.experiments.world import (
     without_features,
 )
 from vfljax.protocol import HONEST, Interference, ProtocolState, VerticalProtocol
+
+
+class Start(NamedTuple):
+    """A trial before its first step.
+
+    Attributes:
+        classes: Of the attacked batch.
+        weights_key: Of the parties' weights.
+        train_key: Of the steps.
+        views_key: Of the batches that are attacked; of the interference too.
+        interference: What the adversary does besides looking.
+        batches: Sample numbers of each step (steps, rows); None without training.
+        run: The protocol.
+        state: Its state, with what is pretrained and prepared.
+        chance: The accuracy of always naming the most frequent class.
+    """
+
+    classes: Int[Array, " classes"]
+    weights_key: Key[Array, ""]
+    train_key: Key[Array, ""]
+    views_key: Key[Array, ""]
+    interference: Interference
+    batches: Any
+    run: VerticalProtocol
+    state: ProtocolState
+    chance: Float[Array, ""]
 
 
 class Victim(NamedTuple):
@@ -84,25 +110,15 @@ def make_victim(
     def victim(key, setting_and_numbers, arrays: Arrays) -> Victim:
         setting, numbers = setting_and_numbers
         attack = dataclasses.replace(attacks[0], **numbers)
-        classes_key, weights_key, order_key, train_key, views_key = jax.random.split(
-            key, 5
-        )
         world = World(experiment, cell, setting, arrays)
-        classes = draw_classes(classes_key, cell, arrays)
-        state = initial_state(world.honest, weights_key, arrays)
-        interference = HONEST
-        if attack.victim is not None:
-            interference = attack.interferes(views_key, make_scene(world, state))
-        batches = draw_batches(order_key, interference, training, arrays)
-        run = world.protocol(interference, batches)
-        state = run.restart(state)
-        state = prepared_targets(run, train_key, state, arrays)
+        start = start_trial(world, key, attack)
+        run, state, batches = start.run, start.state, start.batches
         views, done, rows, truth = {}, 0, None, None
         for step in sorted({*view_steps, training.steps}):
             if step > done:
                 state, _ = protocol.train(
                     run,
-                    train_key,
+                    start.train_key,
                     state,
                     arrays.features,
                     arrays.labels,
@@ -111,12 +127,11 @@ def make_victim(
                 )
                 done = step
             if step in view_steps:
-                batch_key, defense_key = jax.random.split(
-                    jax.random.fold_in(views_key, step)
-                )
+                view_key = jax.random.fold_in(start.views_key, step)
+                batch_key, defense_key = jax.random.split(view_key)
                 if rows is None or truth is None or not experiment.same_samples:
                     rows, truth = data.draw_batch(
-                        batch_key, arrays.table, classes, cell.batch_size
+                        batch_key, arrays.table, start.classes, cell.batch_size
                     )
                 views[step] = world.observe(
                     defense_key, run, state, rows, truth, adversary, at_steps
@@ -124,13 +139,17 @@ def make_victim(
         return Victim(
             at_steps=tuple(views[step] for step in view_steps),
             finally_=final_observation(
-                world, run, state, arrays, adversary, kinds - at_steps, interference
+                world,
+                run,
+                state,
+                arrays,
+                adversary,
+                kinds - at_steps,
+                start.interference,
             ),
             main=main_task(experiment, run, state, arrays)
-            | alone_rate(experiment, cell, run, weights_key, batches, arrays)
-            | {
-                "chance_accuracy": metrics.chance_accuracy(arrays.table.counts[classes])
-            },
+            | alone_rate(experiment, cell, run, start.weights_key, batches, arrays)
+            | {"chance_accuracy": start.chance},
         )
 
     return victim
@@ -165,6 +184,36 @@ def make_attack(
         return Answer(inference, is_known, own)
 
     return attacked
+
+
+def start_trial(world: World, key: Key[Array, ""], attack: Attack) -> Start:
+    """Everything that is drawn and planned before the first step.
+
+    Args:
+        world: What is trained.
+        key: Of the trial's victim.
+        attack: The one that interferes, or any that doesn't.
+    """
+    classes_key, weights_key, order_key, train_key, views_key = jax.random.split(key, 5)
+    arrays, training = world.arrays, world.experiment.training
+    classes = draw_classes(classes_key, world.cell, arrays)
+    state, interference = initial_state(world.honest, weights_key, arrays), HONEST
+    if attack.victim is not None:
+        interference = attack.interferes(views_key, make_scene(world, state))
+    batches = draw_batches(order_key, interference, training, arrays)
+    run = world.protocol(interference, batches)
+    state = run.restart(state)
+    return Start(
+        classes=classes,
+        weights_key=weights_key,
+        train_key=train_key,
+        views_key=views_key,
+        interference=interference,
+        batches=batches,
+        run=run,
+        state=prepared_targets(run, train_key, state, arrays),
+        chance=metrics.chance_accuracy(arrays.table.counts[classes]),
+    )
 
 
 def draw_classes(
