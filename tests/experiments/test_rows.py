@@ -8,71 +8,82 @@ import numpy as np
 import pytest
 
 from vfljax import metrics
-from vfljax.experiments import (
-    CAE,
+from vfljax.attacks import (
     ClusterMatching,
-    Data,
     DirectInference,
-    DPGaussian,
-    DPLaplace,
-    Experiment,
-    Isotropic,
+    Inference,
     LinearRecovery,
-    Marvell,
-    NoDefense,
     NormScoring,
     RepeatedObservation,
-    Top,
-    Training,
 )
+from vfljax.attacks.least_squares import RecoveryInfo
+from vfljax.defenses import CAE, DPGaussian, DPLaplace, Isotropic, Marvell, NoDefense
+from vfljax.experiments import Data, Experiment, Training
+from vfljax.experiments.programs import Programs
 from vfljax.experiments.records import append_rows
 from vfljax.experiments.rows import make_rows
-from vfljax.experiments.trial import Cell, Outcome, Victim, attack_program_key
+from vfljax.experiments.task import Arrays
+from vfljax.experiments.trial import Answer
+from vfljax.experiments.world import Cell, Observation
+from vfljax.known import NOTHING
 from vfljax.label_dp import label_budget
+from vfljax.models import Top
+from vfljax.protocol import ModelSplitting
 
 TRUTH = np.array([0, 1, 2, 0, 1, 2, 0, 2])
 LABELS = np.array([0, 2, 0, 1, 2, 0, 0, -1])
 IS_KNOWN = np.array([True] + [False] * 7)
 
 
-def outcome(
-    labels=LABELS, published=None, is_known=IS_KNOWN, finite=True, unprotected=False
+def stacked(leaf):
+    """A leaf of the one trial of a chunk."""
+    return None if leaf is None else np.asarray(leaf)[None]
+
+
+def answer(labels=LABELS, published=None, is_known=IS_KNOWN, finite=True):
+    """One trial's; the scores of three classes are not needed when rows are made."""
+    inference = Inference(
+        labels=stacked(labels),
+        scores=stacked(np.zeros((8, 3))),
+        finite=stacked(finite),
+        published_labels=stacked(published),
+        info=RecoveryInfo(
+            residual=stacked(np.nan), iterations=stacked(3), bound_held=stacked(-1)
+        ),
+    )
+    return Answer(inference=inference, is_known=stacked(is_known), own=())
+
+
+def rows_of(
+    experiment, made=None, *, strength=None, trained=True, unprotected=False, size=1000
 ):
-    """One trial's; scores are not needed any more when rows are made."""
-    fields: dict[str, Any] = {
-        "labels": labels,
-        "published_labels": np.zeros(0, int) if published is None else published,
-        "truth": TRUTH,
-        "is_known": is_known,
-        "scores": np.zeros(0),
-        "own": np.zeros(0),
-        "finite": np.array(finite),
-        "residual": np.array(np.nan),
-        "bound_held": np.array(-1),
-        "is_unprotected": np.array(unprotected),
-    }
-    return Outcome(**{name: field[None] for name, field in fields.items()})
-
-
-def rows_of(experiment, made=None, *, strength=None, trained=True, num_samples=1000):
     """The row of each defense of an experiment, by its label."""
-    fields: dict[str, Any] = {
-        "main_accuracy": np.array([np.nan]),
-        "trained": np.array([trained]),
-        "chance_accuracy": np.array([0.4]),
+    main: dict[str, Any] = {
+        "main_accuracy": np.nan,
+        "trained": trained,
+        "chance_accuracy": 0.4,
     }
-    made = outcome() if made is None else made
+    seen = Observation(
+        views={},
+        rows=(),
+        truth=stacked(TRUTH),
+        public=NOTHING,
+        is_unprotected=stacked(unprotected),
+    )
+    made = answer() if made is None else made
     rows = {}
-    for label, spec in experiment.defenses.items():
+    for label, defense in experiment.defenses.items():
         (rows[label],) = make_rows(
             experiment,
             Cell(3, experiment.batch_sizes[0], label),
-            [(strength or spec.strengths[0], 5)],
+            [(strength or defense.strengths[0], 5)],
             "attack",
             0,
             made,
-            Victim(seen=(), **fields),
-            num_samples=num_samples,
+            seen,
+            {name: stacked(value) for name, value in main.items()},
+            train_labels=np.arange(size) % 3,
+            test_labels=TRUTH,
             dataset="none",
         )
     return rows
@@ -92,7 +103,7 @@ def test_known_samples_do_not_count():
     assert row["attack_accuracy"] == pytest.approx(1 / 7)
     assert row["matched_accuracy"] == pytest.approx(5 / 7)
     assert row["confusion"] == [1, 1, 0, 0, 0, 2, 2, 0, 0]
-    all_count = outcome(is_known=np.zeros(8, bool))
+    all_count = answer(is_known=np.zeros(8, bool))
     row = rows_of(experiment(), all_count)["none"]
     assert row["attack_accuracy"] == pytest.approx(2 / 8)
     assert "confusion" not in row
@@ -102,7 +113,7 @@ def test_confusion_matches_accuracy():
     """Without an open answer, counts sum to the samples that count."""
     labels, published = np.roll(TRUTH, 3), np.roll(TRUTH, 1)
     setting = experiment(record_confusion=True)
-    row = rows_of(setting, outcome(labels, published))["none"]
+    row = rows_of(setting, answer(labels, published))["none"]
     for name, rate in (
         ("confusion", "attack_accuracy"),
         ("published_confusion", "published_accuracy"),
@@ -131,12 +142,12 @@ def test_chance_levels_are_those_of_the_samples_that_count():
 def test_status_says_why_there_is_no_good_result():
     no_answer = np.full(8, -1)
     assert rows_of(experiment())["none"]["status"] == "ok"
-    row = rows_of(experiment(), outcome(no_answer, finite=False))["none"]
+    row = rows_of(experiment(), answer(no_answer, finite=False))["none"]
     assert (row["status"], row["attack_accuracy"]) == ("non_finite", 0.0)
     assert (row["matched_accuracy"], row["mutual_information"]) == (0.0, 0.0)
     row = rows_of(experiment(), trained=False)["none"]
     assert row["status"] == "training_diverged"
-    row = rows_of(experiment(), outcome(unprotected=True))["none"]
+    row = rows_of(experiment(), unprotected=True)["none"]
     assert (row["status"], row["attack_accuracy"]) == (
         "sent_unprotected",
         pytest.approx(1 / 7),
@@ -150,14 +161,14 @@ def test_rows_say_what_the_attack_knows():
     assert row["is_adaptive"] is True
     assert row["knowledge"] == "2 known labels per class"
     assert row["view"] == "batch_gradient"
-    repeated = experiment(RepeatedObservation(of="first"), same_samples=True)
+    repeated = experiment(RepeatedObservation(of=DirectInference()), same_samples=True)
     assert rows_of(repeated)["none"]["view"] == "sample_gradient"
 
 
 def test_rows_survive_json(tmp_path):
     """No NaN and no infinity: both are null in the file, everything else comes back."""
     setting = experiment(
-        defenses={"none": NoDefense(), "dp": DPGaussian(strengths=(0.0,))},
+        defenses={"none": NoDefense(), "dp": DPGaussian(noise_std=(0.0,))},
         record_confusion=True,
     )
     rows = list(rows_of(setting).values())
@@ -193,7 +204,7 @@ def expected_budget(batch_size, num_releases=1, scale=0.05):
 
 
 def laplace(**changes):
-    settings = {"strengths": (0.05,), "clip_norm": math.inf, "reading": "released"}
+    settings = {"noise": (0.05,), "clip_norm": math.inf, "reading": "released"}
     return DPLaplace(**{**settings, **changes})
 
 
@@ -207,7 +218,7 @@ def test_only_defenses_with_a_guarantee_have_a_budget():
                 "cae": CAE(),
                 "clipped": laplace(clip_norm=1e-3),  # by one factor for the batch
                 "laplace": laplace(),
-                "paper": laplace(strengths=(0.05 * 2**0.5,), reading="paper"),
+                "paper": laplace(noise=(0.05 * 2**0.5,), reading="paper"),
             },
             batch_sizes=(32,),
         )
@@ -231,22 +242,22 @@ def test_no_budget_where_a_top_model_makes_the_messages():
     """What one label changes there is no (one-hot − one-hot)/B, and not accounted."""
     defenses = {"laplace": laplace(), "gaussian": DPGaussian()}
     settings = {"defenses": defenses, "attack": NormScoring(), "first": NormScoring()}
-    rows = rows_of(experiment(**settings, top=Top()))
+    rows = rows_of(experiment(**settings, protocol=ModelSplitting(top=Top())))
     for label, row in rows.items():
         assert row["protocol"] == "model_splitting"
         assert not BUDGET & row.keys(), label
         assert rows_of(experiment(**settings))[label].keys() >= BUDGET
 
 
-def covered(batch_size=32, spec=None, **changes):
+def covered(batch_size=32, defense=None, **changes):
     """The row of covered noise after 10 steps of 30 samples out of 100."""
     setting = experiment(
-        defenses={"dp": spec or laplace(covers_label_party=True)},
+        defenses={"dp": defense or laplace(covers_label_party=True)},
         training=Training(steps=10, batch_size=30),
         batch_sizes=(batch_size,),
         **changes,
     )
-    return rows_of(setting, num_samples=100)["dp"]
+    return rows_of(setting, size=100)["dp"]
 
 
 def test_epochs_are_counted_as_they_are_run():
@@ -279,16 +290,16 @@ def test_views_of_the_same_samples_are_releases():
 
 def test_a_budget_needs_its_clip_in_every_message():
     """Clipped at .04, batches of 60 never are (√2/60 = .024); those of 30 are (.047)"""
-    spec = laplace(clip_norm=0.04, covers_label_party=True)
-    row = covered(60, spec)
+    defense = laplace(clip_norm=0.04, covers_label_party=True)
+    row = covered(60, defense)
     assert (row["label_epsilon"], row["label_epsilon_training"]) == (math.inf, math.inf)
     assert "No guarantee" in row["budget"]
     assert "√2/B = 0.047" in row["budget"]
-    spec = laplace(clip_norm=0.04)  # nothing is claimed for the training
-    assert covered(60, spec)["label_epsilon"] < math.inf
+    defense = laplace(clip_norm=0.04)  # nothing is claimed for the training
+    assert covered(60, defense)["label_epsilon"] < math.inf
 
 
-def test_attacks_are_shared_by_defenses_of_equal_public_facts():
+def test_attacks_are_shared_by_defenses_of_equal_public_facts(monkeypatch):
     setting = Experiment(
         name="x",
         data=Data(class_counts=(2,)),
@@ -299,9 +310,13 @@ def test_attacks_are_shared_by_defenses_of_equal_public_facts():
             "dp": DPGaussian(),
         },
     )
+    monkeypatch.setattr(Programs, "_program", lambda self, name, make, arguments: name)
+    programs = Programs(setting)
+    arrays: Any = Arrays(*[()] * 5)
 
-    def key(spec, label, batch_size=8):
-        return attack_program_key(setting, Cell(2, batch_size, label), spec)
+    def key(attack, label, batch_size=8):
+        cell = Cell(2, batch_size, label)
+        return programs.attack(cell, attack, (), (), arrays, is_built_on=False)
 
     linear = LinearRecovery()
     keys = {label: key(linear, label) for label in setting.defenses}
