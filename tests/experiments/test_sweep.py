@@ -395,7 +395,10 @@ def test_marvell_noises_every_direction_of_a_top_models_messages(dataset):
             "training.steps=0: must be >= 1 for attacks.c, which sees a trained model",
         ),
         ({"data": Data(num_parties=9)}, "num_parties=9: must be at most 8"),
-        ({"data": Data(columns=("0,1", "1,2"))}, r"split\[1\]=1: must be a column of one party"),
+        (
+            {"data": Data(columns=("0,1", "1,2"))},
+            r"split\[1\]=1: must be a column of one",
+        ),
         (
             {"data": Data(class_counts=(2, 10))},
             "data.class_choice='random': must be 'first'",
