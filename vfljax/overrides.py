@@ -53,9 +53,9 @@ def override(experiment: Experiment, arguments: Sequence[str]) -> Experiment:
 
 def _without_help_texts(words: str) -> str:
     """The nearest options alone, of all that is said about them."""
-    mistake, is_near, said = words.partition(" Perhaps you meant: ")
-    nearest = re.findall(r"(?<!\S)--[\w.-]+", said)[:3]
-    return f"{mistake}; did you mean {' or '.join(nearest)}?" if is_near else words
+    mistake, *said = re.split(r" Perhaps you meant: | Arguments similar to ", words)
+    nearest = re.findall(r"(?<!\S)--[\w.-]+(?!\S)", " ".join(said))[:6]
+    return f"{mistake}; did you mean {' or '.join(nearest)}?" if nearest else mistake
 
 
 def _without_arrays(
