@@ -25,28 +25,31 @@ from vfljax.known import NOTHING
 from vfljax.label_dp import label_budget
 from vfljax.protocol import ModelSplitting
 
-TRUTH = np.array([0, 1, 2, 0, 1, 2, 0, 2])
-LABELS = np.array([0, 2, 0, 1, 2, 0, 0, -1])
-IS_KNOWN = np.array([True] + [False] * 7)
+TRUTH: Any = np.array([0, 1, 2, 0, 1, 2, 0, 2])
+LABELS: Any = np.array([0, 2, 0, 1, 2, 0, 0, -1])
+IS_KNOWN: Any = np.array([True] + [False] * 7)
 
 
 def outcome(
     labels=LABELS, published=None, is_known=IS_KNOWN, finite=True, unprotected=False
 ):
     """One trial's answer, and what it is about; scores are those of three classes."""
-    inference: Any = Inference(
+    scores: Any = np.zeros((1, 8, 3))
+    is_finite: Any = np.array([finite])
+    is_unprotected: Any = np.array([unprotected])
+    inference = Inference(
         labels=labels[None],
-        scores=np.zeros((1, 8, 3)),
-        finite=np.array([finite]),
+        scores=scores,
+        finite=is_finite,
         published_labels=None if published is None else published[None],
         info=(),
     )
-    seen: Any = Observation(
+    seen = Observation(
         views={},
         rows=(),
         truth=TRUTH[None],
         public=NOTHING,
-        is_unprotected=np.array([unprotected]),
+        is_unprotected=is_unprotected,
     )
     return Answer(inference, is_known[None], ()), seen
 
@@ -59,6 +62,7 @@ def rows_of(experiment, made=None, *, strength=None, trained=True, num_samples=1
         "chance_accuracy": np.array([0.4]),
     }
     rows = {}
+    answer, seen = made or outcome()
     for label, defense in experiment.defenses.items():
         (rows[label],) = make_rows(
             experiment,
@@ -66,7 +70,8 @@ def rows_of(experiment, made=None, *, strength=None, trained=True, num_samples=1
             [(strength or defense.strengths[0], 5)],
             "attack",
             0,
-            *(made or outcome()),
+            answer,
+            seen,
             main,
             train_labels=np.zeros(num_samples, int),
             test_labels=np.zeros(2, int),
