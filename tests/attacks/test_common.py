@@ -74,7 +74,6 @@ EXAMPLES = {
     "completion": Example(attacks.ModelCompletion(**SMALL), "neither"),
     "direct_semi": Example(attacks.DirectSemiSupervised(**SMALL), "neither"),
     "replacement": Example(attacks.LabelReplacement(), "neither"),
-    "prior": Example(attacks.PriorGuess(), "neither"),
     "flip": Example(attacks.LabelFlip(of=DIRECT), "neither"),
 }
 

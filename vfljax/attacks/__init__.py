@@ -34,7 +34,6 @@ from vfljax.attacks.noise_aware_recovery import (
 )
 from vfljax.attacks.norm_scoring import NormScoring, norm_scoring
 from vfljax.attacks.own_prediction import OwnPrediction, own_prediction
-from vfljax.attacks.prior_guess import PriorGuess
 from vfljax.attacks.repeated_observation import (
     RepeatedObservation,
     repeated_observation,
@@ -64,7 +63,6 @@ __all__ = [
     "NoiseAwareRecovery",
     "NormScoring",
     "OwnPrediction",
-    "PriorGuess",
     "RepeatedObservation",
     "check_attack",
     "cluster_matching",
