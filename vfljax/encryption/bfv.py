@@ -75,7 +75,13 @@ class _Public:
 
     def multiply_plain(self, ciphertext, polynomial: Polynomial):
         result = self._seal.Ciphertext()
+        t, places = 1 << self._preset.plain_bits, np.flatnonzero(polynomial)
+        is_negative = len(places) == 1 and int(polynomial[places[0]]) >= t // 2
+        if is_negative:  # SEAL takes one -c alone for t - c: its noise grows by t
+            polynomial = np.where(polynomial > 0, np.uint64(t) - polynomial, polynomial)
         self._evaluator.multiply_plain(ciphertext, self._plaintext(polynomial), result)
+        if is_negative:
+            self._evaluator.negate_inplace(result)
         return result
 
     def hide_noise(self, ciphertext):

@@ -40,7 +40,7 @@ def make_report(run: Run) -> Report:
     Raises:
         ValueError: if it has no rows, or `summarize` does not take them.
     """
-    frame = summarize(run.rows)
+    frame = summarize(run.rows)._replace(engines=run.engines)
     parts = [
         Part(
             panel=panel,
