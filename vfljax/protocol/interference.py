@@ -33,7 +33,7 @@ class Manipulation(NamedTuple):
             is sent; the network's gradient is that of the embedding it made.
         receive: `receive(gradient, sample_ids)` to the message (batch, embed) that its
             network is trained on.
-        on_ciphertexts: `on_ciphertexts(sample_ids, classes)` on the host, to options of
+        on_ciphertexts: Callable[..., Any] | None = None
             `protocol.encrypted.RowOperations` that do the same to encrypted rows of
             one batch; None where rows of ciphertexts can't be treated so.
     """
@@ -41,7 +41,7 @@ class Manipulation(NamedTuple):
     alter: Callable[..., Any] = _features_as_they_are
     send: Callable[..., Float[Array, "batch embed"]] = _send_as_it_is
     receive: Callable[..., Float[Array, "batch embed"]] = _receive_as_it_is
-    on_ciphertexts: Callable[[Any], Mapping[str, Any]] | None = None
+    on_ciphertexts: Callable[..., Any] | None = None
 
 
 class Interference(NamedTuple):

@@ -1,5 +1,6 @@
 """Who learned what from real ciphertexts, by the log of what crossed."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import polars as pl
@@ -15,7 +16,7 @@ _UNIT = (
 )
 
 
-def _shown(frame: Frame) -> dict[str, Any]:
+def _shown(frame: Frame) -> Mapping[str, Any]:
     """The training that the panel is about: an honest one without a defense, if any."""
     return min(
         frame.engines,
@@ -23,7 +24,7 @@ def _shown(frame: Frame) -> dict[str, Any]:
     )
 
 
-def _rates(frame: Frame, engine: dict[str, Any]) -> str:
+def _rates(frame: Frame, engine: Mapping[str, Any]) -> str:
     """What attacks inferred from the gradient that the adversary decrypted."""
     if not engine["is_honest"]:
         return ""
