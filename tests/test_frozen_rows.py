@@ -147,8 +147,4 @@ def _is_same(run, row, name, old: Any, new: Any):
     old = _CHANGED.get((run, row["attack"], name), old)
     if name == "residual":
         return math.isclose(old, new, rel_tol=0.5, abs_tol=1e-6)
-    if run == "fu_cifar10" and isinstance(old, float):
-        # Convolutions add up in another order on another number of cores: bit for bit
-        # on as many as the golden rows were made with (two), near elsewhere.
-        return old == new or math.isclose(old, new, abs_tol=0.15)
     return old == new
