@@ -10,6 +10,7 @@ import dataclasses
 import json
 import math
 import runpy
+import sys
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,8 @@ _CHANGED = {
 
 
 def _config(name):
+    if str(_ROOT / "configs") not in sys.path:  # a config may import its neighbors
+        sys.path.append(str(_ROOT / "configs"))
     return runpy.run_path(str(_ROOT / "configs" / f"{name}.py"))["make"]("small")
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from vfljax import defenses
+from vfljax import data, defenses
 from vfljax.attacks import (
     ClusterMatching,
     DirectInference,
@@ -12,6 +12,7 @@ from vfljax.attacks import (
 )
 from vfljax.defenses import CAE
 from vfljax.experiments import Data, Experiment, Training, read_run, run_sweep
+from vfljax.experiments.sweep import _RunningChunk
 from vfljax.models import MLP
 
 CLASSES = 4
@@ -28,7 +29,7 @@ def cache(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def finished(cache, digits, tmp_path_factory, watch_victims):
+def finished(cache, tmp_path_factory):
     """Rows, what the sweep said it did, and the codebook of each unit, in order."""
     setting = Experiment(
         name="encoders",
@@ -45,14 +46,19 @@ def finished(cache, digits, tmp_path_factory, watch_victims):
         },
         num_trials=2,
     )
+    codebooks, victims, of_chunk = [], [], _RunningChunk._victim
+
+    def watching(self, label, attack):
+        found = of_chunk(self, label, attack)
+        if not any(found[0] is victim for victim in victims):
+            victims.append(found[0])
+            codebooks.extend(np.asarray(found[0].at_steps[0].public.codebook))
+        return found
+
     folder = tmp_path_factory.mktemp("run")
-    with watch_victims() as victims:
-        progress = list(run_sweep(setting, digits, folder))
-    codebooks = [
-        np.asarray(codebook)
-        for victim in victims
-        for codebook in victim.at_steps[0].public.codebook
-    ]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_RunningChunk, "_victim", watching)
+        progress = list(run_sweep(setting, data.load("digits"), folder))
     return read_run(folder).rows, [p.activity for p in progress], codebooks
 
 

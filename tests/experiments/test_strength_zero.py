@@ -4,6 +4,7 @@ import math
 
 import pytest
 
+from vfljax import data
 from vfljax.attacks import DirectInference, LinearRecovery
 from vfljax.defenses import (
     DPGaussian,
@@ -15,7 +16,8 @@ from vfljax.defenses import (
     NoDefense,
     Sparsification,
 )
-from vfljax.experiments import Data, Experiment, Training
+from vfljax.experiments import Data, Experiment, Training, read_run, run_sweep
+from vfljax.experiments.programs import Programs
 from vfljax.experiments.world import Cell
 from vfljax.models import MLP
 
@@ -26,14 +28,14 @@ AT_ZERO = {
     "dp_laplace": DPLaplace(noise=(0.0,), clip_norm=math.inf),
     "marvell": Marvell(power=(0.0,)),
     "isotropic": Isotropic(ratio=(0.0,)),
-    "max_norm": MaxNorm(share=(0.0,)),
+    "max_norm": MaxNorm(share=0.0),
     "sparsification": Sparsification(keep_fraction=(1.0,)),
     "gradient_compression": GradientCompression(keep_fraction=(1.0,)),
 }
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory, digits, run_rows, watch_programs):
+def finished(tmp_path_factory):
     """The rows, and the names of the programs that were compiled."""
     setting = Experiment(
         name="zero",
@@ -51,10 +53,17 @@ def finished(tmp_path_factory, digits, run_rows, watch_programs):
         },
         num_trials=2,
     )
-    with watch_programs() as made:
-        rows = run_rows(setting, digits, tmp_path_factory.mktemp("zero"))
-    (programs,) = made
-    return rows, [name for name, _ in programs._compiled]
+    made = []
+    program = Programs._program
+
+    def counting(self, name, make, arguments):
+        return program(self, name, lambda: made.append(name) or make(), arguments)
+
+    folder = tmp_path_factory.mktemp("zero")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Programs, "_program", counting)
+        list(run_sweep(setting, data.load("digits"), folder))
+    return read_run(folder).rows, made
 
 
 @pytest.mark.parametrize("defense", AT_ZERO)

@@ -79,13 +79,13 @@ def encrypted_victim(
         jax.random.split(trial_key)[0], 5
     )
     classes = draw_classes(classes_key, unit.cell, arrays)
+    start = initial_state(world.honest, weights_key, arrays)
     interference = HONEST
     if attack.victim is not None:
-        untrained = initial_state(world.honest, weights_key, arrays)
-        interference = attack.interferes(views_key, make_scene(world, untrained))
+        interference = attack.interferes(views_key, make_scene(world, start))
     batches = draw_batches(order_key, interference, experiment.training, arrays)
     run = world.protocol(interference, batches)
-    start = initial_state(run, weights_key, arrays)
+    start = run.restart(start)
     start = prepared_targets(run, train_key, start, arrays)
     view_steps = () if attack.sees.is_final else experiment.train_steps
     plan = _plan(experiment, world, classes, batches, train_key, views_key, view_steps)
@@ -147,7 +147,9 @@ def _train(encryption, world, interference, start, plan, place):
     arrays, training = world.arrays, world.experiment.training
     everyone = np.arange(len(arrays.labels))
     activations = [
-        np.asarray(cheat.alter(part, everyone) if cheat else part, np.float32)
+        np.asarray(cheat.alter(part, everyone) if cheat else part, np.float32).reshape(
+            len(everyone), -1
+        )
         for part, cheat in zip(
             arrays.features,
             map(interference.manipulations.get, range(world.num_parties)),

@@ -88,6 +88,12 @@ class Encryption:
                 type(attack).__name__,
                 "one that sees no message in plain text, as all are encrypted",
             )
+            require(
+                attack.victim is None or not self.hidden,
+                "encryption.hidden",
+                self.hidden,
+                f"() for attacks.{label}, which changes features below these layers",
+            )
         sees_messages = any(not a.sees.is_final for a in experiment.attacks.values())
         require(
             training.steps == 0
@@ -106,18 +112,18 @@ class Encryption:
         )
 
     def trained_layers_see(self, arrays: Any, seed: int) -> Any:
-        """The arrays with what each party's trained layer is given, flattened.
+        """The arrays with what each party's trained layer is given.
 
         Args:
             arrays: Of the experiment.
             seed: Of the random layers, which are the same in all trials.
         """
+        if not self.hidden:
+            return arrays
         key = jax.random.fold_in(jax.random.key(seed), 1)
 
         def activations(party, features):
             flat = features.reshape(len(features), -1)
-            if not self.hidden:
-                return flat
             body = models.mlp(self.hidden[:-1], embed=self.hidden[-1], relu_output=True)
             params = body.init(jax.random.fold_in(key, party), flat[:1])
             return models.embed_in_parts(body, params, flat)

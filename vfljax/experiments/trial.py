@@ -89,13 +89,13 @@ def make_victim(
         )
         world = World(experiment, cell, setting, arrays)
         classes = draw_classes(classes_key, cell, arrays)
+        state = initial_state(world.honest, weights_key, arrays)
         interference = HONEST
         if attack.victim is not None:
-            untrained = initial_state(world.honest, weights_key, arrays)
-            interference = attack.interferes(views_key, make_scene(world, untrained))
+            interference = attack.interferes(views_key, make_scene(world, state))
         batches = draw_batches(order_key, interference, training, arrays)
         run = world.protocol(interference, batches)
-        state = initial_state(run, weights_key, arrays)
+        state = run.restart(state)
         state = prepared_targets(run, train_key, state, arrays)
         views, done, rows, truth = {}, 0, None, None
         for step in sorted({*view_steps, training.steps}):
