@@ -76,14 +76,14 @@ def _trained(weights, documents, rate=1e-9, **settings):
     )
     arrays = load_arrays(Task(experiment, documents, 2))
     attacks = tuple(experiment.attacks.values())
-    victim = make_victim(experiment, Cell(2, 32, "none"), attacks, 2)
+    victim = make_victim(experiment, Cell(2, 32, "none"), attacks)
     setting = Setting(jnp.zeros(()), jnp.zeros((), int))
     return jax.jit(victim)(jax.random.key(0), (setting, {}), arrays)
 
 
 def _params(victim):
     """The adversary's, as it sees them in the end."""
-    return victim.finally_.views["trained_model"].params
+    return victim.finally_["trained_model"].views["trained_model"].params
 
 
 def test_encoders_start_from_the_file(weights, documents):

@@ -234,7 +234,7 @@ def test_only_trials_that_run_at_once_fill_an_accelerator(
 def trained(setting, dataset, cell):
     """`observed(key, strength)`: the view of the first attack at the first step."""
     arrays = load_arrays(Task(setting, dataset, cell.num_classes))
-    victim = jax.jit(make_victim(setting, cell, tuple(setting.attacks.values()), 2))
+    victim = jax.jit(make_victim(setting, cell, tuple(setting.attacks.values())))
 
     def observed(key, strength=0.0):
         at_strength = Setting(jnp.array(strength), jnp.array(0))

@@ -4,37 +4,30 @@ Keys, weights, batches and noise are those of the simulated trial. Where a view 
 taken, the roles exchange the messages of its batch and nobody takes a step.
 """
 
+import hashlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Key
 
-from vfljax import data, metrics, protocol
+from vfljax import protocol
 from vfljax.attacks import Attack
 from vfljax.experiments.encryption import Encryption
-from vfljax.experiments.experiment import Experiment
-from vfljax.experiments.folders import write_json
-from vfljax.experiments.scene import make_scene
-from vfljax.experiments.task import Arrays
-from vfljax.experiments.trial import (
-    Victim,
-    draw_batches,
-    draw_classes,
-    final_observation,
-    initial_state,
-    main_task,
-    prepared_targets,
-)
-from vfljax.experiments.world import Observation, Setting, World
-from vfljax.protocol import HONEST, BatchGradientView, encrypted
+from vfljax.experiments.folders import plain_data, write_json
+from vfljax.experiments.trial import Start, Victim, begin, final_observations, rates
+from vfljax.experiments.world import Observation, World
+from vfljax.protocol import BatchGradientView, encrypted
 
 
 class _Iteration(NamedTuple):
     """What happens in one iteration: a step of training, or a look between steps."""
 
+    step: int
     rows: np.ndarray
     key: Any
     is_look: bool
@@ -43,20 +36,20 @@ class _Iteration(NamedTuple):
 
 def encrypted_victim(
     encryption: Encryption,
-    experiment: Experiment,
+    world: World,
     unit: Any,
-    attack: Attack,
-    arrays: Arrays,
+    key: Key[Array, ""],
+    attacks: Sequence[Attack],
     folder: Path,
 ) -> Victim:
     """Trains one model on ciphertexts, going on with what is in the folder.
 
     Args:
         encryption: How.
-        experiment: What is run.
+        world: What is trained, on what trained layers are given.
         unit: A cell, a strength and a trial.
-        attack: One of those that share the victim.
-        arrays: The data, as the trained layers are given it.
+        key: The trial's, of its victim.
+        attacks: Those that share the victim.
         folder: The run folder; the roles' states and messages go into a part of it.
 
     Returns:
@@ -68,82 +61,60 @@ def encrypted_victim(
         EncryptionError: If a role refuses a message.
         ImportError: If the backend's library isn't installed.
     """
-    spec = experiment.defenses[unit.cell.defense]
-    setting = Setting(
-        strength=jnp.float32(unit.strength or 0.0),
-        choice=jnp.int32(spec.choice(unit.strength, unit.trial)),
-    )
-    world = World(experiment, unit.cell, setting, arrays)
-    trial_key = jax.random.fold_in(jax.random.key(experiment.seed), unit.trial)
-    classes_key, weights_key, order_key, train_key, views_key = jax.random.split(
-        jax.random.split(trial_key)[0], 5
-    )
-    classes = draw_classes(classes_key, unit.cell, arrays)
-    start = initial_state(world.honest, weights_key, arrays)
-    interference = HONEST
-    if attack.victim is not None:
-        interference = attack.interferes(views_key, make_scene(world, start))
-    batches = draw_batches(order_key, interference, experiment.training, arrays)
-    run = world.protocol(interference, batches)
-    start = run.restart(start)
-    start = prepared_targets(run, train_key, start, arrays)
-    view_steps = () if attack.sees.is_final else experiment.train_steps
-    plan = _plan(experiment, world, classes, batches, train_key, views_key, view_steps)
-    place = folder / "encrypted" / _folder_name(unit, attack)
-    result = _train(encryption, world, interference, start, plan, place)
-    adversary = experiment.data.adversary % world.num_parties
-    observed = result.observations[_passive(world).index(adversary)]
-    state = start._replace(params=_in_order(world, result.params))
-    main = main_task(experiment, run, state, arrays)
-    if encryption.mode == "exact" and batches is not None:
+    kinds = {attack.sees for attack in attacks}
+    at_steps = {kind for kind in kinds if not kind.is_final}
+    start, arrays = begin(key, world, attacks[0], looks=bool(at_steps)), world.arrays
+    plan = _plan(start)
+    place = folder / "encrypted" / _folder_name(unit, attacks[0])
+    result = _train(encryption, start, plan, place)
+    observed = result.observations[_passive(world).index(world.adversary)]
+    state = start.state._replace(params=_in_order(world, result.params))
+    main = rates(start, state)
+    if encryption.mode == "exact" and start.batches is not None:
         plain, _ = protocol.train(
-            run, train_key, start, arrays.features, arrays.labels, batches
+            start.run,
+            start.key,
+            start.state,
+            arrays.features,
+            arrays.labels,
+            start.batches,
         )
         main["weights_max_difference"] = _largest_difference(plain, state)
     write_json(place / "engine.json", _account(world, result, place))
-    return Victim(
-        at_steps=tuple(
-            Observation(
-                views={BatchGradientView.name: observed[number].view},
-                rows=jnp.asarray(iteration.rows),
-                truth=iteration.truth,
-                public=world.public(),
-                is_unprotected=jnp.array(False),
-            )
-            for number, iteration in enumerate(plan)
-            if iteration.is_look
-        ),
-        finally_=final_observation(
-            world, run, state, arrays, adversary, {attack.sees}, interference
+    seen = {
+        iteration.step: Observation(
+            views={BatchGradientView.name: observed[number].view},
+            rows=jnp.asarray(iteration.rows),
+            truth=iteration.truth,
+            public=world.public(),
+            is_unprotected=jnp.array(False),
         )
-        if attack.sees.is_final
-        else None,
-        main=main
-        | {"chance_accuracy": metrics.chance_accuracy(arrays.table.counts[classes])},
+        for number, iteration in enumerate(plan)
+        if iteration.is_look
+    }
+    return Victim(
+        at_steps=tuple(seen[step] for step in world.experiment.train_steps if seen),
+        finally_=final_observations(start, state, kinds - at_steps),
+        main=main,
     )
 
 
-def _plan(experiment, world, classes, batches, train_key, views_key, view_steps):
+def _plan(start: Start) -> list[_Iteration]:
     """All iterations in order, with the batches and keys of the simulation."""
-    plan, rows, truth = [], None, None
-    for step in range(experiment.training.steps + 1):
-        if step in view_steps:
-            batch_key, defense_key = jax.random.split(
-                jax.random.fold_in(views_key, step)
-            )
-            if rows is None or not experiment.same_samples:
-                rows, truth = data.draw_batch(
-                    batch_key, world.arrays.table, classes, world.cell.batch_size
-                )
-            plan.append(_Iteration(np.asarray(rows), defense_key, True, truth))
-        if step < experiment.training.steps:
-            key = jax.random.fold_in(train_key, step)
-            plan.append(_Iteration(np.asarray(batches[step]), key, False))
+    plan, num_steps = [], start.world.experiment.training.steps
+    for step in range(num_steps + 1):
+        if step in start.looks:
+            rows, truth, key = start.looks[step]
+            plan.append(_Iteration(step, np.asarray(rows), key, True, truth))
+        if step < num_steps:
+            key = jax.random.fold_in(start.key, step)
+            plan.append(_Iteration(step, np.asarray(start.batches[step]), key, False))
     return plan
 
 
-def _train(encryption, world, interference, start, plan, place):
+def _train(encryption, start: Start, plan, place):
     """Runs the roles; the label party is their last one."""
+    world, interference, state = start.world, start.interference, start.state
     arrays, training = world.arrays, world.experiment.training
     everyone = np.arange(len(arrays.labels))
     activations = [
@@ -160,7 +131,7 @@ def _train(encryption, world, interference, start, plan, place):
     passive = [
         encrypted.PassiveInputs(
             activations[party],
-            jax.tree.map(np.asarray, start.params[party]),
+            jax.tree.map(np.asarray, state.params[party]),
             training.make,
             operations=_operations(interference, party, plan),
             observe=looks,
@@ -170,12 +141,12 @@ def _train(encryption, world, interference, start, plan, place):
     label_party = _label_party(world)
     active = encrypted.ActiveInputs(
         activations[label_party],
-        jax.tree.map(np.asarray, start.params[label_party]),
+        jax.tree.map(np.asarray, state.params[label_party]),
         training.make,
         labels=np.asarray(arrays.labels),
         keys=jnp.stack([each.key for each in plan]),
         defense=world.defense(len(plan[0].rows)),
-        targets=np.asarray(start.targets) if len(start.targets) else None,
+        targets=np.asarray(state.targets) if len(state.targets) else None,
     )
     agreement = encrypted.Agreement(
         num_classes=world.cell.num_classes,
@@ -250,18 +221,18 @@ def _folder_name(unit, attack):
 
 
 def _slug(attack):
-    numbers = "-".join(f"{getattr(attack, name):g}" for name in attack.traced)
-    return f"{type(attack).__name__}-{numbers}"
+    """A word for what changes the training: no two have the same."""
+    options = json.dumps(plain_data(attack.victim), sort_keys=True)
+    return f"{type(attack).__name__}-{hashlib.sha256(options.encode()).hexdigest()[:8]}"
 
 
 def _account(world, result, place):
     """Who learned what, from the log of messages, for the report."""
     log = (place / "messages.jsonl").read_text().splitlines()
     messages = encrypted.summarize_messages(map(json.loads, log))
-    adversary = world.experiment.data.adversary % world.num_parties
     return {
         "description": result.description,
         "messages": messages,
         "learned": encrypted.who_learned_what(result.description, messages),
-        "adversary": f"passive_{_passive(world).index(adversary)}",
+        "adversary": f"passive_{_passive(world).index(world.adversary)}",
     }

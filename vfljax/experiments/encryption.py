@@ -139,22 +139,31 @@ class Encryption:
             ),
         )
 
-    def victim(
-        self, experiment: Any, units: Any, attack: Any, arrays: Any, folder: Path
+    def victims(
+        self,
+        experiment: Any,
+        units: Any,
+        keys_and_settings: Any,
+        attacks: Any,
+        arrays: Any,
+        folder: Path,
     ) -> Any:
         """Trains a victim per unit on ciphertexts; see `ciphertexts.encrypted_victim`.
 
         Returns:
             A `Victim` stacked over the units, as the simulation's program returns it.
         """
-        from vfljax.experiments import ciphertexts
+        from vfljax.experiments.ciphertexts import encrypted_victim
+        from vfljax.experiments.world import World
 
         made: dict[Any, Any] = {}
-        for unit in units:
-            if unit not in made:
-                made[unit] = ciphertexts.encrypted_victim(
-                    self, experiment, unit, attack, arrays, folder
+        for place, unit in enumerate(units):
+            if unit not in made:  # chunks are padded with their last one
+                key, setting = jax.tree.map(
+                    lambda leaf, place=place: leaf[place], keys_and_settings
                 )
+                world = World(experiment, unit.cell, setting, arrays)
+                made[unit] = encrypted_victim(self, world, unit, key, attacks, folder)
         return jax.tree.map(
             lambda *leaves: jnp.stack(leaves), *(made[unit] for unit in units)
         )

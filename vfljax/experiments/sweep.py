@@ -19,7 +19,7 @@ from vfljax.attacks import Attack
 from vfljax.defenses.base import relabel
 from vfljax.experiments import records, rows
 from vfljax.experiments.experiment import Experiment
-from vfljax.experiments.programs import Programs, victim_of
+from vfljax.experiments.programs import Programs, numbers_of
 from vfljax.experiments.task import (
     Task,
     check_fits,
@@ -192,18 +192,16 @@ class _Chunks(NamedTuple):
         victim_keys, attack_keys, settings = inputs_of(self.programs, units)
         public, needed = self.arrays._replace(of_defense=()), []
         for label, attack in self.experiment.attacks.items():
-            numbers = self.programs.numbers(attack, len(units))
+            sharing, number = self.programs.sharing(attack), len(units)
+            inputs = (settings, numbers_of(sharing[0], number))
             arrays = self.arrays._replace(of_attack=self.of_attacks[label])
-            compiled = self.programs.victim(
-                cell, attack, victim_keys, (settings, numbers), arrays
-            )
+            compiled = self.programs.victim(cell, sharing, victim_keys, inputs, arrays)
             needed.append(compiled.memory_analysis())
             if attack.builds_on is None:
-                victim = compiled.out_info
-                is_final = attack.sees.is_final
-                seen = victim.finally_ if is_final else victim.at_steps[0]
+                seen = compiled.out_info.seen(attack)
+                inputs = (seen, (), numbers_of(attack, number))
                 compiled = self.programs.attack(
-                    cell, attack, attack_keys, (seen, ()), public, is_built_on=False
+                    cell, attack, attack_keys, inputs, public, is_built_on=False
                 )
                 needed.append(compiled.memory_analysis())
         return max(
@@ -230,8 +228,8 @@ class _RunningChunk:
         """The rows of one attack at the step with this number."""
         chunks, attack = self._chunks, self._chunks.experiment.attacks[label]
         victim, main, train_seconds = self._victim(label, attack)
-        answer, seconds = self._answer(attack, victim, number)
-        seen = self._seen(attack, victim, number)
+        answer, seconds = self._answer(attack, attack.victim, number)
+        seen = victim.seen(attack, number)
         host_seen = seen._replace(views={}, rows=(), public=())
         num_units = len(self._units)
         return rows.make_rows(
@@ -253,44 +251,50 @@ class _RunningChunk:
 
     def _victim(self, label, attack):
         """The trained model that the attack is on, its main task, and the time."""
-        key = victim_of(attack)
-        if key not in self._victims:
-            chunks = self._chunks
+        if attack.victim not in self._victims:
+            chunks, sharing = self._chunks, self._chunks.programs.sharing(attack)
             arrays = chunks.arrays._replace(of_attack=chunks.of_attacks[label])
             start = time.perf_counter()
             if chunks.experiment.encryption is not None:
-                victim = chunks.experiment.encryption.victim(
-                    chunks.experiment, self._padded, attack, arrays, chunks.folder
+                victim = chunks.experiment.encryption.victims(
+                    chunks.experiment,
+                    self._padded,
+                    (self._victim_keys, self._settings),
+                    sharing,
+                    arrays,
+                    chunks.folder,
                 )
             else:
-                numbers = chunks.programs.numbers(attack, len(self._padded))
-                numbers = jax.device_put(numbers, chunks.programs.spread)
-                inputs = (self._victim_keys, (self._settings, numbers), arrays)
-                compiled = chunks.programs.victim(self._cell, attack, *inputs)
+                setting = (self._settings, self._numbers(sharing[0]))
+                inputs = (self._victim_keys, setting, arrays)
+                compiled = chunks.programs.victim(self._cell, sharing, *inputs)
                 start = time.perf_counter()
                 victim = jax.block_until_ready(compiled(*inputs))
             seconds = time.perf_counter() - start
-            self._victims[key] = victim, jax.device_get(victim.main), seconds
-        return self._victims[key]
+            main = jax.device_get(victim.main)
+            self._victims[attack.victim] = victim, main, seconds
+        return self._victims[attack.victim]
 
-    def _seen(self, attack, victim, number):
-        return victim.finally_ if attack.sees.is_final else victim.at_steps[number]
+    def _numbers(self, attack):
+        """The attack's traced numbers, spread over the devices like keys."""
+        numbers = numbers_of(attack, len(self._padded))
+        return jax.device_put(numbers, self._chunks.programs.spread)
 
-    def _answer(self, attack, victim, number):
+    def _answer(self, attack, trained, number):
         """The answer to one view, computed once, and the seconds that it took."""
-        key = (attack, victim_of(attack), number)
+        key, victim = (attack, trained, number), self._victims[trained][0]
         if key not in self._answers:
             earlier: tuple[Any, ...] = ()
             if attack.builds_on is not None:
                 answers = [
-                    self._answer(attack.builds_on, victim, before)[0]
+                    self._answer(attack.builds_on, trained, before)[0]
                     for before in range(number + 1)
                 ]
                 earlier = tuple((each.inference.scores, each.own) for each in answers)
             programs, cell = self._chunks.programs, self._cell
             inputs = (
                 self._attack_keys,
-                (self._seen(attack, victim, number), earlier),
+                (victim.seen(attack, number), earlier, self._numbers(attack)),
                 self._chunks.arrays._replace(of_defense=(), of_attack=()),
             )
             compiled = programs.attack(
