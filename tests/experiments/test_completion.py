@@ -211,7 +211,7 @@ def test_networks_with_statistics_run_in_a_sweep(digits, tmp_path, run_rows):
             r"attacks\.linear=LinearRecovery: must be one that needs no sum",
         ),
         (
-            {"training": Training(steps=5)},
+            {"training": Training(steps=5, batch_size=32)},
             r"attacks\.active\.optimizer='malicious': must be 'benign' unless",
         ),
         ({"training": Training()}, r"training\.steps=0: must be >= 1 for attacks"),

@@ -73,9 +73,13 @@ def run_sweep(
         label: _Part(of_label, take_samples(of_label, dataset))
         for label, of_label in variants(experiment).items()
     }
-    for part in parts.values():
-        for num_classes in class_counts_of(part.experiment, part.dataset):
-            check_fits(Task(part.experiment, part.dataset, num_classes))
+    for label, part in parts.items():
+        try:
+            for num_classes in class_counts_of(part.experiment, part.dataset):
+                check_fits(Task(part.experiment, part.dataset, num_classes))
+        except ValueError as error:
+            where = f"variants.{label}: " if label else ""
+            raise ValueError(f"{where}{error}") from None
     with records.open_run(folder, experiment, dataset.origin) as old_rows:
         units = all_units(experiment, dataset)
         present = {_row_identity(row) for row in old_rows}
