@@ -1,6 +1,9 @@
 """The command line, from outside: files, exit status, one line for a mistake."""
 
+import ast
 import dataclasses
+import inspect
+import itertools
 import json
 import subprocess
 import sys
@@ -8,27 +11,19 @@ import textwrap
 
 import pytest
 
-from vfljax import cli
-from vfljax.experiments import (
-    CAE,
-    Chain,
-    DiscreteSGD,
-    Experiment,
-    ModelCompletion,
-    Top,
-    Training,
-    attack_specs,
-    defense_specs,
-)
+from vfljax import attacks, cli, defenses
+from vfljax.experiments import Experiment
+from vfljax.overrides import OverrideError, override
 
 CONFIG = """
-from vfljax.experiments import Experiment, LinearRecovery, Training, DPGaussian, \\
-    NoDefense, DirectInference
+from vfljax.attacks import DirectInference, LinearRecovery
+from vfljax.defenses import DPGaussian, NoDefense
+from vfljax.experiments import Experiment, Training
 experiment = Experiment(
     name="mine",
     training=Training(steps=5, batch_size=16),
     batch_sizes=(8,),
-    defenses={"none": NoDefense(), "dp": DPGaussian(strengths=(0.01,))},
+    defenses={"none": NoDefense(), "dp": DPGaussian(noise_std=(0.01,))},
     attacks={"linear": LinearRecovery(solver="cg", iterations=20),
              "direct": DirectInference()},
     num_trials=2,
@@ -64,7 +59,7 @@ def test_run_writes_a_complete_folder_and_report_redraws_it(config, tmp_path, ca
     rows = read_rows(out)
     assert len(rows) == 2 * 2 * 3
     names = {path.name for path in (out / "report").iterdir()}
-    assert {"summary.md", "summary.csv", "trade_off.png"} <= names
+    assert {"report.html", "summary.md", "summary.csv", "trade_off.png"} <= names
     printed = capsys.readouterr().out
     assert "dp" in printed
     assert "linear" in printed
@@ -88,7 +83,7 @@ def test_run_writes_a_complete_folder_and_report_redraws_it(config, tmp_path, ca
         (["run", "quickstart", "--num-trials", "0"], "num_trials=0: must be >= 1"),
         (["run", "quickstart", "--scale", "tiny"], "choose from"),
         (["run", "quickstart", "--data.dataset", "digitz"], "did you mean 'digits'"),
-        (["run", "quickstart", "--data.num-parties", "9"], "num_parties is 9"),
+        (["run", "quickstart", "--data.num-parties", "9"], "num_parties=9"),
         (["run", "quickstart", "--data.split", "rowz"], "did you mean 'rows'"),
         (["report", "nowhere"], "not a run folder"),
     ],
@@ -137,141 +132,174 @@ def test_scale_needs_a_make(config, capsys):
 def test_list_names_everything(capsys):
     assert cli.main(["list"]) == 0
     printed = capsys.readouterr().out
-    for name in (
-        "linear_recovery",
-        "gradient_inversion",
-        "direct_inference",
-        "cluster_matching",
-        "repeated_observation",
-        "DPGaussian",
-        "DCAE",
-        "Marvell",
-        "DiscreteSGD",
-        "digits",
-        "cifar100",
-        "quadrants",
-        "quickstart",
-        "fig5_mnist",
-    ):
+    for room, base in ((attacks, attacks.Attack), (defenses, defenses.Defense)):
+        for name in records_of(room, base):
+            assert name in printed
+    for name in ("MLP", "ModelSplitting", "digits", "cifar100", "quadrants"):
         assert name in printed
-    assert "cluster_rows" not in printed  # a part, not an attack of its own
+    for name in ("quickstart", "fig5_mnist", "own_attack"):
+        assert name in printed
+    assert "PlantsBackdoor" not in printed  # a base, not an attack of its own
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["list"]])
+def test_what_needs_no_jax_does_not_import_it(arguments):
+    code = (
+        "import sys; from vfljax import cli; "
+        f"status = cli.main({arguments}); "
+        "heavy = {'jax', 'scipy', 'matplotlib', 'polars'} & set(sys.modules); "
+        "sys.exit(f'imported {heavy}' if heavy else status)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout
+
+
+def records_of(room, base):
+    """The exported records of a room by name."""
+    exported = {name: getattr(room, name) for name in room.__all__}
+    return {
+        name: found
+        for name, found in exported.items()
+        if isinstance(found, type) and issubclass(found, base) and found is not base
+    }
 
 
 def everything():
-    """An experiment with every defense and every attack, by their kinds."""
+    """An experiment with every defense and every attack, by their classes' names."""
+    kinds = records_of(defenses, defenses.Defense)
+    del kinds["Chain"]
     return Experiment(
         name="everything",
-        same_samples=True,
-        defenses={
-            spec.__name__: spec() for spec in defense_specs.SingleDefense.__args__
+        defenses={name: kind() for name, kind in kinds.items()},
+        attacks={
+            name: kind() for name, kind in records_of(attacks, attacks.Attack).items()
         },
-        attacks={"linear_recovery": attack_specs.LinearRecovery()}
-        | {spec.__name__: spec() for spec in attack_specs.AttackSpec.__args__},
     )
 
 
 def fields_of(experiment):
-    """(option, value) of every field of every spec."""
+    """(option, value) of every field of every record, nested ones included."""
     return [
-        (f"--{part}.{label}.{field.name}".replace("_", "-"), getattr(spec, field.name))
+        found
         for part in ("defenses", "attacks")
-        for label, spec in getattr(experiment, part).items()
-        for field in dataclasses.fields(spec)
+        for label, record in getattr(experiment, part).items()
+        for found in leaves(f"--{part}.{label}", record)
     ]
 
 
+def leaves(prefix, record):
+    for field in dataclasses.fields(record):
+        value, name = getattr(record, field.name), f"{prefix}.{field.name}"
+        if dataclasses.is_dataclass(value):
+            yield from leaves(name, value)
+        elif field.name not in ONLY_IN_PYTHON:
+            yield name.replace("_", "-"), value
+
+
+ONLY_IN_PYTHON = ("autoencoder", "memory_shape")
 WORDS = {
-    "strengths": "0.5 0.25",
-    "DiscreteSGD.strengths": "5 3",
-    "clip-norm": "3.5",
-    "reading": "released",
-    "covers-label-party": "True",
-    "residual": "none",
-    "exhausted": "zero",
+    "adversaries": "all",
+    "amplification": "3.5",
+    "batch-size": "6",
+    "batches": "as_drawn",
+    "bins": "5 3",
     "bound": "0.125",
-    "loss": "printed",
-    "num-epochs": "2",
-    "seeds": "4 5",
-    "bins": "7",
-    "solver": "exact",
+    "clip-norm": "3.5",
+    "contrast-weight": "0.5",
+    "covers-label-party": "True",
+    "ema-decay": "0.25",
+    "entropy-weight": "0.5 0.25",
+    "epochs": "3",
+    "epsilon": "2.5",
+    "exhausted": "zero",
+    "finetune-bottom": "True",
+    "head-layers": "2",
+    "is-stealthy": "True",
     "iterations": "17",
-    "tolerance": "0.125",
+    "keep-fraction": "0.5 0.25",
+    "known-per-class": "2",
     "layers": "output hidden_0",
-    "zero-sum": "False",
-    "steps": "19",
     "learning-rate": "0.75",
-    "view": "sample_gradient",
-    "reweightings": "3",
+    "loss": "printed",
     "named-per-class": "3",
-    "restarts": "5",
-    "of": "DirectInference",
-    "signed": "True",
+    "noise": "0.5 0.25",
+    "noise-std": "0.5",
+    "num-epochs": "2",
+    "num-poisoned": "7",
+    "num-poisoned-test": "9",
+    "num-targets": "4",
+    "optimizer": "malicious",
+    "plaintext": "True",
+    "power": "0.5 0.25",
     "product": "inner",
+    "ratio": "0.5 0.25",
+    "reading": "released",
+    "release-fraction": "0.5 0.25",
+    "residual": "none",
+    "restarts": "5",
+    "reweightings": "3",
+    "ridge": "0.125",
+    "seeds": "4 5",
+    "sensitivity": "2",
+    "share": "0.5",
+    "signed": "True",
+    "solver": "exact",
+    "steps": "19",
+    "steps-per-epoch": "7",
+    "target-class": "1",
+    "threshold": "0.5",
+    "tolerance": "0.125",
+    "trigger": "cifar",
+    "uses-targets": "True",
+    "zero-sum": "False",
 }
 """Another value than the default of every field."""
 
 
-def test_every_field_of_every_spec_can_be_set():
-    """A new field needs a line in WORDS."""
+def test_every_field_of_every_record_can_be_set():
+    """A new field needs a line in WORDS; `mix` goes with a frozen bottom model."""
     experiment = everything()
     expected, arguments = [], []
-    for option, _ in fields_of(experiment):
-        _, label, name = option.split(".")
-        words = WORDS.get(f"{label}.{name}") or WORDS[name]
+    for option, value in fields_of(experiment):
+        name = option.split(".")[-1]
+        words = "input" if name == "mix" else WORDS[name]
         expected.append((option, words))
-        arguments += [option] if words == "True" else [option, *words.split()]
-    changed = fields_of(cli._override(experiment, arguments))
+        flag = {"True": option, "False": f"no-{name}".join(option.rsplit(name, 1))}
+        is_flag = isinstance(value, bool)
+        arguments += [flag[words]] if is_flag else [option, *words.split()]
+        assert name == "mix" or spelled(value) != words, option
+    changed = fields_of(override(experiment, arguments))
     assert [(option, spelled(value)) for option, value in changed] == expected
-    for (option, before), (_, after) in zip(
-        fields_of(experiment), changed, strict=True
-    ):
-        assert before != after, option
-    assert cli._override(experiment, []) == experiment
+    arguments = ["--attacks.ModelCompletion.mix", "feature"]
+    changed = override(experiment, arguments).attacks["ModelCompletion"]
+    assert spelled(getattr(changed, "mix", None)) == "feature"
+    assert override(experiment, []) == experiment
 
 
-def test_a_chain_stays_as_the_config_has_it():
-    chain = Chain(parts=(CAE(strengths=(1.0,)), DiscreteSGD()))
-    experiment = Experiment(name="chained", defenses={"both": chain})
-    changed = cli._override(experiment, ["--num-trials", "3"])
-    assert isinstance(changed, Experiment)
-    assert (changed.num_trials, changed.defenses) == (3, {"both": chain})
+def test_a_swept_field_takes_one_number_or_several():
+    experiment = everything()
+    option = "--defenses.DPGaussian.noise-std"
+    one = override(experiment, [option, "0.5"]).defenses["DPGaussian"]
+    several = override(experiment, [option, "0.5", "1"]).defenses["DPGaussian"]
+    assert (one.strengths, several.strengths) == ((0.5,), (0.5, 1))
 
 
-def test_every_field_of_a_completion_attack_can_be_set():
-    """All at once but `mix`, which goes with a frozen bottom model alone."""
-    experiment = Experiment(
-        name="split",
-        top=Top(),
-        training=Training(steps=1, optimizer="sgd"),
-        attacks={"passive": ModelCompletion()},
+def test_parts_of_a_chain_can_be_set():
+    chain = defenses.Chain(
+        defenses.CAE(entropy_weight=(1.0,)), defenses.DiscreteSGD(bins=12)
     )
-    words = {
-        "known-per-class": "2",
-        "epochs": "3",
-        "steps-per-epoch": "7",
-        "batch-size": "6",
-        "learning-rate": "0.5",
-        "ema-decay": "0.25",
-        "head-layers": "2",
-        "optimizer": "malicious",
-        "finetune-bottom": "True",
-        "mix": "feature",
-    }
-    fields = {option.split(".")[-1] for option, _ in fields_of(experiment)}
-    assert {f"{name}" for name in words} == fields - {"none"}
-    first = [
-        word
-        for name, value in words.items()
-        if name != "mix"
-        for word in (f"--attacks.passive.{name}", value)
-        if word != "True"
-    ]
-    for arguments in (first, ["--attacks.passive.mix", "feature"]):
-        changed = cli._override(experiment, arguments).attacks["passive"]
-        for name, value in words.items():
-            if f"--attacks.passive.{name}" in arguments:
-                found = getattr(changed, name.replace("-", "_"))
-                assert spelled(found) == value
+    experiment = Experiment(name="chained", defenses={"both": chain})
+    changed = override(experiment, ["--num-trials", "3"])
+    assert (changed.num_trials, changed.defenses) == (3, {"both": chain})
+    changed = override(experiment, ["--defenses.both.parts.1.bins", "6"])
+    assert changed.defenses["both"].public(8, 10).noise_std > 0
+    assert changed.defenses["both"] != chain
+
+
+def test_an_unknown_field_is_named():
+    with pytest.raises(OverrideError, match=r"--attacks\.linear-recovery\.itertions"):
+        override(Experiment(name="x"), ["--attacks.linear-recovery.itertions", "3"])
 
 
 def spelled(value):
@@ -279,16 +307,40 @@ def spelled(value):
     return " ".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
-def test_help_shows_every_field_of_every_spec(monkeypatch, capsys):
-    monkeypatch.setattr(cli, "_load_config", lambda name, scale: everything())
+def test_help_shows_every_field_with_a_sentence(monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setattr(cli, "_config_path", lambda name: None)
+    monkeypatch.setattr(cli, "_load_config", lambda name, path, scale: everything())
     assert cli.main(["run", "everything", "--help"]) == 0
     printed = capsys.readouterr().out
     for option, _ in fields_of(everything()):
         assert option in printed
+    for part in ("defenses", "attacks"):
+        for record in getattr(everything(), part).values():
+            for field in dataclasses.fields(record):
+                words = documented(type(record), field.name)
+                assert words[:1].isupper(), (record, field.name)
+                assert words.endswith("."), (record, field.name)
+
+
+def documented(kind, name):
+    """The text below a field, in the class that declares it."""
+    for owner in kind.__mro__:
+        if name in vars(owner).get("__annotations__", {}):
+            tree = ast.parse(textwrap.dedent(inspect.getsource(owner))).body[0]
+            assert isinstance(tree, ast.ClassDef)
+            for before, after in itertools.pairwise(tree.body):
+                target = getattr(before, "target", None)
+                if getattr(target, "id", None) == name:
+                    assert isinstance(after, ast.Expr), (owner, name)
+                    return " ".join(ast.literal_eval(after.value).split())
+    raise AssertionError(f"{kind.__name__}.{name} has no text")
 
 
 NEW_CONFIG = """
-from vfljax.experiments import *
+from vfljax.attacks import *
+from vfljax.defenses import CAE
+from vfljax.experiments import Experiment
 experiment = Experiment(
     name="new",
     same_samples=True,
@@ -297,7 +349,7 @@ experiment = Experiment(
     attacks={
         "linear": LinearRecovery(),
         "cluster": ClusterMatching(),
-        "repeated": RepeatedObservation(of="linear"),
+        "repeated": RepeatedObservation(),
     },
 )
 """
@@ -307,11 +359,10 @@ experiment = Experiment(
     ("arguments", "message"),
     [
         (["--defenses.cae.num-epochs", "0"], "num_epochs=0"),
-        (["--defenses.cae.strengths", "-1"], "strengths=-1.0: must be >= 0"),
-        (["--defenses.cae.strength", "1"], "--defenses.cae.strengths"),
+        (["--defenses.cae.entropy-weight", "-1"], "entropy_weight=-1: must be in [0"),
+        (["--defenses.cae.entropy-wieght", "1"], "--defenses.cae.entropy-weight"),
         (["--attacks.cluster.named-per-class", "4"], "named_per_class=4: leaves"),
-        (["--attacks.repeated.of", "me"], "attacks.repeated.of='me'"),
-        (["--no-same-samples"], "same_samples=False: must be True"),
+        (["--no-same-samples"], "same_samples=False must be True"),
     ],
 )
 def test_mistakes_with_new_fields_are_one_line(arguments, message, tmp_path, capsys):
@@ -320,6 +371,57 @@ def test_mistakes_with_new_fields_are_one_line(arguments, message, tmp_path, cap
     out = str(tmp_path / "out")
     assert cli.main(["run", str(path), "--out", out, *arguments]) == 2
     assert message in one_line(capsys)
+
+
+NO_METHODS = [
+    ("attacks", "max", "attacks.x: is the function 'max', must be a record"),
+    ("attacks", "LinearRecovery", "attacks.x: is the class LinearRecovery, must"),
+    ("attacks", "CAE()", "attacks.x: is a defense, CAE; defenses stand in"),
+    ("attacks", "Blind()", "attacks.x: Blind has no `sees`, must name the view"),
+    ("defenses", "max", "defenses.x: is the function 'max', must be a record"),
+    ("defenses", "CAE", "defenses.x: is the class CAE, must be an instance"),
+    ("defenses", "LinearRecovery()", "defenses.x: is an attack, LinearRecovery"),
+]
+
+
+def test_what_is_no_method_says_what_is_missing(tmp_path):
+    """In a process without the tests' type checks, as users have it."""
+    paths = []
+    for number, (part, entry, _) in enumerate(NO_METHODS):
+        paths.append(str(tmp_path / f"wrong_{number}.py"))
+        (tmp_path / f"wrong_{number}.py").write_text(
+            "import dataclasses\n"
+            "from vfljax.attacks import *\n"
+            "from vfljax.defenses import CAE\n"
+            "from vfljax.experiments import Experiment\n"
+            "@dataclasses.dataclass(frozen=True, kw_only=True)\n"
+            "class Blind(Attack):\n"
+            "    pass\n"
+            f"experiment = Experiment(name='wrong', {part}={{'x': {entry}}})\n"
+        )
+    code = (
+        "import sys; from vfljax import cli; "
+        f"sys.exit(sum(cli.main(['run', path]) != 2 for path in {paths}))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    lines = done.stderr.splitlines()
+    assert (done.returncode, len(lines)) == (0, len(NO_METHODS)), done.stderr
+    for line, (_, _, message) in zip(lines, NO_METHODS, strict=True):
+        assert message in line
+
+
+@pytest.mark.parametrize("kind", ["RoleFailed", "EncryptionError", "ImportError"])
+def test_a_failing_role_ends_with_one_line_and_status_1(
+    kind, config, tmp_path, monkeypatch, capsys
+):
+    error = type(kind, (ImportError if kind == "ImportError" else RuntimeError,), {})
+
+    def fail(*arguments):
+        raise error("active failed in iteration 3: no answer")
+
+    monkeypatch.setattr(cli, "_run_experiment", fail)
+    assert cli.main(["run", config, "--out", str(tmp_path / "out")]) == 1
+    assert "active failed in iteration 3" in one_line(capsys)
 
 
 def test_help_teaches(capsys):

@@ -6,21 +6,31 @@ taken, the roles exchange the messages of its batch and nobody takes a step.
 
 import hashlib
 import json
-from collections.abc import Sequence
+import re
+import statistics
+import time
+from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Key
 
 from vfljax import protocol
 from vfljax.attacks import Attack
 from vfljax.experiments.encryption import Encryption
+from vfljax.experiments.experiment import Experiment
 from vfljax.experiments.folders import plain_data, write_json
-from vfljax.experiments.trial import Start, Victim, begin, final_observations, rates
-from vfljax.experiments.world import Observation, World
+from vfljax.experiments.task import Arrays
+from vfljax.experiments.trial import (
+    Start,
+    Victim,
+    final_observations,
+    rates,
+    start_trial,
+)
+from vfljax.experiments.world import Observation, Setting, World
 from vfljax.protocol import BatchGradientView, encrypted
 
 
@@ -36,67 +46,104 @@ class _Iteration(NamedTuple):
 
 def encrypted_victim(
     encryption: Encryption,
-    world: World,
+    experiment: Experiment,
     unit: Any,
-    key: Key[Array, ""],
     attacks: Sequence[Attack],
+    arrays: Arrays,
     folder: Path,
-) -> Victim:
+) -> Generator[str, None, Victim]:
     """Trains one model on ciphertexts, going on with what is in the folder.
 
     Args:
         encryption: How.
-        world: What is trained, on what trained layers are given.
+        experiment: What is run.
         unit: A cell, a strength and a trial.
-        key: The trial's, of its victim.
-        attacks: Those that share the victim.
+        attacks: That share the victim: all interfere alike.
+        arrays: The data.
         folder: The run folder; the roles' states and messages go into a part of it.
+
+    Yields:
+        How far it is, in words.
 
     Returns:
         As `make_victim`, of one trial. `main` has the largest difference of a weight
-        from the simulated training besides, where both have the same loss.
+        from the simulated training besides, where both have the same loss; an entry
+        that is nothing but rounding Adam may enlarge up to its step, as it divides a
+        gradient by its size.
 
     Raises:
+        ValueError: If an interference or a defense can't act on ciphertexts.
         RoleFailed: If a role's process fails.
         EncryptionError: If a role refuses a message.
         ImportError: If the backend's library isn't installed.
     """
+    spec = experiment.defenses[unit.cell.defense]
+    choice = spec.choice(unit.strength, unit.trial)
+    setting = Setting(jnp.float32(unit.strength or 0.0), jnp.int32(choice))
+    world = World(experiment, unit.cell, setting, arrays)
+    trial_key = jax.random.fold_in(jax.random.key(experiment.seed), unit.trial)
     kinds = {attack.sees for attack in attacks}
     at_steps = {kind for kind in kinds if not kind.is_final}
-    start, arrays = begin(key, world, attacks[0], looks=bool(at_steps)), world.arrays
+    start = start_trial(
+        world, jax.random.split(trial_key)[0], attacks[0], looks=bool(at_steps)
+    )
     plan = _plan(start)
     place = folder / "encrypted" / _folder_name(unit, attacks[0])
-    result = _train(encryption, start, plan, place)
-    observed = result.observations[_passive(world).index(world.adversary)]
-    state = start.state._replace(params=_in_order(world, result.params))
-    main = rates(start, state)
-    if encryption.mode == "exact" and start.batches is not None:
-        plain, _ = protocol.train(
-            start.run,
-            start.key,
-            start.state,
-            arrays.features,
-            arrays.labels,
-            start.batches,
-        )
-        main["weights_max_difference"] = _largest_difference(plain, state)
-    write_json(place / "engine.json", _account(world, result, place))
-    seen = {
-        iteration.step: Observation(
-            views={BatchGradientView.name: observed[number].view},
-            rows=jnp.asarray(iteration.rows),
-            truth=iteration.truth,
-            public=world.public(),
-            is_unprotected=jnp.array(False),
-        )
-        for number, iteration in enumerate(plan)
-        if iteration.is_look
+    what = f"{unit.cell.defense} {unit.strength or ''} trial {unit.trial}"
+    yield f"{what}: the roles start"
+    operations = _operations(attacks[0], unit, start.interference, plan)
+    steps = _iterate(encryption, world, start, plan, operations, place)
+    seconds = []
+    while True:
+        begin = time.perf_counter()
+        try:
+            number = next(steps)
+        except StopIteration as end:
+            result = end.value
+            break
+        seconds.append(time.perf_counter() - begin)
+        yield f"{what}: iteration {number + 1} of {len(plan)}"
+    params = dict(zip(_roles(world), result.params, strict=True))
+    in_order = tuple(params[party] for party in sorted(params))
+    state = start.state._replace(params=in_order)
+    difference = _largest_difference(encryption, start, state, arrays)
+    position = _roles(world).index(world.adversary)
+    account = {
+        **unit.cell._asdict(),
+        "defense_strength": unit.strength,
+        "trial": unit.trial,
+        "is_honest": attacks[0].victim is None,
+        "adversary": f"passive_{position}",
+        "num_iterations": len(plan),
+        "processes": encryption.processes,
+        "seconds_per_iteration": statistics.median(seconds) if seconds else None,
+        "weights_max_difference": difference,
     }
+    write_json(place / "engine.json", account | _who_learned(result.description, place))
+    main = rates(start, state)
+    if difference is not None:
+        main["weights_max_difference"] = difference
     return Victim(
-        at_steps=tuple(seen[step] for step in world.experiment.train_steps if seen),
+        at_steps=_observations(world, plan, result, position),
         finally_=final_observations(start, state, kinds - at_steps),
         main=main,
     )
+
+
+def _observations(world, plan, result, position):
+    """What the passive party at that position saw in each look, as in `train_steps`."""
+    seen = {
+        each.step: Observation(
+            views={BatchGradientView.name: result.observations[position][number].view},
+            rows=jnp.asarray(each.rows),
+            truth=each.truth,
+            public=world.public(),
+            is_unprotected=jnp.asarray(result.unprotected[number]),
+        )
+        for number, each in enumerate(plan)
+        if each.is_look
+    }
+    return tuple(seen[step] for step in world.experiment.train_steps if seen)
 
 
 def _plan(start: Start) -> list[_Iteration]:
@@ -107,132 +154,122 @@ def _plan(start: Start) -> list[_Iteration]:
             rows, truth, key = start.looks[step]
             plan.append(_Iteration(step, np.asarray(rows), key, True, truth))
         if step < num_steps:
-            key = jax.random.fold_in(start.key, step)
+            key = jax.random.fold_in(start.train_key, step)
             plan.append(_Iteration(step, np.asarray(start.batches[step]), key, False))
     return plan
 
 
-def _train(encryption, start: Start, plan, place):
-    """Runs the roles; the label party is their last one."""
-    world, interference, state = start.world, start.interference, start.state
-    arrays, training = world.arrays, world.experiment.training
-    everyone = np.arange(len(arrays.labels))
-    activations = [
-        np.asarray(cheat.alter(part, everyone) if cheat else part, np.float32).reshape(
-            len(everyone), -1
-        )
-        for part, cheat in zip(
-            arrays.features,
-            map(interference.manipulations.get, range(world.num_parties)),
-            strict=True,
-        )
-    ]
+def _iterate(encryption, world, start, plan, operations, place):
+    """The roles' iterations; the label party is their last one."""
+    arrays, everyone = world.arrays, np.arange(len(world.arrays.labels))
+    optimizers = world.optimizers(start.interference)
     looks = tuple(number for number, each in enumerate(plan) if each.is_look)
-    passive = [
-        encrypted.PassiveInputs(
-            activations[party],
-            jax.tree.map(np.asarray, state.params[party]),
-            training.make,
-            operations=_operations(interference, party, plan),
-            observe=looks,
-        )
-        for party in _passive(world)
-    ]
-    label_party = _label_party(world)
-    active = encrypted.ActiveInputs(
-        activations[label_party],
-        jax.tree.map(np.asarray, state.params[label_party]),
-        training.make,
-        labels=np.asarray(arrays.labels),
-        keys=jnp.stack([each.key for each in plan]),
-        defense=world.defense(len(plan[0].rows)),
-        targets=np.asarray(state.targets) if len(state.targets) else None,
-    )
+    brought = []
+    for party in _roles(world):
+        features = arrays.features[party]
+        if cheat := start.interference.manipulations.get(party):
+            features = cheat.alter(features, everyone)
+        activations = np.asarray(features, np.float32).reshape(len(everyone), -1)
+        params = jax.tree.map(np.asarray, start.state.params[party])
+        brought.append((activations, params, optimizers[party]))
+    targets = start.state.targets
     agreement = encrypted.Agreement(
         num_classes=world.cell.num_classes,
         batch_size=len(plan[0].rows),
-        widths=tuple(
-            activations[party].shape[1] for party in (*_passive(world), label_party)
-        ),
+        widths=tuple(activations.shape[1] for activations, *_ in brought),
         mode=encryption.mode,
         layout=encryption.layout,
         backend=encryption.backend,
         preset=encryption.preset,
         looks=looks,
     )
-    train = encrypted.run_in_processes if encryption.processes else encrypted.run_here
-    return train(
+    iterate = encrypted.iterate_here
+    if encryption.processes:
+        iterate = encrypted.iterate_in_processes
+    return iterate(
         agreement,
-        passive,
-        active,
+        [
+            encrypted.PassiveInputs(
+                *own,
+                operations=operations.get(party, {}),
+                observe=looks,
+            )
+            for party, own in zip(_roles(world)[:-1], brought[:-1], strict=True)
+        ],
+        encrypted.ActiveInputs(
+            *brought[-1],
+            labels=np.asarray(arrays.labels),
+            keys=jnp.stack([each.key for each in plan]),
+            defense=world.defense(agreement.batch_size),
+            targets=np.asarray(targets) if len(targets) else None,
+        ),
         np.stack([each.rows for each in plan]),
         folder=place,
         resume=(place / "agreement.json").exists(),
     )
 
 
-def _operations(interference, party, plan):
-    """What a party that cheats does to encrypted rows, by iteration."""
-    cheat = interference.manipulations.get(party)
-    if cheat is None:
-        return {}
-    if cheat.on_ciphertexts is None:
-        raise ValueError(
-            "encryption: what this attack does to messages can't be done to "
-            "ciphertexts; must be one that moves rows, multiplies them by a whole "
-            "number or adds a known one"
-        )
+def _operations(attack, unit, interference, plan):
+    """What parties that cheat do to encrypted rows, by party and iteration."""
+    for cheat in interference.manipulations.values():
+        if cheat.on_ciphertexts is None:
+            raise ValueError(
+                f"{type(attack).__name__} with defenses.{unit.cell.defense}: what it "
+                "does to messages can't be done to ciphertexts; must be one that moves "
+                "rows, multiplies them by a whole number or adds a known one"
+            )
     return {
-        number: encrypted.RowOperations(**cheat.on_ciphertexts(each.rows))
-        for number, each in enumerate(plan)
-        if not each.is_look
+        party: {
+            number: encrypted.RowOperations(**cheat.on_ciphertexts(each.rows))
+            for number, each in enumerate(plan)
+            if not each.is_look
+        }
+        for party, cheat in interference.manipulations.items()
     }
 
 
-def _label_party(world):
-    return world.experiment.data.label_party % world.num_parties
+def _roles(world: World) -> list[int]:
+    """The parties in the order of the roles: the passive ones, then the label party."""
+    label_party = world.experiment.data.label_party % world.num_parties
+    return [*(p for p in range(world.num_parties) if p != label_party), label_party]
 
 
-def _passive(world):
-    """The passive parties, in the order of the roles."""
-    return [p for p in range(world.num_parties) if p != _label_party(world)]
-
-
-def _in_order(world, params):
-    """Parameters in the order of the parties, from that of the roles."""
-    roles = [*_passive(world), _label_party(world)]
-    return tuple(params[roles.index(party)] for party in range(world.num_parties))
-
-
-def _largest_difference(plain, state):
-    """The largest distance of two weights at the same place."""
-    distances = jax.tree.map(
-        lambda a, b: jnp.max(jnp.abs(a - b)), plain.params, state.params
+def _largest_difference(encryption, start, state, arrays):
+    """The largest distance of a weight from the simulated one, if losses are one."""
+    if encryption.mode != "exact" or start.batches is None:
+        return None
+    plain, _ = protocol.train(
+        start.run,
+        start.train_key,
+        start.state,
+        arrays.features,
+        arrays.labels,
+        start.batches,
     )
-    return jnp.max(jnp.stack(jax.tree.leaves(distances)))
+    distances = jax.tree.map(
+        lambda a, b: np.max(np.abs(a - b)), plain.params, state.params
+    )
+    return float(max(jax.tree.leaves(distances)))
 
 
-def _folder_name(unit, attack):
-    """A name for the part of a unit; attacks that train their own have theirs."""
-    cell = unit.cell
-    words = [cell.variant, cell.defense, f"{unit.strength}", f"B{cell.batch_size}"]
-    words += [f"trial{unit.trial}", "" if attack.victim is None else _slug(attack)]
-    return "-".join(word for word in words if word).replace("/", "_")
+def _folder_name(unit, attack: Attack) -> str:
+    """A name for the training of a unit that says which it is, and is no other's."""
+    cell, victim = unit.cell, attack.victim
+    all_of_it = [*cell, unit.strength, unit.trial, plain_data(victim)]
+    digest = hashlib.sha256(json.dumps(all_of_it, default=str).encode()).hexdigest()
+    words = [cell.variant, cell.defense, unit.strength, f"B{cell.batch_size}"]
+    words += [f"trial{unit.trial}", "" if victim is None else type(attack).__name__]
+    name = "-".join(str(word) for word in words if word not in ("", None))
+    name = re.sub(r"[^\w.-]", "_", name)
+    return f"{name}-{digest[:8]}"
 
 
-def _slug(attack):
-    """A word for what changes the training: no two have the same."""
-    options = json.dumps(plain_data(attack.victim), sort_keys=True)
-    return f"{type(attack).__name__}-{hashlib.sha256(options.encode()).hexdigest()[:8]}"
-
-
-def _account(world, result, place):
+def _who_learned(description, place):
     """Who learned what, from the log of messages, for the report."""
     log = (place / "messages.jsonl").read_text().splitlines()
     messages = encrypted.summarize_messages(map(json.loads, log))
     return {
-        "description": result.description,
+        "description": description,
         "messages": messages,
-        "learned": encrypted.who_learned_what(result.description, messages),
-        "adversary": f"passive_{_passive(world).index(world.adversary)}",
+        "learned": encrypted.who_learned_what(description, messages),
     }

@@ -6,6 +6,7 @@ rounding, so every attack, goal and report works on both.
 """
 
 import dataclasses
+from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -69,7 +70,7 @@ class Encryption:
             "SumOfLogits under encryption, which has no top model",
         )
         require(
-            getattr(experiment.model, "hidden", None) == (),
+            experiment.model == models.MLP(hidden=()),
             "model",
             experiment.model,
             "MLP(hidden=()) under encryption, which trains one linear layer per party; "
@@ -89,10 +90,17 @@ class Encryption:
                 "one that sees no message in plain text, as all are encrypted",
             )
             require(
-                attack.victim is None or not self.hidden,
+                not self.hidden or attack.sees.name != "message_rows",
                 "encryption.hidden",
                 self.hidden,
-                f"() for attacks.{label}, which changes features below these layers",
+                f"() for attacks.{label}, whose trigger is one of features",
+            )
+        for label, defense in experiment.defenses.items():
+            require(
+                not defense.has_penalty,
+                f"defenses.{label}",
+                type(defense).__name__,
+                "one that adds no penalty to the loss, as nobody has all embeddings",
             )
         sees_messages = any(not a.sees.is_final for a in experiment.attacks.values())
         require(
@@ -104,12 +112,6 @@ class Encryption:
             f"(training.batch_size,) = ({training.batch_size},) under encryption, "
             "whose batches have one size",
         )
-        require(
-            not experiment.record_alone,
-            "record_alone",
-            experiment.record_alone,
-            "False under encryption",
-        )
 
     def trained_layers_see(self, arrays: Any, seed: int) -> Any:
         """The arrays with what each party's trained layer is given.
@@ -120,50 +122,45 @@ class Encryption:
         """
         if not self.hidden:
             return arrays
+        body = models.mlp(self.hidden[:-1], embed=self.hidden[-1], relu_output=True)
         key = jax.random.fold_in(jax.random.key(seed), 1)
 
-        def activations(party, features):
-            flat = features.reshape(len(features), -1)
-            body = models.mlp(self.hidden[:-1], embed=self.hidden[-1], relu_output=True)
-            params = body.init(jax.random.fold_in(key, party), flat[:1])
-            return models.embed_in_parts(body, params, flat)
+        def activations(features):
+            return tuple(
+                models.embed_in_parts(
+                    body, body.init(jax.random.fold_in(key, party), own[:1]), own
+                )
+                for party, own in enumerate(features)
+            )
 
         return arrays._replace(
-            features=tuple(
-                activations(party, jnp.asarray(of_party))
-                for party, of_party in enumerate(arrays.features)
-            ),
-            test_features=tuple(
-                activations(party, jnp.asarray(of_party))
-                for party, of_party in enumerate(arrays.test_features)
-            ),
+            features=activations(arrays.features),
+            test_features=activations(arrays.test_features),
         )
 
     def victims(
         self,
         experiment: Any,
-        units: Any,
-        keys_and_settings: Any,
-        attacks: Any,
+        units: Sequence[Any],
+        attacks: Sequence[Any],
         arrays: Any,
         folder: Path,
-    ) -> Any:
+    ) -> Generator[str, None, Any]:
         """Trains a victim per unit on ciphertexts; see `ciphertexts.encrypted_victim`.
+
+        Yields:
+            How far it is, in words.
 
         Returns:
             A `Victim` stacked over the units, as the simulation's program returns it.
         """
-        from vfljax.experiments.ciphertexts import encrypted_victim
-        from vfljax.experiments.world import World
+        from vfljax.experiments import ciphertexts
 
         made: dict[Any, Any] = {}
-        for place, unit in enumerate(units):
-            if unit not in made:  # chunks are padded with their last one
-                key, setting = jax.tree.map(
-                    lambda leaf, place=place: leaf[place], keys_and_settings
-                )
-                world = World(experiment, unit.cell, setting, arrays)
-                made[unit] = encrypted_victim(self, world, unit, key, attacks, folder)
+        for unit in dict.fromkeys(units):
+            made[unit] = yield from ciphertexts.encrypted_victim(
+                self, experiment, unit, attacks, arrays, folder
+            )
         return jax.tree.map(
             lambda *leaves: jnp.stack(leaves), *(made[unit] for unit in units)
         )

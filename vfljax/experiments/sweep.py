@@ -164,7 +164,13 @@ def _run_part(part, missing, folder):
             size = _chunk_size(chunk_of, cell, len(of_cell))
             for start in range(0, len(of_cell), size):
                 chunk = of_cell[start : start + size]
-                yield now._replace(done=len(chunk)), chunk_of.rows(chunk, size)
+                padded = chunk + [chunk[-1]] * (size - len(chunk))
+                run = _RunningChunk(chunk_of, chunk, padded)
+                yield from relabel(
+                    run.train_on_ciphertexts(),
+                    lambda activity, now=now: (now._replace(activity=activity), []),
+                )
+                yield now._replace(done=len(chunk)), run.rows()
 
 
 class _Chunks(NamedTuple):
@@ -176,15 +182,6 @@ class _Chunks(NamedTuple):
     of_attacks: dict[str, Any]
     task: Task
     folder: Path
-
-    def rows(self, chunk: list[Unit], size: int) -> list[dict[str, Any]]:
-        """The rows of some units of one cell, padded to `size` with the last one."""
-        run = _RunningChunk(self, chunk, chunk + [chunk[-1]] * (size - len(chunk)))
-        made: list[dict[str, Any]] = []
-        for label, attack in self.experiment.attacks.items():
-            for number, step in enumerate(steps_of(self.experiment, attack)):
-                made += run.attack(label, number, step)
-        return made
 
     def hungriest(self, cell: Cell) -> int:
         """Bytes that the hungriest program of a cell needs for one trial per device.
@@ -202,8 +199,11 @@ class _Chunks(NamedTuple):
             compiled = self.programs.victim(cell, sharing, victim_keys, inputs, arrays)
             needed.append(compiled.memory_analysis())
             if attack.builds_on is None:
-                seen = compiled.out_info.seen(attack)
-                inputs = (seen, (), numbers_of(attack, number))
+                inputs = (
+                    compiled.out_info.seen(attack),
+                    (),
+                    numbers_of(attack, number),
+                )
                 compiled = self.programs.attack(
                     cell, attack, attack_keys, inputs, public, is_built_on=False
                 )
@@ -227,6 +227,35 @@ class _RunningChunk:
         self._built_on = {
             other.builds_on for other in chunks.experiment.attacks.values()
         } - {None}
+
+    def train_on_ciphertexts(self) -> Generator[str, None, None]:
+        """Trains all victims, where messages are encrypted; says how far it is."""
+        chunks = self._chunks
+        experiment, encryption = chunks.experiment, chunks.experiment.encryption
+        if encryption is None:
+            return
+        for label, attack in experiment.attacks.items():
+            if attack.victim not in self._victims:
+                start = time.perf_counter()
+                victim = yield from encryption.victims(
+                    experiment,
+                    self._padded,
+                    chunks.programs.sharing(attack),
+                    chunks.arrays._replace(of_attack=chunks.of_attacks[label]),
+                    chunks.folder,
+                )
+                victim = jax.device_put(victim, chunks.programs.spread)
+                self._keep(attack, victim, start)
+
+    def rows(self) -> list[dict[str, Any]]:
+        """The rows of the units, attack by attack."""
+        experiment = self._chunks.experiment
+        return [
+            row
+            for label, attack in experiment.attacks.items()
+            for number, step in enumerate(steps_of(experiment, attack))
+            for row in self.attack(label, number, step)
+        ]
 
     def attack(self, label: str, number: int, step: int) -> list[dict[str, Any]]:
         """The rows of one attack at the step with this number."""
@@ -258,26 +287,16 @@ class _RunningChunk:
         if attack.victim not in self._victims:
             chunks, sharing = self._chunks, self._chunks.programs.sharing(attack)
             arrays = chunks.arrays._replace(of_attack=chunks.of_attacks[label])
+            setting = (self._settings, self._numbers(sharing[0]))
+            inputs = (self._victim_keys, setting, arrays)
+            compiled = chunks.programs.victim(self._cell, sharing, *inputs)
             start = time.perf_counter()
-            if chunks.experiment.encryption is not None:
-                victim = chunks.experiment.encryption.victims(
-                    chunks.experiment,
-                    self._padded,
-                    (self._victim_keys, self._settings),
-                    sharing,
-                    arrays,
-                    chunks.folder,
-                )
-            else:
-                setting = (self._settings, self._numbers(sharing[0]))
-                inputs = (self._victim_keys, setting, arrays)
-                compiled = chunks.programs.victim(self._cell, sharing, *inputs)
-                start = time.perf_counter()
-                victim = jax.block_until_ready(compiled(*inputs))
-            seconds = time.perf_counter() - start
-            main = jax.device_get(victim.main)
-            self._victims[attack.victim] = victim, main, seconds
+            self._keep(attack, jax.block_until_ready(compiled(*inputs)), start)
         return self._victims[attack.victim]
+
+    def _keep(self, attack, victim, start):
+        seconds = time.perf_counter() - start
+        self._victims[attack.victim] = victim, jax.device_get(victim.main), seconds
 
     def _numbers(self, attack):
         """The attack's traced numbers, spread over the devices like keys."""

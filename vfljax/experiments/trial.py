@@ -50,7 +50,7 @@ class Start(NamedTuple):
         run: The protocol, with it.
         state: Before the first step.
         batches: Sample numbers of each step; None without training.
-        key: Of all steps.
+        train_key: Of the steps.
         looks: By the training step before which they are taken, in ascending order.
         alone_key: Of a model that the adversary trains alone.
         classes: Those of the attacked batches.
@@ -61,7 +61,7 @@ class Start(NamedTuple):
     run: VerticalProtocol
     state: ProtocolState
     batches: Any
-    key: Key[Array, ""]
+    train_key: Key[Array, ""]
     looks: dict[int, Look]
     alone_key: Key[Array, ""]
     classes: Int[Array, " classes"]
@@ -124,13 +124,13 @@ def make_victim(
         setting, numbers = setting_and_numbers
         attack = dataclasses.replace(attacks[0], **numbers)
         world = World(experiment, cell, setting, arrays)
-        start = begin(key, world, attack, looks=bool(at_steps))
+        start = start_trial(world, key, attack, looks=bool(at_steps))
         state, done, views = start.state, 0, {}
         for step in sorted({*start.looks, experiment.training.steps}):
             if step > done:
                 state, _ = protocol.train(
                     start.run,
-                    start.key,
+                    start.train_key,
                     state,
                     arrays.features,
                     arrays.labels,
@@ -152,13 +152,15 @@ def make_victim(
     return victim
 
 
-def begin(key: Key[Array, ""], world: World, attack: Attack, *, looks: bool) -> Start:
-    """Draws classes, weights, batches and looks; lets the adversary plan.
+def start_trial(
+    world: World, key: Key[Array, ""], attack: Attack, *, looks: bool
+) -> Start:
+    """Everything that is drawn and planned before the first step.
 
     Args:
-        key: One trial's.
         world: What is trained.
-        attack: One of those that share the training.
+        key: Of the trial's victim.
+        attack: One of those that share the victim.
         looks: Whether views are taken at the experiment's training steps.
     """
     experiment, arrays = world.experiment, world.arrays
@@ -177,7 +179,7 @@ def begin(key: Key[Array, ""], world: World, attack: Attack, *, looks: bool) -> 
         run=run,
         state=run.prepare(targets_key, run.restart(state), arrays.labels),
         batches=batches,
-        key=train_key,
+        train_key=train_key,
         looks=_draw_looks(views_key, world, classes) if looks else {},
         alone_key=weights_key,
         classes=classes,

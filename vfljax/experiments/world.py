@@ -1,7 +1,7 @@
 """What a trial trains and lets an adversary see, at one setting."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -132,20 +132,24 @@ class World:
         spec = experiment.defenses[cell.defense]
         return spec.at(self.setting.strength, shapes, prepared)
 
+    def optimizers(self, interference: Interference) -> list[Callable[[], Any]]:
+        """Makers of every party's optimizer."""
+        training, cheats = self.experiment.training, interference.optimizer
+        return [
+            training.make_malicious
+            if cheats == "all_malicious"
+            or (cheats == "malicious" and party == self.adversary)
+            else training.make
+            for party in range(self.num_parties)
+        ]
+
     def protocol(self, interference: Interference, batches: Any) -> VerticalProtocol:
         """The protocol with everybody's networks and optimizers."""
-        experiment, num_parties = self.experiment, self.num_parties
-        training, embed = experiment.training, experiment.embed(self.cell.num_classes)
-        cheats = interference.optimizer
+        experiment, training = self.experiment, self.experiment.training
+        embed = experiment.embed(self.cell.num_classes)
         return experiment.protocol.make(
-            (experiment.network.make(embed),) * num_parties,
-            [
-                training.make_malicious()
-                if cheats == "all_malicious"
-                or (cheats == "malicious" and party == self.adversary)
-                else training.make()
-                for party in range(num_parties)
-            ],
+            (experiment.network.make(embed),) * self.num_parties,
+            [make() for make in self.optimizers(interference)],
             num_classes=self.cell.num_classes,
             embed=embed,
             top_optimizer=training.make_top(),

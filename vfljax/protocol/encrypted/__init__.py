@@ -10,8 +10,12 @@ from vfljax.protocol.encrypted.inputs import ActiveInputs, PassiveInputs
 from vfljax.protocol.encrypted.knowledge import summarize_messages, who_learned_what
 from vfljax.protocol.encrypted.messages import MessageRecord
 from vfljax.protocol.encrypted.passive_party import Observation, PassiveParty
-from vfljax.protocol.encrypted.processes import RoleFailed, run_in_processes
-from vfljax.protocol.encrypted.run import EncryptedRun, run_here
+from vfljax.protocol.encrypted.processes import (
+    RoleFailed,
+    iterate_in_processes,
+    run_in_processes,
+)
+from vfljax.protocol.encrypted.run import EncryptedRun, iterate_here, run_here
 from vfljax.protocol.encrypted.third_party import ThirdParty
 
 __all__ = [
@@ -28,6 +32,8 @@ __all__ = [
     "ThirdParty",
     "check_additive",
     "describe",
+    "iterate_here",
+    "iterate_in_processes",
     "run_here",
     "run_in_processes",
     "summarize_messages",

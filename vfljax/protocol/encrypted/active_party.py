@@ -65,7 +65,7 @@ class ActiveParty(Party):
             self._activations = encryption.decode(self._integers, bits)
         self._compute = jax.jit(functools.partial(compute, self._defense))
         self._states["defense"] = self._defense.init()
-        self._record["losses"] = np.zeros(0)
+        self._record |= {"losses": np.zeros(0), "unprotected": np.zeros(0, bool)}
         self._embeddings: dict[str, tuple[Content, ...]] = {}
 
     def _handlers(self):
@@ -168,6 +168,11 @@ class ActiveParty(Party):
             self._labels[self._rows],
             self._rows.astype(np.int32),
         )
+        before = self._states["defense"]
+        is_bare = defenses.count_unprotected(answer.state)
+        is_bare = is_bare > defenses.count_unprotected(before)
+        record = self._record["unprotected"]
+        self._record["unprotected"] = np.append(record, bool(is_bare))
         if not self._is_look:
             self._states["defense"] = answer.state
         return answer

@@ -15,7 +15,7 @@ import struct
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
@@ -36,6 +36,7 @@ from vfljax.protocol.encrypted.run import (
     inputs_by_role,
     make_role,
     prepare_folder,
+    to_the_end,
 )
 
 _ENVIRONMENT = {
@@ -69,7 +70,7 @@ class RoleFailed(RuntimeError):  # noqa: N818
         self.role, self.iteration, self.reason = role, iteration, reason
 
 
-def run_in_processes(
+def iterate_in_processes(
     agreement: Agreement,
     passive: Sequence[PassiveInputs],
     active: ActiveInputs,
@@ -79,13 +80,13 @@ def run_in_processes(
     folder: Path | None = None,
     resume: bool = False,
     answer_seconds: int | float = 600.0,
-) -> EncryptedRun:
-    """Trains with every role in a process of its own; else as `run_here`.
+) -> Generator[int, None, EncryptedRun]:
+    """Trains with every role in a process of its own; else as `iterate_here`.
 
     Makers of optimizers and the defense's class are sent by name: functions and classes
     of modules that a fresh interpreter can import, or `functools.partial` of such. A
     role may take `answer_seconds`, in (0, 1e6], for an answer and for its start; that
-    is there for a process that was stopped or hangs. All else is as in `run_here`.
+    is there for a process that was stopped or hangs. All else is as in `iterate_here`.
 
     Raises:
         RoleFailed: If a role's process ends, doesn't answer in time, or raises an error
@@ -114,9 +115,16 @@ def run_in_processes(
             network.send(name, pickle.dumps((content, path, completed)))
         for _ in contents:
             network.receive()
-        return drive(network, agreement, batches, completed + 1, folder, on_message)
+        return (
+            yield from drive(
+                network, agreement, batches, completed + 1, folder, on_message
+            )
+        )
     finally:
         network.stop()
+
+
+run_in_processes = to_the_end(iterate_in_processes)
 
 
 def role_process(descriptor: str, _: str) -> None:

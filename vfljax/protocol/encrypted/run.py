@@ -14,11 +14,12 @@ the setup and some of the interrupted iteration twice: they did pass twice.
 import collections
 import contextlib
 import dataclasses
+import functools
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, TextIO
+from typing import Any, NamedTuple, ParamSpec, TextIO
 
 import numpy as np
 from jaxtyping import Int
@@ -51,6 +52,7 @@ from vfljax.protocol.encrypted.roles import Role, params_tree
 from vfljax.protocol.encrypted.third_party import ThirdParty
 
 OnMessage = Callable[[MessageRecord], Any]
+_Arguments = ParamSpec("_Arguments")
 _KEPT = 2  # states: a role may be one iteration ahead when a run is killed
 
 
@@ -61,6 +63,7 @@ class EncryptedRun(NamedTuple):
         params: Of the passive parties in order, then of the active party.
         losses: Mean cross-entropy before each step, in nats, from iteration 0 on, with
             none for looks; NaN in taylor mode, in which nobody can compute it.
+        unprotected: Whether the defense had to send a batch as it was, by iteration.
         observations: Of each passive party, by iteration.
         messages: Of this call, as they passed, those of the network among them.
         description: Mode, layout, library, sizes, security and threat model.
@@ -69,6 +72,7 @@ class EncryptedRun(NamedTuple):
 
     params: tuple[Params, ...]
     losses: np.ndarray
+    unprotected: np.ndarray
     observations: tuple[dict[int, Observation], ...]
     messages: tuple[MessageRecord, ...]
     description: dict[str, Any]
@@ -112,7 +116,24 @@ class Network:
         return self._roles[role].state()
 
 
-def run_here(
+def to_the_end(
+    iterate: Callable[_Arguments, Generator[int, None, EncryptedRun]],
+) -> Callable[_Arguments, EncryptedRun]:
+    """The function that does all iterations of a generator, for who needs no pause."""
+
+    @functools.wraps(iterate)
+    def run(*arguments: _Arguments.args, **options: _Arguments.kwargs) -> EncryptedRun:
+        steps = iterate(*arguments, **options)
+        while True:
+            try:
+                next(steps)
+            except StopIteration as end:
+                return end.value
+
+    return run
+
+
+def iterate_here(
     agreement: Agreement,
     passive: Sequence[PassiveInputs],
     active: ActiveInputs,
@@ -121,7 +142,7 @@ def run_here(
     on_message: OnMessage | None = None,
     folder: Path | None = None,
     resume: bool = False,
-) -> EncryptedRun:
+) -> Generator[int, None, EncryptedRun]:
     """Trains with all roles as objects in this process, which exchange only bytes.
 
     Zou et al. (2022, https://arxiv.org/abs/2112.05409), Algorithm 1. The paper doesn't
@@ -137,6 +158,9 @@ def run_here(
         folder: For states after each iteration and `messages.jsonl`; `None` for none.
         resume: Whether to go on in `folder` after its last completed iteration, with
             the same inputs.
+
+    Yields:
+        The number of each iteration that is over; `run_here` returns what comes out.
 
     Raises:
         ValueError: For inputs that don't fit the agreement, a number too large for its
@@ -154,7 +178,12 @@ def run_here(
         for name, inputs in inputs_by_role(agreement, passive, active).items()
     }
     network = Network(roles, folder)
-    return drive(network, agreement, batches, completed + 1, folder, on_message)
+    return (
+        yield from drive(network, agreement, batches, completed + 1, folder, on_message)
+    )
+
+
+run_here = to_the_end(iterate_here)
 
 
 def inputs_by_role(
@@ -244,8 +273,11 @@ def drive(
     first_iteration: int,
     folder: Path | None,
     on_message: OnMessage | None,
-) -> EncryptedRun:
+) -> Generator[int, None, EncryptedRun]:
     """Runs the setup and all iterations from the first, and collects what came out.
+
+    Yields:
+        The number of each iteration that is over, and on disk.
 
     Raises:
         EncryptionError: For a message whose sender isn't the role that it came from,
@@ -275,10 +307,12 @@ def drive(
             if folder is not None:
                 progress = json.dumps({"completed": iteration}).encode()
                 _write(folder / "progress.json", progress)
+            yield iteration
     *states, active = (unpack_arrays(network.state(party)) for party in parties)
     return EncryptedRun(
         params=tuple(map(params_tree, (*states, active))),
         losses=active["losses"],
+        unprotected=active["unprotected"],
         observations=tuple(read_observations(agreement, state) for state in states),
         messages=tuple(records),
         description=describe(agreement),
