@@ -77,11 +77,16 @@ def _few_samples(experiment):
     )
 
 
+_OWN = [name for name in _NAMES if name.startswith("own_")]
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [name for name in _NAMES if name.startswith("own_")])
-def test_own_config_runs_and_is_in_its_report(name, load, tmp_path):
+@pytest.mark.parametrize(
+    ("name", "num_trials"), [("quickstart", 1), *((name, 2) for name in _OWN)]
+)
+def test_config_runs_and_is_in_its_report(name, num_trials, load, tmp_path):
     experiment = load(name)("small")
-    arguments = ["run", name, "--scale", "small", "--num-trials", "2"]
+    arguments = ["run", name, "--scale", "small", "--num-trials", f"{num_trials}"]
     assert cli.main([*arguments, "--out", str(tmp_path)]) == 0
     rows = experiments.read_frame(tmp_path)
     assert set(rows["status"]) == {"ok"}

@@ -72,11 +72,6 @@ def setting(corner):
 
 
 @pytest.fixture(scope="module")
-def digits():
-    return data.load("digits")
-
-
-@pytest.fixture(scope="module")
 def finished(setting, digits, tmp_path_factory):
     """The rows, and the names of the programs that were compiled."""
     made = []
@@ -219,9 +214,7 @@ def test_nothing_poisoned_is_the_clean_training_bit_for_bit(
     setting, digits, monkeypatch
 ):
     """Every weight of every party after 2,500 steps."""
-    monkeypatch.setattr(
-        trial, "main_task", lambda experiment, run, state, arrays: {"all": state.params}
-    )
+    monkeypatch.setattr(trial, "main_task", lambda start, state: {"all": state.params})
     arrays, cell = arrays_of(setting, digits, "clean"), Cell(10, 32, "none")
     nothing = Setting(jnp.zeros(()), jnp.zeros((), int))
 

@@ -202,6 +202,6 @@ def test_an_attack_that_interferes_has_a_training_of_its_own(
     honest = [row["main_accuracy"] for row in rows if row["attack"] == "right"]
     assert honest == [row["main_accuracy"] for row in alone]
     assert len(victims) == 2
-    looked_at = [np.asarray(victim.at_steps[0].rows) for victim in victims]
-    assert not np.array_equal(*looked_at)
+    first, second = (np.asarray(victim.at_steps[0].rows) for victim in victims)
+    assert not np.array_equal(first, second)
     assert rates(rows, "same")[None] == 1.0

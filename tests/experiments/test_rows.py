@@ -34,21 +34,22 @@ def outcome(
     labels=LABELS, published=None, is_known=IS_KNOWN, finite=True, unprotected=False
 ):
     """One trial's answer, and what it is about; scores are those of three classes."""
-    inference: Any = Inference(
-        labels=labels[None],
-        scores=np.zeros((1, 8, 3)),
-        finite=np.array([finite]),
-        published_labels=None if published is None else published[None],
-        info=(),
-    )
-    seen: Any = Observation(
-        views={},
-        rows=(),
-        truth=TRUTH[None],
-        public=NOTHING,
-        is_unprotected=np.array([unprotected]),
-    )
-    return Answer(inference, is_known[None], ()), seen
+    answer: Any = {
+        "labels": labels[None],
+        "scores": np.zeros((1, 8, 3)),
+        "finite": np.array([finite]),
+        "published_labels": None if published is None else published[None],
+        "info": (),
+    }
+    seen: Any = {
+        "views": {},
+        "rows": (),
+        "truth": TRUTH[None],
+        "public": NOTHING,
+        "is_unprotected": np.array([unprotected]),
+    }
+    known: Any = is_known[None]
+    return Answer(Inference(**answer), known, ()), Observation(**seen)
 
 
 def rows_of(experiment, made=None, *, strength=None, trained=True, num_samples=1000):
@@ -58,6 +59,7 @@ def rows_of(experiment, made=None, *, strength=None, trained=True, num_samples=1
         "trained": np.array([trained]),
         "chance_accuracy": np.array([0.4]),
     }
+    answer, seen = made or outcome()
     rows = {}
     for label, defense in experiment.defenses.items():
         (rows[label],) = make_rows(
@@ -66,7 +68,8 @@ def rows_of(experiment, made=None, *, strength=None, trained=True, num_samples=1
             [(strength or defense.strengths[0], 5)],
             "attack",
             0,
-            *(made or outcome()),
+            answer,
+            seen,
             main,
             train_labels=np.zeros(num_samples, int),
             test_labels=np.zeros(2, int),

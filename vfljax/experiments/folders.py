@@ -142,7 +142,8 @@ def plain_data(value: Any) -> Any:
         parts = {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
         return {"kind": type(value).__name__, **plain_data(parts)}
     if hasattr(value, "_asdict"):
-        return {"kind": type(value).__name__, **plain_data(value._asdict())}
+        named: Any = value
+        return {"kind": type(value).__name__, **plain_data(named._asdict())}
     if isinstance(value, Mapping):
         return {str(name): plain_data(part) for name, part in value.items()}
     if isinstance(value, (tuple, list)):

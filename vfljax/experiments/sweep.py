@@ -70,13 +70,13 @@ def run_sweep(
         ValueError: If the experiment doesn't fit the data or the folder.
     """
     parts = {
-        label: _Part(of_label, take_samples(of_label, dataset))
+        label: (of_label, take_samples(of_label, dataset))
         for label, of_label in variants(experiment).items()
     }
     for label, part in parts.items():
         try:
-            for num_classes in class_counts_of(part.experiment, part.dataset):
-                check_fits(Task(part.experiment, part.dataset, num_classes))
+            for num_classes in class_counts_of(*part):
+                check_fits(Task(*part, num_classes))
         except ValueError as error:
             where = f"variants.{label}: " if label else ""
             raise ValueError(f"{where}{error}") from None
@@ -86,7 +86,7 @@ def run_sweep(
         missing = [
             unit
             for unit in units
-            if not _row_identities(parts[unit.cell.variant].experiment, unit) <= present
+            if not _row_identities(parts[unit.cell.variant][0], unit) <= present
         ]
         done = len(units) - len(missing)
         yield Progress(done, len(units), units[0].cell)
@@ -94,7 +94,7 @@ def run_sweep(
             missing, key=lambda unit: unit.cell.variant
         ):
             for progress, new_rows in _run_part(
-                parts[variant], list(of_variant), folder
+                *parts[variant], list(of_variant), folder
             ):
                 records.append_rows(
                     folder,
@@ -131,16 +131,8 @@ def steps_of(experiment: Experiment, attack: Attack) -> tuple[int, ...]:
     return experiment.train_steps
 
 
-class _Part(NamedTuple):
-    """One variant and the samples it uses."""
-
-    experiment: Experiment
-    dataset: data.Dataset
-
-
-def _run_part(part, missing, folder):
+def _run_part(experiment, dataset, missing, folder):
     """Runs units of one variant; yields what was done, and the rows it made."""
-    experiment, dataset = part
     programs = Programs(experiment)
     for num_classes, of_classes in itertools.groupby(
         missing, key=lambda unit: unit.cell.num_classes

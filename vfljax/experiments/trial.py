@@ -165,12 +165,23 @@ def start_trial(
     """
     experiment, arrays = world.experiment, world.arrays
     classes_key, weights_key, order_key, train_key, views_key = jax.random.split(key, 5)
-    classes = draw_classes(classes_key, world.cell, arrays)
-    state, interference = initial_state(world.honest, weights_key, arrays), HONEST
+    training, num_total = experiment.training, arrays.table.counts.size
+    classes = jnp.arange(num_total)  # in order if all, as a model is trained so
+    if world.cell.num_classes < num_total:
+        classes = data.draw_classes(classes_key, num_total, world.cell.num_classes)
+    state = world.honest.init(weights_key, [party[:1] for party in arrays.features])
+    if arrays.pretrained:
+        params = (models.put_in(own, arrays.pretrained) for own in state.params)
+        state = state._replace(params=tuple(params))
+    interference = HONEST
     if attack.victim is not None:
         interference = attack.interferes(views_key, make_scene(world, state))
         views_key = jax.random.fold_in(views_key, _OTHER)
-    batches = draw_batches(order_key, interference, experiment.training, arrays)
+    size, steps, batches = training.batch_size, training.steps, None
+    if steps and interference.batches is not None:
+        batches = interference.batches(order_key, size, steps)
+    elif steps:
+        batches = protocol.epoch_batches(order_key, len(arrays.labels), size, steps)
     run = world.protocol(interference, batches)
     targets_key = jax.random.fold_in(train_key, _OTHER)
     return Start(
@@ -228,57 +239,22 @@ def make_attack(
     return attacked
 
 
-def draw_classes(
-    key: Key[Array, ""], cell: Cell, arrays: Arrays
-) -> Int[Array, " classes"]:
-    """The classes of the attacked batch: in order if all, as a model is trained so."""
-    num_total = arrays.table.counts.size
-    if cell.num_classes == num_total:
-        return jnp.arange(num_total)
-    return data.draw_classes(key, num_total, cell.num_classes)
-
-
-def initial_state(
-    run: VerticalProtocol, key: Key[Array, ""], arrays: Arrays
-) -> ProtocolState:
-    """The state before training, with what is pretrained put in."""
-    state = run.init(key, [party[:1] for party in arrays.features])
-    if not arrays.pretrained:
-        return state
-    start = (models.put_in(params, arrays.pretrained) for params in state.params)
-    return state._replace(params=tuple(start))
-
-
-def draw_batches(
-    key: Key[Array, ""], interference: Interference, training: Any, arrays: Arrays
-) -> Any:
-    """Sample numbers of each training step (steps, rows); None without training."""
-    if not training.steps:
-        return None
-    size, steps = training.batch_size, training.steps
-    if interference.batches is not None:
-        return interference.batches(key, size, steps)
-    return protocol.epoch_batches(key, len(arrays.labels), size, steps)
-
-
 def rates(start: Start, state: ProtocolState) -> dict[str, Any]:
     """Rates of the trained model, as columns of a row."""
-    arrays = start.world.arrays
-    of_classes = arrays.table.counts[start.classes]
+    of_classes = start.world.arrays.table.counts[start.classes]
     return (
-        main_task(start.world.experiment, start.run, state, arrays)
+        main_task(start, state)
         | alone_rate(start)
         | {"chance_accuracy": metrics.chance_accuracy(of_classes)}
     )
 
 
-def main_task(
-    experiment: Experiment, run: VerticalProtocol, state: ProtocolState, arrays: Arrays
-) -> dict[str, Any]:
+def main_task(start: Start, state: ProtocolState) -> dict[str, Any]:
     """The main task's rates on test samples."""
-    if not experiment.training.steps:
+    if not start.world.experiment.training.steps:
         return {"main_accuracy": jnp.array(jnp.nan), "trained": jnp.array(True)}
-    logits, truth = run.predict(state, arrays.test_features), arrays.test_labels
+    arrays = start.world.arrays
+    logits, truth = start.run.predict(state, arrays.test_features), arrays.test_labels
     predicted, is_answer = _decisions(logits)
     found = {
         "main_accuracy": metrics.accuracy(predicted, truth),
