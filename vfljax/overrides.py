@@ -72,7 +72,7 @@ def _without_arrays(
     if len(written) == len(members) or not written:
         return None
     narrowed: Any = typing.Union[tuple(written)]  # noqa: UP007
-    spec = constructors.ConstructorRegistry.get_primitive_spec(
+    spec: Any = constructors.ConstructorRegistry.get_primitive_spec(
         constructors.PrimitiveTypeInfo.make(narrowed, info.markers)
     )
     if Dataset not in members:

@@ -25,31 +25,33 @@ from vfljax.known import NOTHING
 from vfljax.label_dp import label_budget
 from vfljax.protocol import ModelSplitting
 
-TRUTH = np.array([0, 1, 2, 0, 1, 2, 0, 2])
-LABELS = np.array([0, 2, 0, 1, 2, 0, 0, -1])
-IS_KNOWN = np.array([True] + [False] * 7)
+TRUTH: Any = np.array([0, 1, 2, 0, 1, 2, 0, 2])
+LABELS: Any = np.array([0, 2, 0, 1, 2, 0, 0, -1])
+IS_KNOWN: Any = np.array([True] + [False] * 7)
 
 
 def outcome(
     labels=LABELS, published=None, is_known=IS_KNOWN, finite=True, unprotected=False
 ):
     """One trial's answer, and what it is about; scores are those of three classes."""
-    answer: Any = {
-        "labels": labels[None],
-        "scores": np.zeros((1, 8, 3)),
-        "finite": np.array([finite]),
-        "published_labels": None if published is None else published[None],
-        "info": (),
-    }
-    seen: Any = {
-        "views": {},
-        "rows": (),
-        "truth": TRUTH[None],
-        "public": NOTHING,
-        "is_unprotected": np.array([unprotected]),
-    }
-    known: Any = is_known[None]
-    return Answer(Inference(**answer), known, ()), Observation(**seen)
+    scores: Any = np.zeros((1, 8, 3))
+    is_finite: Any = np.array([finite])
+    is_unprotected: Any = np.array([unprotected])
+    inference = Inference(
+        labels=labels[None],
+        scores=scores,
+        finite=is_finite,
+        published_labels=None if published is None else published[None],
+        info=(),
+    )
+    seen = Observation(
+        views={},
+        rows=(),
+        truth=TRUTH[None],
+        public=NOTHING,
+        is_unprotected=is_unprotected,
+    )
+    return Answer(inference, is_known[None], ()), seen
 
 
 def rows_of(experiment, made=None, *, strength=None, trained=True, num_samples=1000):
@@ -59,8 +61,8 @@ def rows_of(experiment, made=None, *, strength=None, trained=True, num_samples=1
         "trained": np.array([trained]),
         "chance_accuracy": np.array([0.4]),
     }
-    answer, seen = made or outcome()
     rows = {}
+    answer, seen = made or outcome()
     for label, defense in experiment.defenses.items():
         (rows[label],) = make_rows(
             experiment,

@@ -6,7 +6,7 @@ would be if the label were the target class τ,
 
     U_i ← U_i + (onehot(y) − onehot(τ))/B,
 
-two additions to a ciphertext (Eq. 13 prints ±1, for a loss without the batch mean).
+an addition to a ciphertext (Eq. 13 prints ±1, for a loss without the batch mean).
 A label encoder trains on a code ỹ_y instead of onehot(y); an adversary that clusters
 recovered messages knows the codes as well as the classes, and adds ỹ_y − ỹ_τ.
 """
@@ -17,7 +17,6 @@ import re
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.core import Tracer
 from jaxtyping import Array, Float, Int
 
 from vfljax._checks import require
@@ -25,8 +24,6 @@ from vfljax.attacks.base import Attack, Number
 from vfljax.attacks.linear_recovery import LinearRecovery
 from vfljax.attacks.planting import PlantsBackdoor, whole_amplification
 from vfljax.protocol import Manipulation
-
-_CODE_ERROR = 0.1  # of an entry; what a recovered one-hot code may be off
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -92,10 +89,8 @@ def label_flip(
             adversary knows, a row per class; `None` for one-hot labels.
 
     Returns:
-        For `manipulations` of a protocol. `on_ciphertexts` needs concrete arguments,
-        adds 1/B and −1/B, and raises a `ValueError` unless the amplification is a whole
-        number from 1. It is `None` where codes are not one-hot, but for errors of
-        recovery up to 0.1.
+        For `manipulations` of a protocol. `on_ciphertexts` needs concrete arguments and
+        raises a `ValueError` unless the amplification is a whole number from 1.
 
     Example:
         >>> flip = label_flip(jnp.array([0, -1]), 1, 1.0)
@@ -111,28 +106,18 @@ def label_flip(
         flipped = amplification * (gradient + change / len(gradient))
         return jnp.where((label >= 0)[:, None], flipped, gradient)
 
-    def on_ciphertexts(sample_ids):
-        labels, target = np.asarray(inferred)[sample_ids], int(target_class)
-        known = [(int(row), int(labels[row])) for row in np.flatnonzero(labels >= 0)]
+    def on_ciphertexts(sample_ids, num_classes):
+        own = np.eye(num_classes) if codes is None else np.asarray(codes)
+        labels, target = np.asarray(inferred)[sample_ids], own[int(target_class)]
         return {
-            # A row that has the target's label is multiplied alone.
-            "replace": tuple((row, row) for row, label in known if label == target),
             "amplification": whole_amplification(amplification),
-            "skip": (),
-            "flips": tuple((row, c, target) for row, c in known if c != target),
+            "add": tuple(
+                (int(row), tuple((own[labels[row]] - target).tolist()))
+                for row in np.flatnonzero(labels >= 0)
+            ),
         }
 
-    return Manipulation(
-        receive=receive,
-        on_ciphertexts=on_ciphertexts if _are_one_hot(codes) else None,
-    )
-
-
-def _are_one_hot(codes) -> bool:
-    """Whether codes are those of a label party without an encoder, as far as known."""
-    if codes is None or isinstance(codes, Tracer):
-        return codes is None
-    return bool(np.all(np.abs(np.asarray(codes) - np.eye(len(codes))) <= _CODE_ERROR))
+    return Manipulation(receive=receive, on_ciphertexts=on_ciphertexts)
 
 
 def _codes(labels, trained_on):

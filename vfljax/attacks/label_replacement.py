@@ -121,7 +121,7 @@ def label_replacement(
             return used
         return jnp.where(pairs.is_paired_target[:, None], 0.0, used)
 
-    def on_ciphertexts(sample_ids):
+    def on_ciphertexts(sample_ids, num_classes):
         poisons = np.flatnonzero(np.asarray(is_poisoned)[sample_ids])
         targets = np.flatnonzero(np.asarray(is_target)[sample_ids])
         pairs = tuple(
@@ -132,7 +132,6 @@ def label_replacement(
             "replace": pairs,
             "amplification": whole_amplification(amplification),
             "skip": () if uses_targets else tuple(target for _, target in pairs),
-            "flips": (),
         }
 
     return Manipulation(

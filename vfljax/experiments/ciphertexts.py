@@ -218,9 +218,12 @@ def _operations(attack, unit, interference, plan):
                 "does to messages can't be done to ciphertexts; must be one that moves "
                 "rows, multiplies them by a whole number or adds a known one"
             )
+    num_classes = unit.cell.num_classes
     return {
         party: {
-            number: encrypted.RowOperations(**cheat.on_ciphertexts(each.rows))
+            number: encrypted.RowOperations(
+                **cheat.on_ciphertexts(each.rows, num_classes)
+            )
             for number, each in enumerate(plan)
             if not each.is_look
         }

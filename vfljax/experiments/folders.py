@@ -25,7 +25,7 @@ import numpy as np
 
 from vfljax.data import Dataset, digest
 
-_NOT_RESULTS = ("title", "num_trials", "execution", "processes")
+_NOT_RESULTS = ("title", "num_trials", "execution")
 _PACKAGES = ("vfljax", "jax", "jaxlib", "flax", "optax", "numpy")
 
 
@@ -122,6 +122,8 @@ def _check_same(folder, old, new):
 def _identity(config):
     """The part of a config that determines the results, as JSON gives it back."""
     kept = {name: part for name, part in config.items() if name not in _NOT_RESULTS}
+    if kept.get("encryption"):
+        kept["encryption"] = {**kept["encryption"], "processes": None}
     return json.loads(json.dumps(kept))
 
 

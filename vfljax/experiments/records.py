@@ -1,6 +1,7 @@
 """The rows of a run folder, and how a run goes on after a kill.
 
     trials.jsonl   one flat row per trial and attack, appended chunk by chunk
+    encrypted/     a folder per training on real ciphertexts, with engine.json
 
 JSON has no NaN: numbers that aren't finite are written as null.
 """
@@ -34,11 +35,20 @@ ROW_IDENTITY = (
 
 
 class Run(NamedTuple):
-    """A run folder's content."""
+    """A run folder's content.
+
+    Attributes:
+        config: The resolved experiment.
+        environment: Versions, device and data.
+        rows: One per trial and attack.
+        engines: One per training on real ciphertexts: which unit it is, its description
+            and messages, and who learned what.
+    """
 
     config: dict[str, Any]
     environment: dict[str, Any]
     rows: list[dict[str, Any]]
+    engines: list[dict[str, Any]] = []  # noqa: RUF012
 
 
 @contextlib.contextmanager
@@ -94,6 +104,9 @@ def read_run(folder: Path) -> Run:
         config=read_json(folder / "config.json"),
         environment=read_json(environment) if environment.is_file() else {},
         rows=_parse_rows(folder / "trials.jsonl")[0],
+        engines=[
+            read_json(path) for path in sorted(folder.glob("encrypted/*/engine.json"))
+        ],
     )
 
 

@@ -33,7 +33,7 @@ class Manipulation(NamedTuple):
             is sent; the network's gradient is that of the embedding it made.
         receive: `receive(gradient, sample_ids)` to the message (batch, embed) that its
             network is trained on.
-        on_ciphertexts: `on_ciphertexts(sample_ids)` on the host to the arguments of
+        on_ciphertexts: `on_ciphertexts(sample_ids, classes)` on the host, to options of
             `protocol.encrypted.RowOperations` that do the same to encrypted rows of
             one batch; None where rows of ciphertexts can't be treated so.
     """

@@ -28,7 +28,7 @@ def make_report(run: Run) -> Report:
     Raises:
         ValueError: if it has no rows, or `summarize` does not take them.
     """
-    frame = summarize(run.rows)
+    frame = summarize(run.rows)._replace(engines=run.engines)
     filled = (panel.fill(frame, title_of(run)) for panel in PANELS)
     return Report(run, frame, [part for part in filled if part])
 

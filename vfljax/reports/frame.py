@@ -36,14 +36,17 @@ class Frame(NamedTuple):
             a trial, and for each rate R also `R_low`, `R_high` (its 95 % interval, null
             for one trial) and `R_number` (trials that have it). Rates are fractions.
         raw: one row per trial, with the confusion matrices where they were recorded.
+        engines: what each training on ciphertexts recorded of itself; see `Run`.
     """
 
     summary: pl.DataFrame
     raw: pl.DataFrame
+    engines: Sequence[Mapping[str, Any]] = ()
 
     def only(self, condition: pl.Expr) -> "Frame":
         """The rows of both tables that meet a condition on their settings."""
-        return Frame(self.summary.filter(condition), self.raw.filter(condition))
+        tables = self.summary.filter(condition), self.raw.filter(condition)
+        return Frame(*tables, self.engines)
 
     def has(self, name: str) -> bool:
         """Whether any row of the summary has a value in that column."""

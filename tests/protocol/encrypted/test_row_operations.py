@@ -11,14 +11,14 @@ _OPERATIONS = RowOperations(
     replace=((1, 4), (3, 0)),
     amplification=10,
     skip=(4, 2),
-    flips=((5, 0, 2), (0, 1, 2)),
+    add=((5, (1.0, 0.0, -1.0)), (0, (0.0, 0.75, -1.25))),
 )
 
 
 def poisoned_by_hand(training, operations):
     """The poisoned gradient of the first batch in integers, row by row.
 
-    Embeddings are swapped before the softmax; then flips, replacements, skipping.
+    Embeddings are swapped before the softmax; then additions, replacements, skipping.
     """
     rows = training.batches[0]
     activations = np.rint(training.passive[0].activations[rows] * 2.0**14).astype(int)
@@ -43,11 +43,10 @@ def poisoned_by_hand(training, operations):
     truth = np.eye(training.agreement.num_classes)[training.active.labels[rows]]
     message = np.rint((softmax - truth) * 2.0**20).astype(int)
     gamma = operations.amplification
-    for row, before, after in operations.flips:
-        message[row, before] += 2**20
-        message[row, after] -= 2**20
+    for row, change in operations.add:
+        message[row] += np.rint(2**20 * np.array(change)).astype(int)
     used = message.copy()
-    for row, _, _ in operations.flips:
+    for row, _ in operations.add:
         used[row] = gamma * message[row]
     for i, j in operations.replace:
         used[i] = gamma * message[j]
@@ -81,10 +80,10 @@ def test_poisoned_integers(make_training, layout, backend):
     "operations",
     [
         RowOperations(replace=((1, 4),), amplification=1),
-        RowOperations(flips=((5, 0, 2),)),
+        RowOperations(add=((5, (1.0, 0.0, -1.0)),)),
         RowOperations(skip=(0, 1, 2, 3, 4, 5)),
     ],
-    ids=["swap", "flip", "nothing left"],
+    ids=["swap", "add", "nothing left"],
 )
 def test_each_operation_alone(make_training, operations):
     training = make_training(operations={0: operations}, num_iterations=1)
@@ -93,10 +92,10 @@ def test_each_operation_alone(make_training, operations):
     assert np.abs(found - by_hand).max() <= 6 * 2**14
 
 
-def test_flip_moves_a_label_in_the_gradient(make_training):
+def test_an_addition_moves_a_label_in_the_gradient(make_training):
     """From y to τ: the gradient's row m loses A_m/B at τ and gains it at y."""
     honest = make_training(backend="plain_int", num_iterations=1)
-    flip = {0: RowOperations(flips=((2, 1, 0),))}
+    flip = {0: RowOperations(add=((2, (-1.0, 1.0, 0.0)),))}
     flipped = make_training(backend="plain_int", num_iterations=1, operations=flip)
     difference = (
         encrypted.run_here(*flipped).observations[0][0].integers
@@ -121,7 +120,7 @@ def test_operations_belong_to_their_iteration(make_training):
 
 def test_amplification_counts_in_the_range(make_training):
     """Rows of 250 fit six times, but not with one of them ten thousand times."""
-    operations = {0: RowOperations(flips=((0, 0, 1),), amplification=10_000)}
+    operations = {0: RowOperations(add=((0, (1.0, -1.0, 0.0)),), amplification=10_000)}
     training = make_training(backend="plain_int", operations=operations)
     with pytest.raises(ValueError, match="amplification included"):
         encrypted.run_here(*training)
@@ -130,10 +129,10 @@ def test_amplification_counts_in_the_range(make_training):
 @pytest.mark.parametrize(
     ("operations", "reason"),
     [
-        (RowOperations(replace=((0, 6),)), r"operations: row 6: must be in \[0, 5\]"),
-        (RowOperations(skip=(-1,)), "operations: row -1"),
-        (RowOperations(flips=((0, 0, 3),)), "class 3: must be in"),
-        (RowOperations(flips=((0, 1, 1),)), "from_class and to_class differ"),
+        (RowOperations(replace=((0, 6),)), r"operations: row=6: must be in \[0, 5\]"),
+        (RowOperations(skip=(-1,)), "operations: row=-1"),
+        (RowOperations(add=((6, (1.0, -1.0, 0.0)),)), "operations: row=6: must be in"),
+        (RowOperations(add=((0, (1.0, -1.0)),)), "entry for each of the 3 classes"),
         (RowOperations(amplification=0), "amplification=0: must be >= 1"),
         (
             RowOperations(replace=((0, 1), (0, 2))),
@@ -151,7 +150,7 @@ def test_operations_that_make_no_sense_are_refused(make_training, operations, re
         encrypted.run_here(*training)
 
 
-def test_residues_of_a_flip_are_exact():
+def test_residues_of_an_addition_are_exact():
     """2^20 and -2^20 mod 2^52."""
     residues = encryption.to_residues(np.array([2**20, -(2**20)]), 52)
     assert residues.tolist() == [2**20, 2**52 - 2**20]

@@ -24,7 +24,7 @@ _Rows = Int64[np.ndarray, " batch"]
 class RowOperations(NamedTuple):
     """The operations of one iteration; rows are positions in the batch.
 
-    On receipt flips come first, then replacements by rows as they are then, then
+    On receipt additions come first, then replacements by rows as they are then, then
     skipping. The default does nothing.
 
     Attributes:
@@ -32,17 +32,17 @@ class RowOperations(NamedTuple):
             row i of the gradient becomes `amplification` times row j. Each row is the
             first of at most one pair, and the second of at most one.
         amplification: An integer >= 1, γ in the paper, by which rows that are replaced
-            or flipped are multiplied.
+            or added to are multiplied.
         skip: Rows that the own update leaves out.
-        flips: Triples (row, from_class, to_class): the row as if its label were
-            to_class, by adding 1/B at from_class and -1/B at to_class (Eq. 13, which
-            prints 1; the factor 1/B is that of the batch mean).
+        add: Pairs of a row and what is added to it, (C,) in units of 1/B: 1 at the
+            class and -1 at another is as if that were the row's label (Eq. 13, which
+            prints it without the factor 1/B, that of the batch mean).
     """
 
     replace: tuple[tuple[int, int], ...] = ()
     amplification: int = 1
     skip: tuple[int, ...] = ()
-    flips: tuple[tuple[int, int, int], ...] = ()
+    add: tuple[tuple[int, tuple[float, ...]], ...] = ()
 
 
 def check_operations(
@@ -51,21 +51,22 @@ def check_operations(
     """Refuses operations on rows or classes that aren't there.
 
     Raises:
-        ValueError: For those, an amplification below 1, a row that is replaced or sent
-            twice, or a flip to the same class.
+        ValueError: For those, an amplification below 1, or a row that is replaced or
+            sent twice.
     """
-    replace, factor, skip, flips = operations
-    rows = [row for pair in replace for row in pair]
-    _check_range("row", [*rows, *skip, *(flip[0] for flip in flips)], batch_size)
-    _check_range("class", [label for flip in flips for label in flip[1:]], num_classes)
+    replace, factor, skip, add = operations
+    for row in [*(r for pair in replace for r in pair), *skip, *(r for r, _ in add)]:
+        require(
+            0 <= row < batch_size, "operations: row", row, f"in [0, {batch_size - 1}]"
+        )
+    for _, change in add:
+        allowed = f"rows with an entry for each of the {num_classes} classes"
+        require(len(change) == num_classes, "operations.add", change, allowed)
     require(factor >= 1, "operations.amplification", factor, ">= 1")
     for place, side in (("first", 0), ("second", 1)):
         rows = [pair[side] for pair in replace]
         allowed = f"pairs in which each row is the {place} of one at most"
         require(len(set(rows)) == len(rows), "operations.replace", replace, allowed)
-    differ = all(before != after for _, before, after in flips)
-    allowed = "triples whose from_class and to_class differ"
-    require(differ, "operations.flips", flips, allowed)
 
 
 def replaced_embeddings(
@@ -81,7 +82,7 @@ def replaced_embeddings(
 def used_rows(operations: RowOperations, batch_size: int) -> tuple[_Rows, _Rows]:
     """For each row the one that is used in its place, and by what it is multiplied."""
     sources, weights = np.arange(batch_size), np.ones(batch_size, np.int64)
-    weights[[row for row, _, _ in operations.flips]] = operations.amplification
+    weights[[row for row, _ in operations.add]] = operations.amplification
     for poisoned, target in operations.replace:
         sources[poisoned] = target
         weights[poisoned] = operations.amplification
@@ -99,24 +100,18 @@ def rewritten_activations(
     return result
 
 
-def flip_polynomials(
+def added_polynomials(
     operations: RowOperations, layout: Layout, one: int
 ) -> dict[int, Int64[np.ndarray, " coefficients"]]:
     """What is to be added to each ciphertext, for `one` encoding 1/B."""
     polynomials: dict[int, np.ndarray] = {}
-    for row, from_class, to_class in operations.flips:
+    for row, change in operations.add:
         ciphertext, start = layout.place(row)
         empty = np.zeros(layout.num_coefficients, np.int64)
         polynomial = polynomials.setdefault(ciphertext, empty)
-        polynomial[start + from_class] += one
-        polynomial[start + to_class] -= one
+        integers = np.rint(one * np.asarray(change, float)).astype(np.int64)
+        polynomial[start : start + len(integers)] += integers
     return polynomials
-
-
-def _check_range(what, values, end):
-    for value in values:
-        if not 0 <= value < end:
-            raise ValueError(f"operations: {what} {value}: must be in [0, {end - 1}]")
 
 
 class GradientProduct:
@@ -158,7 +153,12 @@ class GradientProduct:
         ones = np.full((len(activations), 1), 1 << self._agreement.activation_bits)
         columns = np.concatenate([activations, ones], axis=1)
         self._check_range(columns, operations)
-        ciphertexts = self._flipped([*map(self._public.from_bytes, rows)], operations)
+        ciphertexts = [*map(self._public.from_bytes, rows)]
+        one = self._agreement.gradient_unit
+        added = added_polynomials(operations, self._layout, one)
+        for place, polynomial in added.items():
+            residues = self._agreement.residues(polynomial)
+            ciphertexts[place] = self._public.add_plain(ciphertexts[place], residues)
         if self._layout.samples_per_ciphertext == 1:
             ciphertexts = self._swapped(ciphertexts, operations)
         else:  # the same, as rows can't be taken out of a ciphertext
@@ -184,7 +184,8 @@ class GradientProduct:
         """Σ_b |A_bm|·|U_bc| < t/2 for every m, whatever the agreed U is."""
         agreement, (_, weights) = self._agreement, used_rows(operations, len(columns))
         largest = (weights[:, None] * np.abs(columns)).sum(axis=0).max()
-        bound = agreement.gradient_bound + len(operations.flips)
+        changes = [float(np.max(np.abs(change))) for _, change in operations.add]
+        bound = agreement.gradient_bound + sum(changes)
         room = 2.0 ** (agreement.plain_bits - 1) / (bound * agreement.gradient_unit)
         if largest >= room:
             one = 1 << agreement.activation_bits
@@ -193,14 +194,6 @@ class GradientProduct:
                 f"add up to {largest / one:g} in a batch, must be below {room / one:g} "
                 "for this gradient_bound, these bits and this preset"
             )
-
-    def _flipped(self, ciphertexts, operations):
-        one = self._agreement.gradient_unit
-        flips = flip_polynomials(operations, self._layout, one)
-        for place, polynomial in flips.items():
-            residues = self._agreement.residues(polynomial)
-            ciphertexts[place] = self._public.add_plain(ciphertexts[place], residues)
-        return ciphertexts
 
     def _swapped(self, ciphertexts, operations):
         """Rows as they are used; `None` for one that is skipped."""

@@ -10,6 +10,7 @@ from vfljax.reports.panels.curves import CURVES
 from vfljax.reports.panels.defenses import DEFENSES
 from vfljax.reports.panels.restored import RESTORED
 from vfljax.reports.panels.trade_off import BACKDOOR_TRADE_OFF, TRADE_OFF
+from vfljax.reports.panels.who_learned import WHO_LEARNED
 from vfljax.reports.panels.who_sees import WHO_SEES
 
 PANELS = (
@@ -23,6 +24,7 @@ PANELS = (
     AMPLIFICATION,
     BACKDOORS,
     BUDGET,
+    WHO_LEARNED,
     RESTORED,
 )
 
