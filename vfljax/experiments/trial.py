@@ -275,20 +275,16 @@ def alone_rate(start: Start) -> dict[str, Any]:
     if not experiment.record_alone:
         return {}
     adversary = start.world.adversary
-    return {
-        "alone_accuracy": alone_accuracy(
-            jax.random.fold_in(start.alone_key, adversary),
-            start.run.models[adversary],
-            experiment.training,
-            start.batches,
-            arrays.features[adversary],
-            arrays.labels,
-            arrays.test_features[adversary],
-            arrays.test_labels,
-            start.world.cell.num_classes,
-            arrays.pretrained,
-        )
-    }
+    accuracy = alone_accuracy(
+        jax.random.fold_in(start.alone_key, adversary),
+        start.run.models[adversary],
+        experiment.training,
+        start.batches,
+        arrays,
+        adversary,
+        start.world.cell.num_classes,
+    )
+    return {"alone_accuracy": accuracy}
 
 
 def final_observations(
