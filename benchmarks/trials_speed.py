@@ -144,13 +144,13 @@ def time_alone(
     nothing_swept = Setting(strength=jnp.zeros(()), choice=jnp.zeros((), int))
     arguments = key_victim, (nothing_swept, {}), arrays
     make_victim = trial.make_victim(
-        experiment, cell, tuple(experiment.attacks.values()), len(arrays.features)
+        experiment, cell, tuple(experiment.attacks.values())
     )
     program = compile_program(make_victim, *arguments)
     timing, victim = time_calls(program.call, *arguments, **repeats)
     rows = {"training": _row(options, "training", batch_size, 1, timing, program)}
     for label, attack in experiment.attacks.items():
-        arguments = key_attack, (victim.at_steps[0], ()), arrays
+        arguments = key_attack, (victim.at_steps[0], (), {}), arrays
         attacked = trial.make_attack(experiment, cell, attack, is_built_on=False)
         program = compile_program(attacked, *arguments)
         timing, _ = time_calls(program.call, *arguments, **repeats)

@@ -14,7 +14,7 @@ import pytest
 
 from vfljax import cli, data, experiments
 from vfljax.experiments import Experiment, sweep
-from vfljax.experiments.programs import victim_of
+from vfljax.experiments.programs import Programs
 from vfljax.experiments.task import Task, check_fits, load_arrays
 from vfljax.experiments.trial import make_attack, make_victim
 from vfljax.experiments.world import Cell, Setting
@@ -77,11 +77,16 @@ def _few_samples(experiment):
     )
 
 
+_OWN = [name for name in _NAMES if name.startswith("own_")]
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [name for name in _NAMES if name.startswith("own_")])
-def test_own_config_runs_and_is_in_its_report(name, load, tmp_path):
+@pytest.mark.parametrize(
+    ("name", "num_trials"), [("quickstart", 1), *((name, 2) for name in _OWN)]
+)
+def test_config_runs_and_is_in_its_report(name, num_trials, load, tmp_path):
     experiment = load(name)("small")
-    arguments = ["run", name, "--scale", "small", "--num-trials", "2"]
+    arguments = ["run", name, "--scale", "small", "--num-trials", f"{num_trials}"]
     assert cli.main([*arguments, "--out", str(tmp_path)]) == 0
     rows = experiments.read_frame(tmp_path)
     assert set(rows["status"]) == {"ok"}
@@ -121,24 +126,19 @@ def test_full_scale_traces(name, load):
     arrays = load_arrays(task)
     cell = Cell(num_classes, experiment.batch_sizes[0], next(iter(experiment.defenses)))
     attack = next(iter(experiment.attacks.values()))
-    sharing = tuple(
-        other
-        for other in experiment.attacks.values()
-        if victim_of(other) == victim_of(attack)
-    )
+    sharing = Programs(experiment).sharing(attack)
     victim = jax.eval_shape(
-        make_victim(experiment, cell, sharing, len(arrays.features)),
+        make_victim(experiment, cell, sharing),
         jax.random.key(0),
         (Setting(jnp.array(0.0), jnp.array(0)), {}),
         arrays,
     )
     assert victim.main["main_accuracy"].shape == ()
-    is_final = attack.sees.is_final
     answer = jax.eval_shape(
         make_attack(experiment, cell, attack, is_built_on=False),
         jax.random.key(1),
-        (victim.finally_ if is_final else victim.at_steps[0], ()),
+        (victim.seen(attack), (), {}),
         arrays,
     )
-    num_inferred = num_rows if is_final else cell.batch_size
+    num_inferred = num_rows if attack.sees.is_final else cell.batch_size
     assert answer.inference.labels.shape == (num_inferred,)

@@ -142,7 +142,7 @@ def test_last_layer_is_exact_up_to_its_rank(mnist):
         setting = untrained(10, batch_size, {"linear": LinearRecovery()})
         arrays = load_arrays(Task(setting, mnist, 10))
         victim = make_victim(
-            setting, Cell(10, batch_size, "none"), [*setting.attacks.values()], 2
+            setting, Cell(10, batch_size, "none"), [*setting.attacks.values()]
         )
         victim = jax.jit(victim)
         recover = jax.jit(

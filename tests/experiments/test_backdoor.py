@@ -72,11 +72,6 @@ def setting(corner):
 
 
 @pytest.fixture(scope="module")
-def digits():
-    return data.load("digits")
-
-
-@pytest.fixture(scope="module")
 def finished(setting, digits, tmp_path_factory):
     """The rows, and the names of the programs that were compiled."""
     made = []
@@ -130,12 +125,12 @@ def test_three_of_four_parties_plant_a_backdoor_together(setting, digits, monkey
     check_fits(Task(together, digits, 10))
     arrays = arrays_of(together, digits, "b")
     setting_of_none = Setting(jnp.zeros(2), jnp.zeros(2, int))
-    one = make_victim(together, Cell(10, 32, "none"), [spec], 4)
+    one = make_victim(together, Cell(10, 32, "none"), [spec])
     planted = jax.jit(jax.vmap(one, in_axes=(0, 0, None)))(
         jax.random.split(jax.random.key(0), 2),
         (setting_of_none, {"amplification": jnp.full(2, 10.0)}),
         arrays,
-    ).finally_
+    ).seen(spec)
     target = planted.facts["target"][:, None]
     decided = jnp.argmax(planted.views["message_rows"].logits, axis=2)
     is_other = planted.truth != target
@@ -219,14 +214,12 @@ def test_nothing_poisoned_is_the_clean_training_bit_for_bit(
     setting, digits, monkeypatch
 ):
     """Every weight of every party after 2,500 steps."""
-    monkeypatch.setattr(
-        trial, "main_task", lambda experiment, run, state, arrays: {"all": state.params}
-    )
+    monkeypatch.setattr(trial, "main_task", lambda start, state: {"all": state.params})
     arrays, cell = arrays_of(setting, digits, "clean"), Cell(10, 32, "none")
     nothing = Setting(jnp.zeros(()), jnp.zeros((), int))
 
     def weights(label, numbers):
-        victim = make_victim(setting, cell, [setting.attacks[label]], 2)
+        victim = make_victim(setting, cell, [setting.attacks[label]])
         trained = jax.jit(victim)(jax.random.key(4), (nothing, numbers), arrays)
         return trained.main["all"]
 
@@ -243,7 +236,7 @@ def test_a_defense_with_a_memory_of_rows_has_room_for_the_pair(setting, digits):
     )
     arrays = arrays_of(defended, digits, "strong")
     everything = Setting(jnp.ones(()), jnp.zeros((), int))
-    victim = make_victim(defended, Cell(10, 32, "all"), [defended.attacks["strong"]], 2)
+    victim = make_victim(defended, Cell(10, 32, "all"), [defended.attacks["strong"]])
     backdoored = jax.jit(victim)(
         jax.random.key(4), (everything, {"amplification": jnp.array(10.0)}), arrays
     )

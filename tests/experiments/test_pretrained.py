@@ -60,7 +60,7 @@ def weights(tmp_path):
 def documents():
     tokens = np.random.default_rng(0).integers(0, 30522, (40, 6)).astype(np.float32)
     labels = np.arange(40) % 2
-    return data.from_arrays(tokens, labels, tokens[:8], labels[:8], name="documents")
+    return data.make_dataset("documents", tokens, labels, tokens[:8], labels[:8])
 
 
 def _trained(weights, documents, rate=1e-9, **settings):
@@ -75,15 +75,15 @@ def _trained(weights, documents, rate=1e-9, **settings):
         **settings,
     )
     arrays = load_arrays(Task(experiment, documents, 2))
-    attacks = list(experiment.attacks.values())
-    victim = make_victim(experiment, Cell(2, 32, "none", ""), attacks, 2)
+    attacks = tuple(experiment.attacks.values())
+    victim = make_victim(experiment, Cell(2, 32, "none"), attacks)
     setting = Setting(jnp.zeros(()), jnp.zeros((), int))
     return jax.jit(victim)(jax.random.key(0), (setting, {}), arrays)
 
 
 def _params(victim):
-    """The adversary's."""
-    return victim.finally_.views["trained_model"].params
+    """The adversary's, as it sees them in the end."""
+    return victim.finally_["trained_model"].views["trained_model"].params
 
 
 def test_encoders_start_from_the_file(weights, documents):
@@ -116,5 +116,5 @@ def test_encoders_train_from_there(weights, documents):
 
 
 def test_a_missing_file_is_named():
-    with pytest.raises(ValueError, match=r"weights='nowhere': must be a file"):
+    with pytest.raises(ValueError, match="weights='nowhere': must be a file"):
         TextEncoder(**ENCODER, weights="nowhere")

@@ -2,9 +2,10 @@
 
 import json
 
+import jax.numpy as jnp
 import pytest
 
-from vfljax.defenses import DPGaussian, NoDefense
+from vfljax.defenses import CAE, Autoencoder, DPGaussian, NoDefense
 from vfljax.experiments import Data, Experiment, RunFolderError
 from vfljax.experiments.folders import default_folder, plain_data
 from vfljax.experiments.records import (
@@ -148,3 +149,17 @@ def test_config_is_plain_json():
     config = plain_data(EXPERIMENT)
     assert json.loads(json.dumps(config)) == config
     assert config["data"]["kind"] == "Data"
+
+
+def test_arrays_in_a_config_are_told_apart():
+    """A trained autoencoder is in it by digests."""
+    swapped, kept = (
+        CAE(autoencoder=Autoencoder(codebook=jnp.eye(2)[::step], decoder={}))
+        for step in (-1, 1)
+    )
+    configs = [
+        plain_data(Experiment(name="x", defenses={"c": c})) for c in (swapped, kept)
+    ]
+    assert json.loads(json.dumps(configs)) == configs
+    assert configs[0] != configs[1]
+    assert configs[1]["defenses"]["c"]["autoencoder"]["kind"] == "Autoencoder"

@@ -9,7 +9,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from vfljax import data
 from vfljax.attacks import (
     DirectInference,
     GradientInversion,
@@ -26,13 +25,12 @@ from vfljax.experiments import (
     run_sweep,
     sweep,
 )
-from vfljax.experiments.programs import Programs
 from vfljax.experiments.records import ROW_IDENTITY
 from vfljax.experiments.task import Task, load_arrays
 from vfljax.experiments.trial import make_victim
 from vfljax.experiments.world import Cell, Setting
 from vfljax.models import MLP, ResNet, Top
-from vfljax.protocol import ModelSplitting
+from vfljax.protocol import ModelSplitting, SampleGradientView
 
 ROW = {
     "dataset": str,
@@ -62,11 +60,6 @@ ROW = {
 }
 
 
-@pytest.fixture(scope="module")
-def dataset():
-    return data.load("digits")
-
-
 def experiment(**changes):
     settings = {
         "name": "test",
@@ -84,12 +77,6 @@ def experiment(**changes):
     return Experiment(**{**settings, **changes})
 
 
-def run(experiment, dataset, folder):
-    progress = list(run_sweep(experiment, dataset, folder))
-    assert progress[-1].done == progress[-1].total
-    return read_run(folder).rows
-
-
 def results(rows):
     """Rows without their timings, by setting."""
     return {
@@ -103,9 +90,9 @@ def results(rows):
 
 
 @pytest.fixture(scope="module")
-def finished(dataset, tmp_path_factory):
+def finished(digits, tmp_path_factory, run_rows):
     folder = tmp_path_factory.mktemp("run")
-    return run(experiment(), dataset, folder), folder
+    return run_rows(experiment(), digits, folder), folder
 
 
 def test_every_row_is_there_once_with_the_promised_fields(finished):
@@ -143,9 +130,9 @@ def test_strength_zero_equals_no_defense(finished):
     assert by_defense["none"] == by_defense["dp"]
 
 
-def test_chunk_size_does_not_change_results(finished, dataset, tmp_path):
+def test_chunk_size_does_not_change_results(finished, digits, tmp_path, run_rows):
     chunked = experiment(execution=Execution(chunk_size=4))
-    rows = run(chunked, dataset, tmp_path)
+    rows = run_rows(chunked, digits, tmp_path)
     undefended = {
         key for key in results(rows) if key[2] == "none" or key[5] == "direct"
     }
@@ -154,8 +141,8 @@ def test_chunk_size_does_not_change_results(finished, dataset, tmp_path):
         assert results(rows)[key] == results(finished[0])[key]
 
 
-def test_a_killed_run_goes_on_where_it_was(finished, dataset, tmp_path):
-    stopped = run_sweep(experiment(), dataset, tmp_path)
+def test_a_killed_run_goes_on_where_it_was(finished, digits, tmp_path, run_rows):
+    stopped = run_sweep(experiment(), digits, tmp_path)
     for progress in stopped:
         if progress.done >= 4:
             break
@@ -165,34 +152,29 @@ def test_a_killed_run_goes_on_where_it_was(finished, dataset, tmp_path):
     content = (tmp_path / "trials.jsonl").read_bytes()
     (tmp_path / "trials.jsonl").write_bytes(content[:-40])  # one row of a unit is cut
     with pytest.warns(UserWarning, match="cut off"):
-        first = next(run_sweep(experiment(), dataset, tmp_path))
+        first = next(run_sweep(experiment(), digits, tmp_path))
     assert first.done == progress.done - 1
-    rows = run(experiment(), dataset, tmp_path)
+    rows = run_rows(experiment(), digits, tmp_path)
     assert rows[: len(kept) - 1] == kept[:-1]
     assert results(rows) == results(finished[0])
     assert len(rows) == len(finished[0])
 
 
-def test_a_finished_run_runs_nothing(finished, dataset):
+def test_a_finished_run_runs_nothing(finished, digits):
     rows, folder = finished
-    progress = list(run_sweep(experiment(), dataset, folder))
+    progress = list(run_sweep(experiment(), digits, folder))
     assert len(progress) == 1
     assert read_run(folder).rows == rows
 
 
-def test_one_program_per_cell_and_shared_attacks(dataset, tmp_path, monkeypatch):
+def test_one_program_per_cell_and_shared_attacks(
+    digits, tmp_path, run_rows, watch_programs
+):
     """More trials and strengths compile nothing more.
 
     2 victims, one direct inference for both, one linear recovery for rows of zero sum
     and one for others.
     """
-    made = []
-    program = Programs._program
-
-    def counting(self, name, make, arguments):
-        return program(self, name, lambda: made.append(name) or make(), arguments)
-
-    monkeypatch.setattr(Programs, "_program", counting)
     many = experiment(
         num_trials=4,
         train_steps=(0,),
@@ -202,82 +184,73 @@ def test_one_program_per_cell_and_shared_attacks(dataset, tmp_path, monkeypatch)
         },
         execution=Execution(chunk_size=2),
     )
-    run(many, dataset, tmp_path)
-    assert len(made) == 2 + 1 + 2
-    assert len(set(made)) == len(made)
+    with watch_programs() as made:
+        run_rows(many, digits, tmp_path)
+    (programs,) = made
+    assert len(programs._compiled) == 2 + 1 + 2
 
 
-def memory(monkeypatch, limit):
-    """Gives the first device a memory of this many bytes."""
+def chunks_of(setting, dataset):
+    task = Task(setting, dataset, 10)
+    arrays = load_arrays(task)
+    of_attacks = {
+        label: attack.prepare(task) for label, attack in setting.attacks.items()
+    }
+    programs = sweep.Programs(setting)
+    return sweep._Chunks(setting, programs, arrays, of_attacks, task, Path())
+
+
+def on_accelerator(monkeypatch, limit):
     device = types.SimpleNamespace(memory_stats=lambda: {"bytes_limit": limit})
     monkeypatch.setattr(jax, "devices", lambda: [device])
 
 
-def chunks_of(experiment, dataset):
-    """What the chunks of ten classes have in common."""
-    task = Task(experiment, dataset, 10)
-    return sweep._Chunks(
-        experiment,
-        Programs(experiment),
-        load_arrays(task),
-        dict.fromkeys(experiment.attacks, ()),
-        task,
-        Path("nowhere"),
-    )
-
-
-def test_how_many_trials_fit_is_known_before_any_runs(dataset, monkeypatch):
+def test_how_many_trials_fit_is_known_before_any_runs(digits, monkeypatch):
     small = experiment()
-    chunks = chunks_of(small, dataset)
+    chunks, cell = chunks_of(small, digits), Cell(10, 16, "none")
     monkeypatch.setattr(jax.stages.Compiled, "__call__", None)
     sizes = []
     for limit in (1, 10**15):
-        memory(monkeypatch, limit)
-        sizes.append(sweep._chunk_size(chunks, Cell(10, 16, "none"), 5000))
+        on_accelerator(monkeypatch, limit)
+        sizes.append(sweep._chunk_size(chunks, cell, 5000))
     assert sizes == [jax.device_count(), 1024]
     assert len(chunks.programs._compiled) == 1 + len(small.attacks)
 
 
 @pytest.mark.parametrize("is_residual", [False, True])
 def test_only_trials_that_run_at_once_fill_an_accelerator(
-    is_residual, dataset, monkeypatch
+    is_residual, digits, monkeypatch
 ):
-    """Residual networks run one after the other, a chunk for each device.
-
-    Half of the memory holds six trials on each of two devices.
-    """
+    """Residual networks run one after the other, a chunk for each device."""
     model = ResNet(depth=8) if is_residual else MLP()
-    many = experiment(model=model, num_trials=20)
-    chunks = chunks_of(many, dataset)._replace(arrays=None)
-    memory(monkeypatch, 10**10)
-    monkeypatch.setattr(sweep._Chunks, "hungriest", lambda *_: 10**10 // 13)
+    chunks = chunks_of(experiment(model=model), digits)
+    on_accelerator(monkeypatch, 10**10)
+    monkeypatch.setattr(sweep._Chunks, "hungriest", lambda *_: 10**10 // 12)
     size = sweep._chunk_size(chunks, Cell(10, 16, "none"), 20)
     assert size == (jax.device_count() if is_residual else 12)
 
 
-def observer(experiment, dataset, cell):
-    """The arrays of an experiment, and what is seen at its first view of one trial."""
-    arrays = load_arrays(Task(experiment, dataset, cell.num_classes))
-    attacks = tuple(experiment.attacks.values())
-    victim = jax.jit(make_victim(experiment, cell, attacks, len(arrays.features)))
+def trained(setting, dataset, cell):
+    """`observed(key, strength)`: the view of the first attack at the first step."""
+    arrays = load_arrays(Task(setting, dataset, cell.num_classes))
+    victim = jax.jit(make_victim(setting, cell, tuple(setting.attacks.values())))
 
-    def observe(key, strength):
-        setting = Setting(jnp.array(strength), jnp.array(0))
-        return victim(key, (setting, {}), arrays).at_steps[0]
+    def observed(key, strength=0.0):
+        at_strength = Setting(jnp.array(strength), jnp.array(0))
+        return victim(key, (at_strength, {}), arrays).at_steps[0]
 
-    return arrays, observe
+    return observed, arrays
 
 
-def test_fresh_classes_per_trial(dataset):
+def test_fresh_classes_per_trial(digits):
     """Untrained, 3 of 10 classes: labels are renumbered, classes differ by trial."""
     setting = Experiment(
         name="x", data=Data(class_counts=(3,)), batch_sizes=(24,), num_trials=2
     )
-    arrays, observe = observer(setting, dataset, Cell(3, 24, "none"))
+    observed, arrays = trained(setting, digits, Cell(3, 24, "none"))
     classes = []
     for trial in range(4):
-        key = jax.random.fold_in(jax.random.key(0), trial)
-        seen = observe(key, 0.0)
+        seen = observed(jax.random.fold_in(jax.random.key(0), trial))
         original = np.asarray(arrays.labels[seen.rows])
         pairs = set(zip(original.tolist(), seen.truth.tolist(), strict=True))
         assert len(pairs) == len(set(original)) == 3
@@ -285,7 +258,7 @@ def test_fresh_classes_per_trial(dataset):
     assert len(set(classes)) > 1
 
 
-def test_first_classes_can_be_trained(dataset, tmp_path):
+def test_first_classes_can_be_trained(digits, tmp_path, run_rows):
     setting = experiment(
         data=Data(class_counts=(4,), class_choice="first"),
         training=Training(steps=150, batch_size=64, learning_rate=0.01),
@@ -293,12 +266,12 @@ def test_first_classes_can_be_trained(dataset, tmp_path):
         train_steps=(0,),
         num_trials=1,
     )
-    rows = run(setting, dataset, tmp_path)
+    rows = run_rows(setting, digits, tmp_path)
     assert rows[0]["num_classes"] == 4
     assert rows[0]["main_accuracy"] > 0.9
 
 
-def test_a_diverged_attack_stays_in_the_table(dataset, tmp_path):
+def test_a_diverged_attack_stays_in_the_table(digits, tmp_path, run_rows):
     setting = experiment(
         training=Training(steps=30, batch_size=32, optimizer="sgd", learning_rate=1e30),
         train_steps=(0, 30),
@@ -306,7 +279,7 @@ def test_a_diverged_attack_stays_in_the_table(dataset, tmp_path):
         attacks={"inversion": GradientInversion(steps=5)},
         num_trials=2,
     )
-    rows = run(setting, dataset, tmp_path)
+    rows = run_rows(setting, digits, tmp_path)
     assert [row["train_step"] for row in rows] == [0, 0, 30, 30]
     assert [row["status"] for row in rows] == ["training_diverged"] * 4
     assert [row["main_accuracy"] for row in rows] == [0.0] * 4
@@ -327,41 +300,41 @@ def binary(**changes):
     return experiment(**{**settings, **changes})
 
 
-def test_a_batch_sent_unprotected_is_no_silent_success(dataset, tmp_path):
+def test_a_batch_sent_unprotected_is_no_silent_success(digits, tmp_path, run_rows):
     """One sample has one class, between which MARVELL has nothing to hide."""
-    rows = run(binary(batch_sizes=(1,)), dataset, tmp_path)
+    rows = run_rows(binary(batch_sizes=(1,)), digits, tmp_path)
     status = {row["defense_strength"]: row["status"] for row in rows}
     assert status == {0.0: "ok", 1.0: "sent_unprotected"}
 
 
-def test_marvell_noises_every_direction_of_a_top_models_messages(dataset):
+def test_marvell_noises_every_direction_of_a_top_models_messages(digits):
     """They are three numbers wide, and rows do not sum to zero."""
     setting = binary(
         model=MLP(hidden=(), embed=3), protocol=ModelSplitting(top=Top(widths=(4,)))
     )
-    _, observe = observer(setting, dataset, Cell(2, 16, "marvell"))
-    clean, noised = (observe(jax.random.key(0), power) for power in (0.0, 1.0))
+    observed, _ = trained(setting, digits, Cell(2, 16, "marvell"))
+    clean, noised = (observed(jax.random.key(0), power) for power in (0.0, 1.0))
     assert not noised.is_unprotected
-    sent, as_is = (
-        np.asarray(seen.views["sample_gradient"].gradients) for seen in (noised, clean)
-    )
-    noise = sent - as_is
+    name = SampleGradientView.name
+    noise = np.asarray(noised.views[name].gradients - clean.views[name].gradients)
     longest = np.max(np.linalg.norm(noise, axis=1))
     assert np.max(np.abs(noise.sum(axis=1))) > 0.1 * longest > 0
 
 
-def test_noise_does_not_depend_on_which_views_are_asked_for(dataset, tmp_path):
+def test_noise_does_not_depend_on_which_views_are_asked_for(digits, tmp_path, run_rows):
     """A view on the way is a look, not an intervention: the same model at the end."""
     noisy = {"dp": DPGaussian(noise_std=(0.05,))}
     accuracies = []
     for steps in ((20,), (5, 20)):
         setting = experiment(train_steps=steps, defenses=noisy, num_trials=1)
-        rows = run(setting, dataset, tmp_path / str(len(steps)))
+        rows = run_rows(setting, digits, tmp_path / str(len(steps)))
         accuracies.append({row["main_accuracy"] for row in rows})
     assert accuracies[0] == accuracies[1]
 
 
-def test_exact_solves_of_several_trials_on_several_devices_finish(dataset, tmp_path):
+def test_exact_solves_of_several_trials_on_several_devices_finish(
+    digits, tmp_path, run_rows
+):
     """Batches of LAPACK factorizations on two CPU devices would wait for ever."""
     assert jax.local_device_count() == 2
     setting = experiment(
@@ -373,6 +346,6 @@ def test_exact_solves_of_several_trials_on_several_devices_finish(dataset, tmp_p
         num_trials=6,
         execution=Execution(chunk_size=6),
     )
-    rows = run(setting, dataset, tmp_path / "run")
+    rows = run_rows(setting, digits, tmp_path / "run")
     assert [row["status"] for row in rows] == ["ok"] * 6
     assert min(row["attack_accuracy"] for row in rows) >= 0.7

@@ -11,8 +11,9 @@ import optax
 from jaxtyping import Array, Float, Int, Key
 
 from vfljax import losses, metrics, models
+from vfljax.experiments.task import Arrays
 from vfljax.experiments.training import Training
-from vfljax.models import Forward, Params, PartyModel
+from vfljax.models import Forward, PartyModel
 
 
 def alone_accuracy(
@@ -20,12 +21,9 @@ def alone_accuracy(
     bottom: PartyModel,
     training: Training,
     batches: Int[Array, "steps batch"],
-    features: Float[Array, "samples ..."],
-    labels: Int[Array, " samples"],
-    test_features: Float[Array, "tests ..."],
-    test_labels: Int[Array, " tests"],
+    arrays: Arrays,
+    party: int,
     num_classes: int,
-    pretrained: Params = (),
 ) -> Float[Array, ""]:
     """Test accuracy of one party's bottom model with a head, trained on all labels.
 
@@ -34,19 +32,17 @@ def alone_accuracy(
         bottom: The party's network.
         training: Its optimizer.
         batches: Sample numbers of each step, those that the protocol trains on.
-        features: The party's, of all training samples.
-        labels: All of them.
-        test_features: The party's, of test samples.
-        test_labels: To measure by.
+        arrays: The data, of which that party's features are used.
+        party: Its position.
         num_classes: C.
-        pretrained: What the bottom model starts with instead of random weights.
     """
+    features, labels = arrays.features[party], arrays.labels
     network = models.completed(bottom, num_classes=num_classes)
     optimizer = training.make()
     key_weights, key_training = jax.random.split(key)
     params = network.init(key_weights, features[:1])
-    if pretrained:
-        params = models.put_in(params, {"bottom": pretrained})
+    if arrays.pretrained:
+        params = models.put_in(params, {"bottom": arrays.pretrained})
     start = (
         params,
         models.init_statistics(network, features[:1]),
@@ -71,5 +67,6 @@ def alone_accuracy(
 
     numbers = jnp.arange(len(batches))
     (params, statistics, _), _ = jax.lax.scan(one_step, start, (numbers, batches))
-    logits = models.embed_in_parts(network, params, test_features, Forward(statistics))
-    return metrics.accuracy(jnp.argmax(logits, axis=1), test_labels)
+    tests, mode = arrays.test_features[party], Forward(statistics)
+    logits = models.embed_in_parts(network, params, tests, mode)
+    return metrics.accuracy(jnp.argmax(logits, axis=1), arrays.test_labels)

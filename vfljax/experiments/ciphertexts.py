@@ -9,7 +9,7 @@ import json
 import re
 import statistics
 import time
-from collections.abc import Collection, Generator, Sequence
+from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,7 +17,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vfljax import data, protocol
+from vfljax import protocol
 from vfljax.attacks import Attack
 from vfljax.experiments.encryption import Encryption
 from vfljax.experiments.experiment import Experiment
@@ -26,9 +26,8 @@ from vfljax.experiments.task import Arrays
 from vfljax.experiments.trial import (
     Start,
     Victim,
-    alone_rate,
-    final_observation,
-    main_task,
+    final_observations,
+    rates,
     start_trial,
 )
 from vfljax.experiments.world import Observation, Setting, World
@@ -38,6 +37,7 @@ from vfljax.protocol import BatchGradientView, encrypted
 class _Iteration(NamedTuple):
     """What happens in one iteration: a step of training, or a look between steps."""
 
+    step: int
     rows: np.ndarray
     key: Any
     is_look: bool
@@ -82,10 +82,12 @@ def encrypted_victim(
     setting = Setting(jnp.float32(unit.strength or 0.0), jnp.int32(choice))
     world = World(experiment, unit.cell, setting, arrays)
     trial_key = jax.random.fold_in(jax.random.key(experiment.seed), unit.trial)
-    start = start_trial(world, jax.random.split(trial_key)[0], attacks[0])
     kinds = {attack.sees for attack in attacks}
     at_steps = {kind for kind in kinds if not kind.is_final}
-    plan = _plan(world, start, experiment.train_steps if at_steps else ())
+    start = start_trial(
+        world, jax.random.split(trial_key)[0], attacks[0], looks=bool(at_steps)
+    )
+    plan = _plan(start)
     place = folder / "encrypted" / _folder_name(unit, attacks[0])
     what = f"{unit.cell.defense} {unit.strength or ''} trial {unit.trial}"
     yield f"{what}: the roles start"
@@ -105,8 +107,7 @@ def encrypted_victim(
     in_order = tuple(params[party] for party in sorted(params))
     state = start.state._replace(params=in_order)
     difference = _largest_difference(encryption, start, state, arrays)
-    adversary = experiment.data.adversary % world.num_parties
-    position = _roles(world).index(adversary)
+    position = _roles(world).index(world.adversary)
     account = {
         **unit.cell._asdict(),
         "defense_strength": unit.strength,
@@ -119,25 +120,20 @@ def encrypted_victim(
         "weights_max_difference": difference,
     }
     write_json(place / "engine.json", account | _who_learned(result.description, place))
-    run, cheats = start.run, start.interference
-    main = main_task(experiment, run, state, arrays) | alone_rate(
-        experiment, unit.cell, run, start.weights_key, start.batches, arrays
-    )
+    main = rates(start, state)
     if difference is not None:
         main["weights_max_difference"] = difference
     return Victim(
         at_steps=_observations(world, plan, result, position),
-        finally_=final_observation(
-            world, run, state, arrays, adversary, kinds - at_steps, cheats
-        ),
-        main=main | {"chance_accuracy": start.chance},
+        finally_=final_observations(start, state, kinds - at_steps),
+        main=main,
     )
 
 
 def _observations(world, plan, result, position):
-    """What the passive party at that position saw in each look."""
-    return tuple(
-        Observation(
+    """What the passive party at that position saw in each look, as in `train_steps`."""
+    seen = {
+        each.step: Observation(
             views={BatchGradientView.name: result.observations[position][number].view},
             rows=jnp.asarray(each.rows),
             truth=each.truth,
@@ -146,25 +142,20 @@ def _observations(world, plan, result, position):
         )
         for number, each in enumerate(plan)
         if each.is_look
-    )
+    }
+    return tuple(seen[step] for step in world.experiment.train_steps if seen)
 
 
-def _plan(world: World, start: Start, view_steps: Collection[int]) -> list[_Iteration]:
+def _plan(start: Start) -> list[_Iteration]:
     """All iterations in order, with the batches and keys of the simulation."""
-    plan, rows, truth = [], None, None
-    experiment, table = world.experiment, world.arrays.table
-    for step in range(experiment.training.steps + 1):
-        if step in view_steps:
-            view_key = jax.random.fold_in(start.views_key, step)
-            batch_key, defense_key = jax.random.split(view_key)
-            if rows is None or not experiment.same_samples:
-                rows, truth = data.draw_batch(
-                    batch_key, table, start.classes, world.cell.batch_size
-                )
-            plan.append(_Iteration(np.asarray(rows), defense_key, True, truth))
-        if step < experiment.training.steps:
+    plan, num_steps = [], start.world.experiment.training.steps
+    for step in range(num_steps + 1):
+        if step in start.looks:
+            rows, truth, key = start.looks[step]
+            plan.append(_Iteration(step, np.asarray(rows), key, True, truth))
+        if step < num_steps:
             key = jax.random.fold_in(start.train_key, step)
-            plan.append(_Iteration(np.asarray(start.batches[step]), key, False))
+            plan.append(_Iteration(step, np.asarray(start.batches[step]), key, False))
     return plan
 
 

@@ -21,9 +21,9 @@ from typing import Any, BinaryIO
 
 import filelock
 import jax
+import numpy as np
 
 from vfljax.data import Dataset, digest
-from vfljax.models import PartyModel
 
 _NOT_RESULTS = ("title", "num_trials", "execution")
 _PACKAGES = ("vfljax", "jax", "jaxlib", "flax", "optax", "numpy")
@@ -137,33 +137,28 @@ def _flatten(value, prefix=""):
 
 
 def plain_data(value: Any) -> Any:
-    """Any record as JSON data, with its kind."""
+    """Any record as JSON data, with its kind; data sets and arrays by their digest."""
     if isinstance(value, Dataset):
         return {"kind": "Dataset", "name": value.name, "sha256": digest(value)}
-    if isinstance(value, PartyModel):
-        functions = {
-            name: _function_name(part) for name, part in value._asdict().items()
-        }
-        return {"kind": "PartyModel", **functions}
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        fields = {
-            field.name: plain_data(getattr(value, field.name))
-            for field in dataclasses.fields(value)
-        }
-        return {"kind": type(value).__name__, **fields}
+        parts = {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
+        return {"kind": type(value).__name__, **plain_data(parts)}
+    if hasattr(value, "_asdict"):
+        named: Any = value
+        return {"kind": type(value).__name__, **plain_data(named._asdict())}
     if isinstance(value, Mapping):
         return {str(name): plain_data(part) for name, part in value.items()}
     if isinstance(value, (tuple, list)):
         return [plain_data(part) for part in value]
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
-    return value
+    if hasattr(value, "dtype"):
+        return hashlib.sha256(np.asarray(value).tobytes()).hexdigest()
+    return _function_name(value) if callable(value) else value
 
 
 def _function_name(part):
     """Where a function of a user's own is written, as far as it says so."""
-    if part is None:
-        return None
     function = getattr(part, "func", part)
     module = getattr(function, "__module__", "")
     return f"{module}.{getattr(function, '__qualname__', type(function).__name__)}"

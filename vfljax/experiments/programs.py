@@ -6,7 +6,7 @@ compiled once for all cells of equal shapes.
 
 import dataclasses
 import functools
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -25,9 +25,12 @@ def program_of(attack: Attack) -> Attack:
     return dataclasses.replace(attack, **dict.fromkeys(attack.traced, 1.0))
 
 
-def victim_of(attack: Attack) -> Hashable:
-    """Attacks that are equal in this share a trained victim; None if honest."""
-    return attack.victim
+def numbers_of(attack: Attack, size: int) -> dict[str, Any]:
+    """An attack's traced numbers, once per trial."""
+    return {
+        name: jnp.full(size, getattr(attack, name), jnp.float32)
+        for name in attack.traced
+    }
 
 
 class Programs:
@@ -46,27 +49,29 @@ class Programs:
         self.everywhere = NamedSharding(self.mesh, PartitionSpec())
         self._compiled: dict[Any, Any] = {}
 
-    def victim(self, cell: Cell, attack: Attack, key, setting, arrays: Arrays):
-        """The program that trains the victim which an attack shares with others.
+    def sharing(self, attack: Attack) -> tuple[Attack, ...]:
+        """The attacks on the same trained model, in order."""
+        attacks = self.experiment.attacks.values()
+        return tuple(other for other in attacks if other.victim == attack.victim)
+
+    def victim(
+        self, cell: Cell, sharing: Sequence[Attack], key, setting, arrays: Arrays
+    ):
+        """The program that trains the victim of some attacks.
 
         Args:
             cell: What shapes it.
-            attack: One of those that share it.
+            sharing: The attacks that share it.
             key: Keys of the trials.
-            setting: Their settings, and the attack's traced numbers.
+            setting: Their settings, and the first attack's traced numbers.
             arrays: The data.
         """
-        sharing = tuple(
-            program_of(other)
-            for other in self.experiment.attacks.values()
-            if victim_of(other) == victim_of(attack)
+        alike = tuple(map(program_of, sharing))
+        kinds = frozenset(attack.sees for attack in alike)
+        make = functools.partial(make_victim, self.experiment, cell, alike)
+        return self._program(
+            (cell, alike[0].victim, kinds), make, (key, setting, arrays)
         )
-        make = functools.partial(
-            make_victim, self.experiment, cell, sharing, len(arrays.features)
-        )
-        kinds = frozenset(other.sees for other in sharing)
-        name = (cell, victim_of(sharing[0]), kinds)
-        return self._program(name, make, (key, setting, arrays))
 
     def attack(
         self, cell: Cell, attack: Attack, key, inputs, arrays: Arrays, *, is_built_on
@@ -117,10 +122,3 @@ class Programs:
             )
             self._compiled[key] = jax.jit(sharded).lower(*arguments).compile()
         return self._compiled[key]
-
-    def numbers(self, attack: Attack, size: int) -> dict[str, Any]:
-        """An attack's traced numbers, once per trial."""
-        return {
-            name: jnp.full(size, getattr(attack, name), jnp.float32)
-            for name in attack.traced
-        }

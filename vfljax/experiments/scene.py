@@ -8,7 +8,6 @@ import jax.numpy as jnp
 from vfljax import protocol
 from vfljax.attacks import Attack
 from vfljax.experiments.world import World, draw_knowledge, with_features
-from vfljax.known import Known
 from vfljax.protocol import ProtocolState, Scene
 
 
@@ -34,7 +33,7 @@ def make_scene(world: World, untrained: ProtocolState) -> Scene:
         num_samples=len(arrays.labels),
         num_test=len(arrays.test_labels),
         num_classes=world.cell.num_classes,
-        adversary=spec.adversary % world.num_parties,
+        adversary=world.adversary,
         passive=tuple(p for p in range(world.num_parties) if p != label_party),
         batch_size=world.cell.batch_size,
         prepared=arrays.of_attack,
@@ -59,13 +58,7 @@ def _infer(world: World, state, key, attack: Attack, party: int, rows) -> Any:
             look_key, run, state, of_batch, truth, party, {attack.sees}
         )
         view = with_features(seen.views[attack.sees.name], of_batch, arrays, party)
-        known, _ = draw_knowledge(known_key, attack, world.cell, seen, arrays)
-        known = Known(
-            **dict(known.items()),
-            **dict(seen.public.items()),
-            keeps_zero_sum=defense.keeps_zero_sum,
-            drops_entries=defense.drops_entries,
-        )
+        known, _ = draw_knowledge(known_key, attack, defense, world.cell, seen, arrays)
         inference = attack(attack_key, view, known.only(attack.uses))
         recovers, recovered = attack.source or attack, inference.scores
         if recovers is not attack:

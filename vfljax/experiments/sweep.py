@@ -19,7 +19,7 @@ from vfljax.attacks import Attack
 from vfljax.defenses.base import relabel
 from vfljax.experiments import records, rows
 from vfljax.experiments.experiment import Experiment
-from vfljax.experiments.programs import Programs, victim_of
+from vfljax.experiments.programs import Programs, numbers_of
 from vfljax.experiments.task import (
     Task,
     check_fits,
@@ -70,19 +70,23 @@ def run_sweep(
         ValueError: If the experiment doesn't fit the data or the folder.
     """
     parts = {
-        label: _Part(of_label, take_samples(of_label, dataset))
+        label: (of_label, take_samples(of_label, dataset))
         for label, of_label in variants(experiment).items()
     }
-    for part in parts.values():
-        for num_classes in class_counts_of(part.experiment, part.dataset):
-            check_fits(Task(part.experiment, part.dataset, num_classes))
+    for label, part in parts.items():
+        try:
+            for num_classes in class_counts_of(*part):
+                check_fits(Task(*part, num_classes))
+        except ValueError as error:
+            where = f"variants.{label}: " if label else ""
+            raise ValueError(f"{where}{error}") from None
     with records.open_run(folder, experiment, dataset.origin) as old_rows:
         units = all_units(experiment, dataset)
         present = {_row_identity(row) for row in old_rows}
         missing = [
             unit
             for unit in units
-            if not _row_identities(parts[unit.cell.variant].experiment, unit) <= present
+            if not _row_identities(parts[unit.cell.variant][0], unit) <= present
         ]
         done = len(units) - len(missing)
         yield Progress(done, len(units), units[0].cell)
@@ -90,7 +94,7 @@ def run_sweep(
             missing, key=lambda unit: unit.cell.variant
         ):
             for progress, new_rows in _run_part(
-                parts[variant], list(of_variant), folder
+                *parts[variant], list(of_variant), folder
             ):
                 records.append_rows(
                     folder,
@@ -127,16 +131,8 @@ def steps_of(experiment: Experiment, attack: Attack) -> tuple[int, ...]:
     return experiment.train_steps
 
 
-class _Part(NamedTuple):
-    """One variant and the samples it uses."""
-
-    experiment: Experiment
-    dataset: data.Dataset
-
-
-def _run_part(part, missing, folder):
+def _run_part(experiment, dataset, missing, folder):
     """Runs units of one variant; yields what was done, and the rows it made."""
-    experiment, dataset = part
     programs = Programs(experiment)
     for num_classes, of_classes in itertools.groupby(
         missing, key=lambda unit: unit.cell.num_classes
@@ -189,18 +185,19 @@ class _Chunks(NamedTuple):
         victim_keys, attack_keys, settings = inputs_of(self.programs, units)
         public, needed = self.arrays._replace(of_defense=()), []
         for label, attack in self.experiment.attacks.items():
-            numbers = self.programs.numbers(attack, len(units))
+            sharing, number = self.programs.sharing(attack), len(units)
+            inputs = (settings, numbers_of(sharing[0], number))
             arrays = self.arrays._replace(of_attack=self.of_attacks[label])
-            compiled = self.programs.victim(
-                cell, attack, victim_keys, (settings, numbers), arrays
-            )
+            compiled = self.programs.victim(cell, sharing, victim_keys, inputs, arrays)
             needed.append(compiled.memory_analysis())
             if attack.builds_on is None:
-                victim = compiled.out_info
-                is_final = attack.sees.is_final
-                seen = victim.finally_ if is_final else victim.at_steps[0]
+                inputs = (
+                    compiled.out_info.seen(attack),
+                    (),
+                    numbers_of(attack, number),
+                )
                 compiled = self.programs.attack(
-                    cell, attack, attack_keys, (seen, ()), public, is_built_on=False
+                    cell, attack, attack_keys, inputs, public, is_built_on=False
                 )
                 needed.append(compiled.memory_analysis())
         return max(
@@ -230,17 +227,17 @@ class _RunningChunk:
         if encryption is None:
             return
         for label, attack in experiment.attacks.items():
-            key, start = victim_of(attack), time.perf_counter()
-            if key not in self._victims:
+            if attack.victim not in self._victims:
+                start = time.perf_counter()
                 victim = yield from encryption.victims(
                     experiment,
                     self._padded,
-                    [a for a in experiment.attacks.values() if victim_of(a) == key],
+                    chunks.programs.sharing(attack),
                     chunks.arrays._replace(of_attack=chunks.of_attacks[label]),
                     chunks.folder,
                 )
                 victim = jax.device_put(victim, chunks.programs.spread)
-                self._keep(key, victim, start)
+                self._keep(attack, victim, start)
 
     def rows(self) -> list[dict[str, Any]]:
         """The rows of the units, attack by attack."""
@@ -256,8 +253,8 @@ class _RunningChunk:
         """The rows of one attack at the step with this number."""
         chunks, attack = self._chunks, self._chunks.experiment.attacks[label]
         victim, main, train_seconds = self._victim(label, attack)
-        answer, seconds = self._answer(attack, victim, number)
-        seen = self._seen(attack, victim, number)
+        answer, seconds = self._answer(attack, attack.victim, number)
+        seen = victim.seen(attack, number)
         host_seen = seen._replace(views={}, rows=(), public=())
         num_units = len(self._units)
         return rows.make_rows(
@@ -279,40 +276,40 @@ class _RunningChunk:
 
     def _victim(self, label, attack):
         """The trained model that the attack is on, its main task, and the time."""
-        key = victim_of(attack)
-        if key not in self._victims:
-            chunks = self._chunks
+        if attack.victim not in self._victims:
+            chunks, sharing = self._chunks, self._chunks.programs.sharing(attack)
             arrays = chunks.arrays._replace(of_attack=chunks.of_attacks[label])
-            numbers = chunks.programs.numbers(attack, len(self._padded))
-            numbers = jax.device_put(numbers, chunks.programs.spread)
-            inputs = (self._victim_keys, (self._settings, numbers), arrays)
-            compiled = chunks.programs.victim(self._cell, attack, *inputs)
+            setting = (self._settings, self._numbers(sharing[0]))
+            inputs = (self._victim_keys, setting, arrays)
+            compiled = chunks.programs.victim(self._cell, sharing, *inputs)
             start = time.perf_counter()
-            self._keep(key, jax.block_until_ready(compiled(*inputs)), start)
-        return self._victims[key]
+            self._keep(attack, jax.block_until_ready(compiled(*inputs)), start)
+        return self._victims[attack.victim]
 
-    def _keep(self, key, victim, start):
+    def _keep(self, attack, victim, start):
         seconds = time.perf_counter() - start
-        self._victims[key] = victim, jax.device_get(victim.main), seconds
+        self._victims[attack.victim] = victim, jax.device_get(victim.main), seconds
 
-    def _seen(self, attack, victim, number):
-        return victim.finally_ if attack.sees.is_final else victim.at_steps[number]
+    def _numbers(self, attack):
+        """The attack's traced numbers, spread over the devices like keys."""
+        numbers = numbers_of(attack, len(self._padded))
+        return jax.device_put(numbers, self._chunks.programs.spread)
 
-    def _answer(self, attack, victim, number):
+    def _answer(self, attack, trained, number):
         """The answer to one view, computed once, and the seconds that it took."""
-        key = (attack, victim_of(attack), number)
+        key, victim = (attack, trained, number), self._victims[trained][0]
         if key not in self._answers:
             earlier: tuple[Any, ...] = ()
             if attack.builds_on is not None:
                 answers = [
-                    self._answer(attack.builds_on, victim, before)[0]
+                    self._answer(attack.builds_on, trained, before)[0]
                     for before in range(number + 1)
                 ]
                 earlier = tuple((each.inference.scores, each.own) for each in answers)
             programs, cell = self._chunks.programs, self._cell
             inputs = (
                 self._attack_keys,
-                (self._seen(attack, victim, number), earlier),
+                (victim.seen(attack, number), earlier, self._numbers(attack)),
                 self._chunks.arrays._replace(of_defense=(), of_attack=()),
             )
             compiled = programs.attack(

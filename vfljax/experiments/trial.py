@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int, Key
+from jaxtyping import Array, Bool, Int, Key
 
 from vfljax import data, metrics, models, protocol
 from vfljax.attacks import Attack, Inference
@@ -30,31 +30,41 @@ from vfljax.experiments.world import (
 )
 from vfljax.protocol import HONEST, Interference, ProtocolState, VerticalProtocol
 
+_OTHER = 2**32 - 1  # for keys of what no step has: steps are smaller numbers
+
+
+class Look(NamedTuple):
+    """A batch whose messages are looked at, between two steps of the training."""
+
+    rows: Int[Array, " batch"]
+    truth: Int[Array, " batch"]
+    key: Key[Array, ""]
+
 
 class Start(NamedTuple):
-    """A trial before its first step.
+    """A training that can begin.
 
     Attributes:
-        classes: Of the attacked batch.
-        weights_key: Of the parties' weights.
+        world: What is trained.
+        interference: How the adversary departs from the protocol.
+        run: The protocol, with it.
+        state: Before the first step.
+        batches: Sample numbers of each step; None without training.
         train_key: Of the steps.
-        views_key: Of the batches that are attacked; of the interference too.
-        interference: What the adversary does besides looking.
-        batches: Sample numbers of each step (steps, rows); None without training.
-        run: The protocol.
-        state: Its state, with what is pretrained and prepared.
-        chance: The accuracy of always naming the most frequent class.
+        looks: By the training step before which they are taken, in ascending order.
+        alone_key: Of a model that the adversary trains alone.
+        classes: Those of the attacked batches.
     """
 
-    classes: Int[Array, " classes"]
-    weights_key: Key[Array, ""]
-    train_key: Key[Array, ""]
-    views_key: Key[Array, ""]
+    world: World
     interference: Interference
-    batches: Any
     run: VerticalProtocol
     state: ProtocolState
-    chance: Float[Array, ""]
+    batches: Any
+    train_key: Key[Array, ""]
+    looks: dict[int, Look]
+    alone_key: Key[Array, ""]
+    classes: Int[Array, " classes"]
 
 
 class Victim(NamedTuple):
@@ -62,14 +72,20 @@ class Victim(NamedTuple):
 
     Attributes:
         at_steps: One per training step at which views are taken.
-        finally_: The views of the trained model; None if no attack wants one.
+        finally_: What is seen of the trained model, by the name of the view.
         main: Rates of the main task, as columns of a row, and `trained`: whether all
             answers are finite, which they are not if training diverged.
     """
 
     at_steps: tuple[Observation, ...]
-    finally_: Observation | None
+    finally_: dict[str, Observation]
     main: dict[str, Any]
+
+    def seen(self, attack: Attack, number: int = 0) -> Observation:
+        """What an attack sees: of the trained model, or at the step of this number."""
+        if attack.sees.is_final:
+            return self.finally_[attack.sees.name]
+        return self.at_steps[number]
 
 
 class Answer(NamedTuple):
@@ -88,7 +104,7 @@ class Answer(NamedTuple):
 
 
 def make_victim(
-    experiment: Experiment, cell: Cell, attacks: Sequence[Attack], num_parties: int
+    experiment: Experiment, cell: Cell, attacks: Sequence[Attack]
 ) -> Callable[..., Victim]:
     """Returns `victim(key, (setting, numbers), arrays)`, which trains one model.
 
@@ -100,84 +116,121 @@ def make_victim(
         experiment: What is run.
         cell: What shapes the program.
         attacks: That share the victim: all interfere alike.
-        num_parties: K.
     """
-    training, adversary = experiment.training, experiment.data.adversary % num_parties
     kinds = {attack.sees for attack in attacks}
     at_steps = {kind for kind in kinds if not kind.is_final}
-    view_steps = experiment.train_steps if at_steps else ()
 
     def victim(key, setting_and_numbers, arrays: Arrays) -> Victim:
         setting, numbers = setting_and_numbers
         attack = dataclasses.replace(attacks[0], **numbers)
         world = World(experiment, cell, setting, arrays)
-        start = start_trial(world, key, attack)
-        run, state, batches = start.run, start.state, start.batches
-        views, done, rows, truth = {}, 0, None, None
-        for step in sorted({*view_steps, training.steps}):
+        start = start_trial(world, key, attack, looks=bool(at_steps))
+        state, done, views = start.state, 0, {}
+        for step in sorted({*start.looks, experiment.training.steps}):
             if step > done:
                 state, _ = protocol.train(
-                    run,
+                    start.run,
                     start.train_key,
                     state,
                     arrays.features,
                     arrays.labels,
-                    batches[done:step],
+                    start.batches[done:step],
                     first_step=done,
                 )
                 done = step
-            if step in view_steps:
-                view_key = jax.random.fold_in(start.views_key, step)
-                batch_key, defense_key = jax.random.split(view_key)
-                if rows is None or truth is None or not experiment.same_samples:
-                    rows, truth = data.draw_batch(
-                        batch_key, arrays.table, start.classes, cell.batch_size
-                    )
+            if step in start.looks:
+                rows, truth, look_key = start.looks[step]
                 views[step] = world.observe(
-                    defense_key, run, state, rows, truth, adversary, at_steps
+                    look_key, start.run, state, rows, truth, world.adversary, at_steps
                 )
         return Victim(
-            at_steps=tuple(views[step] for step in view_steps),
-            finally_=final_observation(
-                world,
-                run,
-                state,
-                arrays,
-                adversary,
-                kinds - at_steps,
-                start.interference,
-            ),
-            main=main_task(experiment, run, state, arrays)
-            | alone_rate(experiment, cell, run, start.weights_key, batches, arrays)
-            | {"chance_accuracy": start.chance},
+            at_steps=tuple(views[step] for step in experiment.train_steps if views),
+            finally_=final_observations(start, state, kinds - at_steps),
+            main=rates(start, state),
         )
 
     return victim
 
 
+def start_trial(
+    world: World, key: Key[Array, ""], attack: Attack, *, looks: bool
+) -> Start:
+    """Everything that is drawn and planned before the first step.
+
+    Args:
+        world: What is trained.
+        key: Of the trial's victim.
+        attack: One of those that share the victim.
+        looks: Whether views are taken at the experiment's training steps.
+    """
+    experiment, arrays = world.experiment, world.arrays
+    classes_key, weights_key, order_key, train_key, views_key = jax.random.split(key, 5)
+    training, num_total = experiment.training, arrays.table.counts.size
+    classes = jnp.arange(num_total)  # in order if all, as a model is trained so
+    if world.cell.num_classes < num_total:
+        classes = data.draw_classes(classes_key, num_total, world.cell.num_classes)
+    state = world.honest.init(weights_key, [party[:1] for party in arrays.features])
+    if arrays.pretrained:
+        params = (models.put_in(own, arrays.pretrained) for own in state.params)
+        state = state._replace(params=tuple(params))
+    interference = HONEST
+    if attack.victim is not None:
+        interference = attack.interferes(views_key, make_scene(world, state))
+        views_key = jax.random.fold_in(views_key, _OTHER)
+    size, steps, batches = training.batch_size, training.steps, None
+    if steps and interference.batches is not None:
+        batches = interference.batches(order_key, size, steps)
+    elif steps:
+        batches = protocol.epoch_batches(order_key, len(arrays.labels), size, steps)
+    run = world.protocol(interference, batches)
+    targets_key = jax.random.fold_in(train_key, _OTHER)
+    return Start(
+        world=world,
+        interference=interference,
+        run=run,
+        state=run.prepare(targets_key, run.restart(state), arrays.labels),
+        batches=batches,
+        train_key=train_key,
+        looks=_draw_looks(views_key, world, classes) if looks else {},
+        alone_key=weights_key,
+        classes=classes,
+    )
+
+
+def _draw_looks(key, world: World, classes) -> dict[int, Look]:
+    """The batches that are attacked: the same at all steps, or fresh ones."""
+    looks: dict[int, Look] = {}
+    rows, truth = None, None
+    for step in sorted(world.experiment.train_steps):
+        batch_key, look_key = jax.random.split(jax.random.fold_in(key, step))
+        if rows is None or truth is None or not world.experiment.same_samples:
+            rows, truth = data.draw_batch(
+                batch_key, world.arrays.table, classes, world.cell.batch_size
+            )
+        looks[step] = Look(rows, truth, look_key)
+    return looks
+
+
 def make_attack(
     experiment: Experiment, cell: Cell, attack: Attack, *, is_built_on: bool
 ) -> Callable[..., Answer]:
-    """Returns `attacked(key, (observation, earlier), arrays)`, one attack on one view.
+    """Returns `attacked(key, (observation, earlier, numbers), arrays)`, one attack.
 
     `earlier` holds scores and own predictions of all observations up to this one, for
-    attacks that combine them; else ().
+    attacks that combine them; else (). `numbers` are the attack's traced options.
     """
     adversary, defense = experiment.data.adversary, experiment.defenses[cell.defense]
 
-    def attacked(key, observation_and_earlier, arrays: Arrays) -> Answer:
-        seen, earlier = observation_and_earlier
+    def attacked(key, inputs, arrays: Arrays) -> Answer:
+        seen, earlier, numbers = inputs
+        of_trial = dataclasses.replace(attack, **numbers)
         known_key, attack_key = jax.random.split(key)
         view = with_features(seen.views[attack.sees.name], seen.rows, arrays, adversary)
-        known, is_known = draw_knowledge(known_key, attack, cell, seen, arrays)
+        known, is_known = draw_knowledge(known_key, attack, defense, cell, seen, arrays)
         known = known.replace(
-            **dict(seen.public.items()),
-            earlier=earlier,
-            other_features=arrays.test_features[adversary],
-            keeps_zero_sum=defense.keeps_zero_sum,
-            drops_entries=defense.drops_entries,
+            earlier=earlier, other_features=arrays.test_features[adversary]
         )
-        inference = attack(attack_key, view, known.only(attack.uses))
+        inference = of_trial(attack_key, view, known.only(attack.uses))
         own = ()
         if is_built_on:
             own = jax.nn.softmax(protocol.own_embedding(view))
@@ -186,138 +239,65 @@ def make_attack(
     return attacked
 
 
-def start_trial(world: World, key: Key[Array, ""], attack: Attack) -> Start:
-    """Everything that is drawn and planned before the first step.
-
-    Args:
-        world: What is trained.
-        key: Of the trial's victim.
-        attack: The one that interferes, or any that doesn't.
-    """
-    classes_key, weights_key, order_key, train_key, views_key = jax.random.split(key, 5)
-    arrays, training = world.arrays, world.experiment.training
-    classes = draw_classes(classes_key, world.cell, arrays)
-    state, interference = initial_state(world.honest, weights_key, arrays), HONEST
-    if attack.victim is not None:
-        interference = attack.interferes(views_key, make_scene(world, state))
-    batches = draw_batches(order_key, interference, training, arrays)
-    run = world.protocol(interference, batches)
-    state = run.restart(state)
-    return Start(
-        classes=classes,
-        weights_key=weights_key,
-        train_key=train_key,
-        views_key=views_key,
-        interference=interference,
-        batches=batches,
-        run=run,
-        state=prepared_targets(run, train_key, state, arrays),
-        chance=metrics.chance_accuracy(arrays.table.counts[classes]),
+def rates(start: Start, state: ProtocolState) -> dict[str, Any]:
+    """Rates of the trained model, as columns of a row."""
+    of_classes = start.world.arrays.table.counts[start.classes]
+    return (
+        main_task(start, state)
+        | alone_rate(start)
+        | {"chance_accuracy": metrics.chance_accuracy(of_classes)}
     )
 
 
-def draw_classes(
-    key: Key[Array, ""], cell: Cell, arrays: Arrays
-) -> Int[Array, " classes"]:
-    """The classes of the attacked batch: in order if all, as a model is trained so."""
-    num_total = arrays.table.counts.size
-    if cell.num_classes == num_total:
-        return jnp.arange(num_total)
-    return data.draw_classes(key, num_total, cell.num_classes)
-
-
-def initial_state(
-    run: VerticalProtocol, key: Key[Array, ""], arrays: Arrays
-) -> ProtocolState:
-    """The state before training, with what is pretrained put in."""
-    state = run.init(key, [party[:1] for party in arrays.features])
-    if not arrays.pretrained:
-        return state
-    start = (models.put_in(params, arrays.pretrained) for params in state.params)
-    return state._replace(params=tuple(start))
-
-
-def prepared_targets(
-    run: VerticalProtocol, key: Key[Array, ""], state: ProtocolState, arrays: Arrays
-) -> ProtocolState:
-    """The state with what the defense prepares of all labels; steps use other keys."""
-    return run.prepare(jax.random.fold_in(key, 2**32 - 1), state, arrays.labels)
-
-
-def draw_batches(
-    key: Key[Array, ""], interference: Interference, training: Any, arrays: Arrays
-) -> Any:
-    """Sample numbers of each training step (steps, rows); None without training."""
-    if not training.steps:
-        return None
-    size, steps = training.batch_size, training.steps
-    if interference.batches is not None:
-        return interference.batches(key, size, steps)
-    return protocol.epoch_batches(key, len(arrays.labels), size, steps)
-
-
-def main_task(
-    experiment: Experiment, run: VerticalProtocol, state: ProtocolState, arrays: Arrays
-) -> dict[str, Any]:
+def main_task(start: Start, state: ProtocolState) -> dict[str, Any]:
     """The main task's rates on test samples."""
-    if not experiment.training.steps:
+    if not start.world.experiment.training.steps:
         return {"main_accuracy": jnp.array(jnp.nan), "trained": jnp.array(True)}
-    logits, truth = run.predict(state, arrays.test_features), arrays.test_labels
+    arrays = start.world.arrays
+    logits, truth = start.run.predict(state, arrays.test_features), arrays.test_labels
     predicted, is_answer = _decisions(logits)
-    rates = {
+    found = {
         "main_accuracy": metrics.accuracy(predicted, truth),
         "trained": jnp.all(is_answer),
     }
     if logits.shape[1] > 5:
-        rates["main_top5"] = metrics.top_k_accuracy(logits, truth, 5)
+        found["main_top5"] = metrics.top_k_accuracy(logits, truth, 5)
     if logits.shape[1] == 2:
         is_found = jnp.sum((predicted == 1) & (truth == 1))
         total = jnp.sum(predicted == 1) + jnp.sum(truth)
-        rates["main_f1"] = 2 * is_found / jnp.maximum(total, 1)
-    return rates
+        found["main_f1"] = 2 * is_found / jnp.maximum(total, 1)
+    return found
 
 
-def alone_rate(
-    experiment: Experiment,
-    cell: Cell,
-    run: VerticalProtocol,
-    weights_key: Key[Array, ""],
-    batches: Any,
-    arrays: Arrays,
-) -> dict[str, Any]:
+def alone_rate(start: Start) -> dict[str, Any]:
     """What the adversary's features alone would give with all labels, if asked for."""
+    experiment, arrays = start.world.experiment, start.world.arrays
     if not experiment.record_alone:
         return {}
-    adversary = experiment.data.adversary % len(arrays.features)
-    return {
-        "alone_accuracy": alone_accuracy(
-            jax.random.fold_in(weights_key, adversary),
-            run.models[adversary],
-            experiment.training,
-            batches,
-            arrays.features[adversary],
-            arrays.labels,
-            arrays.test_features[adversary],
-            arrays.test_labels,
-            cell.num_classes,
-            arrays.pretrained,
-        )
-    }
+    adversary = start.world.adversary
+    accuracy = alone_accuracy(
+        jax.random.fold_in(start.alone_key, adversary),
+        start.run.models[adversary],
+        experiment.training,
+        start.batches,
+        arrays,
+        adversary,
+        start.world.cell.num_classes,
+    )
+    return {"alone_accuracy": accuracy}
 
 
-def final_observation(
-    world: World,
-    run: VerticalProtocol,
-    state: ProtocolState,
-    arrays: Arrays,
-    adversary: int,
-    kinds: Collection[Any],
-    interference: Interference,
-) -> Observation | None:
-    """What is seen of the trained model: one's own part of it, or its answers."""
-    if not kinds:
-        return None
-    (kind,) = kinds
+def final_observations(
+    start: Start, state: ProtocolState, kinds: Collection[Any]
+) -> dict[str, Observation]:
+    """What is seen of the trained model, by the names of the views."""
+    return {kind.name: _final(kind, start, state) for kind in kinds}
+
+
+def _final(kind, start: Start, state: ProtocolState) -> Observation:
+    """One's own part of the trained model, or its answers."""
+    world, run, interference = start.world, start.run, start.interference
+    arrays, adversary = world.arrays, world.adversary
     truth, facts = arrays.labels, dict(interference.facts)
     if kind is protocol.PredictionView:
         asked = interference.asks_about

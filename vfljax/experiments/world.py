@@ -54,17 +54,25 @@ class Observation(NamedTuple):
 
 
 def draw_knowledge(
-    key: Key[Array, ""], attack: Attack, cell: Cell, seen: Observation, arrays: Arrays
+    key: Key[Array, ""],
+    attack: Attack,
+    defense: defenses.Defense,
+    cell: Cell,
+    seen: Observation,
+    arrays: Arrays,
 ) -> tuple[Known, Bool[Array, " batch"]]:
-    """The labels that an attack is given, and which samples they are of."""
+    """What an adversary may know, and the samples whose labels it is given."""
+    of_defense = seen.public.replace(
+        keeps_zero_sum=defense.keeps_zero_sum, drops_entries=defense.drops_entries
+    )
     if attack.known_per_class is None:
         labels = data.draw_known_labels(
             key, seen.truth, cell.num_classes, attack.named_per_class
         )
-        return Known(labels=labels), labels >= 0
+        return of_defense.replace(labels=labels), labels >= 0
     rows = data.draw_known_rows(key, arrays.table, attack.known_per_class)
     is_known = jnp.zeros(len(arrays.labels), bool).at[rows].set(True)
-    return Known(rows=rows, labels=arrays.labels[rows]), is_known
+    return of_defense.replace(rows=rows, labels=arrays.labels[rows]), is_known
 
 
 def with_features(view: Any, rows: Any, arrays: Arrays, party: int) -> Any:
@@ -97,6 +105,11 @@ class World:
         return len(self.arrays.features)
 
     @property
+    def adversary(self) -> int:
+        """Position of the party that attacks, counted from the first."""
+        return self.experiment.data.adversary % self.num_parties
+
+    @property
     def honest(self) -> VerticalProtocol:
         """The protocol when everybody keeps to it."""
         return self.protocol(HONEST, None)
@@ -122,11 +135,10 @@ class World:
     def optimizers(self, interference: Interference) -> list[Callable[[], Any]]:
         """Makers of every party's optimizer."""
         training, cheats = self.experiment.training, interference.optimizer
-        adversary = self.experiment.data.adversary % self.num_parties
         return [
             training.make_malicious
             if cheats == "all_malicious"
-            or (cheats == "malicious" and party == adversary)
+            or (cheats == "malicious" and party == self.adversary)
             else training.make
             for party in range(self.num_parties)
         ]
