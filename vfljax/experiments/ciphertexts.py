@@ -21,7 +21,7 @@ from vfljax import data, protocol
 from vfljax.attacks import Attack
 from vfljax.experiments.encryption import Encryption
 from vfljax.experiments.experiment import Experiment
-from vfljax.experiments.folders import plain_data, write_json
+from vfljax.experiments.folders import plain_data, read_json, write_json
 from vfljax.experiments.task import Arrays
 from vfljax.experiments.trial import (
     Start,
@@ -33,6 +33,8 @@ from vfljax.experiments.trial import (
 )
 from vfljax.experiments.world import Observation, Setting, World
 from vfljax.protocol import BatchGradientView, encrypted
+
+_PACE = "seconds_per_iteration"
 
 
 class _Iteration(NamedTuple):
@@ -107,6 +109,10 @@ def encrypted_victim(
     difference = _largest_difference(encryption, start, state, arrays)
     adversary = experiment.data.adversary % world.num_parties
     position = _roles(world).index(adversary)
+    path = place / "engine.json"
+    earlier = read_json(path) if path.is_file() else {}
+    warm = seconds[1:]  # the first comes with the start of the roles
+    pace = statistics.median(warm) if warm else earlier.get(_PACE)
     account = {
         **unit.cell._asdict(),
         "defense_strength": unit.strength,
@@ -115,10 +121,10 @@ def encrypted_victim(
         "adversary": f"passive_{position}",
         "num_iterations": len(plan),
         "processes": encryption.processes,
-        "seconds_per_iteration": statistics.median(seconds) if seconds else None,
+        _PACE: pace,
         "weights_max_difference": difference,
     }
-    write_json(place / "engine.json", account | _who_learned(result.description, place))
+    write_json(path, account | _who_learned(result.description, place))
     run, cheats = start.run, start.interference
     main = main_task(experiment, run, state, arrays) | alone_rate(
         experiment, unit.cell, run, start.weights_key, start.batches, arrays
