@@ -35,9 +35,6 @@ class Encryption:
     """Scheme: bfv encrypts, plain_int computes with the same integers in the clear."""
     preset: PresetName = "default"
     """Sizes of the scheme; flood hides the noise of answers, small is for tests."""
-    hidden: tuple[int, ...] = ()
-    """Widths of random hidden layers below the trained one, which are never trained;
-    without any, the trained layer is given the features themselves."""
     processes: bool = True
     """Whether every role has a process of its own; the results are the same."""
 
@@ -53,8 +50,6 @@ class Encryption:
             self.layout,
             "'row' where encryption.mode is 'taylor'",
         )
-        for width in self.hidden:
-            require(width >= 1, "encryption.hidden", self.hidden, "widths >= 1")
 
     def check(self, experiment: Any) -> None:
         """Raises a `ValueError` unless the experiment can run on ciphertexts.
@@ -73,8 +68,7 @@ class Encryption:
             experiment.model == models.MLP(hidden=()),
             "model",
             experiment.model,
-            "MLP(hidden=()) under encryption, which trains one linear layer per party; "
-            "encryption.hidden puts random layers below it",
+            "MLP(hidden=()) under encryption, which trains one linear layer per party",
         )
         require(
             experiment.data.class_counts is None,
@@ -88,12 +82,6 @@ class Encryption:
                 f"attacks.{label}",
                 type(attack).__name__,
                 "one that sees no message in plain text, as all are encrypted",
-            )
-            require(
-                not self.hidden or attack.sees.name != "message_rows",
-                "encryption.hidden",
-                self.hidden,
-                f"() for attacks.{label}, whose trigger is one of features",
             )
         for label, defense in experiment.defenses.items():
             require(
@@ -111,31 +99,6 @@ class Encryption:
             experiment.batch_sizes,
             f"(training.batch_size,) = ({training.batch_size},) under encryption, "
             "whose batches have one size",
-        )
-
-    def trained_layers_see(self, arrays: Any, seed: int) -> Any:
-        """The arrays with what each party's trained layer is given.
-
-        Args:
-            arrays: Of the experiment.
-            seed: Of the random layers, which are the same in all trials.
-        """
-        if not self.hidden:
-            return arrays
-        body = models.mlp(self.hidden[:-1], embed=self.hidden[-1], relu_output=True)
-        key = jax.random.fold_in(jax.random.key(seed), 1)
-
-        def activations(features):
-            return tuple(
-                models.embed_in_parts(
-                    body, body.init(jax.random.fold_in(key, party), own[:1]), own
-                )
-                for party, own in enumerate(features)
-            )
-
-        return arrays._replace(
-            features=activations(arrays.features),
-            test_features=activations(arrays.test_features),
         )
 
     def victims(

@@ -46,7 +46,7 @@ def _table(frame: Frame) -> Table:
             learned += _rates(frame, engine)
         role = line["role"].replace("_", " ") + " (the adversary)" * is_adversary
         cells.append((role, line["saw"], line["form"], learned))
-    return Table(["role", "saw", "form", "learned"], [False] * 4, cells)
+    return Table(["role", "saw", "form", "learned"], [False] * 4, cells, num_groups=1)
 
 
 def _figure(frame: Frame, title: str | None = None) -> Figure:
