@@ -5,7 +5,7 @@ own. As logits are added up, there is one output per class. `docs/your_own.md` h
 nnx and equinox as well, and says what to do about batch normalization and dropout.
 """
 
-from typing import Any, Literal
+from typing import Literal
 
 import jax
 import jax.numpy as jnp
@@ -13,7 +13,7 @@ from flax import linen as nn
 
 from vfljax.attacks import GradientInversion, LinearRecovery
 from vfljax.experiments import Data, Experiment, Training, Variant
-from vfljax.models import MLP, PartyModel
+from vfljax.models import MLP, PartyModel, from_linen
 
 _CLASSES = 10
 
@@ -41,7 +41,6 @@ def _apply(weights, features):
 def make(scale: Literal["full", "small"] = "full") -> Experiment:
     """Batches of 64 at step 0, 400 steps; small: two trials of 100 steps."""
     small = scale == "small"
-    network: Any = Convolution()
     return Experiment(
         name="own_network",
         title="Handwritten digits: labels behind three networks",
@@ -52,7 +51,7 @@ def make(scale: Literal["full", "small"] = "full") -> Experiment:
         batch_sizes=(64,),
         variants={
             "perceptron": Variant(model=MLP(hidden=(32,))),
-            "flax": Variant(model=PartyModel(init=network.init, apply=network.apply)),
+            "flax": Variant(model=from_linen(Convolution())),
             "plain functions": Variant(model=PartyModel(init=_init, apply=_apply)),
         },
         attacks={

@@ -1,6 +1,5 @@
 """The command line, from outside: files, exit status, one line for a mistake."""
 
-import dataclasses
 import json
 import subprocess
 import sys
@@ -9,26 +8,18 @@ import textwrap
 import pytest
 
 from vfljax import cli
-from vfljax.experiments import (
-    CAE,
-    Chain,
-    DiscreteSGD,
-    Experiment,
-    ModelCompletion,
-    Top,
-    Training,
-    attack_specs,
-    defense_specs,
-)
+from vfljax.encryption import EncryptionError
+from vfljax.protocol.encrypted import RoleFailed
 
 CONFIG = """
-from vfljax.experiments import Experiment, LinearRecovery, Training, DPGaussian, \\
-    NoDefense, DirectInference
+from vfljax.attacks import *
+from vfljax.defenses import *
+from vfljax.experiments import Experiment, Training
 experiment = Experiment(
     name="mine",
     training=Training(steps=5, batch_size=16),
     batch_sizes=(8,),
-    defenses={"none": NoDefense(), "dp": DPGaussian(strengths=(0.01,))},
+    defenses={"none": NoDefense(), "dp": DPGaussian(noise_std=(0.01,))},
     attacks={"linear": LinearRecovery(solver="cg", iterations=20),
              "direct": DirectInference()},
     num_trials=2,
@@ -88,7 +79,10 @@ def test_run_writes_a_complete_folder_and_report_redraws_it(config, tmp_path, ca
         (["run", "quickstart", "--num-trials", "0"], "num_trials=0: must be >= 1"),
         (["run", "quickstart", "--scale", "tiny"], "choose from"),
         (["run", "quickstart", "--data.dataset", "digitz"], "did you mean 'digits'"),
-        (["run", "quickstart", "--data.num-parties", "9"], "num_parties is 9"),
+        (
+            ["run", "quickstart", "--data.num-parties", "9"],
+            "num_parties=9: must be at most 8",
+        ),
         (["run", "quickstart", "--data.split", "rowz"], "did you mean 'rows'"),
         (["report", "nowhere"], "not a run folder"),
     ],
@@ -138,13 +132,13 @@ def test_list_names_everything(capsys):
     assert cli.main(["list"]) == 0
     printed = capsys.readouterr().out
     for name in (
-        "linear_recovery",
-        "gradient_inversion",
-        "direct_inference",
-        "cluster_matching",
-        "repeated_observation",
+        "LinearRecovery",
+        "GradientInversion",
+        "DirectInference",
+        "ClusterMatching",
+        "RepeatedObservation",
         "DPGaussian",
-        "DCAE",
+        "Chain",
         "Marvell",
         "DiscreteSGD",
         "digits",
@@ -152,174 +146,149 @@ def test_list_names_everything(capsys):
         "quadrants",
         "quickstart",
         "fig5_mnist",
+        "ResNet18",
+        "ModelSplitting",
     ):
         assert name in printed
-    assert "cluster_rows" not in printed  # a part, not an attack of its own
+    for part in ("cluster_rows", "ReadsMessages", "PlantsBackdoor", "CompletesModel"):
+        assert part not in printed  # a part, not an attack of its own
 
 
-def everything():
-    """An experiment with every defense and every attack, by their kinds."""
-    return Experiment(
-        name="everything",
-        same_samples=True,
-        defenses={
-            spec.__name__: spec() for spec in defense_specs.SingleDefense.__args__
-        },
-        attacks={"linear_recovery": attack_specs.LinearRecovery()}
-        | {spec.__name__: spec() for spec in attack_specs.AttackSpec.__args__},
+def test_list_of_a_config_shows_what_it_has(config, capsys):
+    assert cli.main(["list", config]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "attacks:"
+    assert lines[1].split() == ["linear", "LinearRecovery:", *lines[1].split()[2:]]
+    assert "  dp    DPGaussian: Clip each sample's message" in "\n".join(lines)
+    assert len([line for line in lines if line.startswith("  ")]) == 4
+
+
+@pytest.mark.parametrize("argument", ["--help", "--version", "list"])
+def test_what_needs_no_jax_imports_none(argument):
+    """These answer at once: none of the libraries behind the methods is loaded."""
+    program = f"""
+import sys
+from vfljax import cli
+assert cli.main(["{argument}"]) == 0
+heavy = {{"jax", "jaxlib", "flax", "optax", "numpy", "tyro", "matplotlib", "polars"}}
+found = sorted(heavy & set(sys.modules))
+assert not found, found
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60
     )
-
-
-def fields_of(experiment):
-    """(option, value) of every field of every spec."""
-    return [
-        (f"--{part}.{label}.{field.name}".replace("_", "-"), getattr(spec, field.name))
-        for part in ("defenses", "attacks")
-        for label, spec in getattr(experiment, part).items()
-        for field in dataclasses.fields(spec)
-    ]
-
-
-WORDS = {
-    "strengths": "0.5 0.25",
-    "DiscreteSGD.strengths": "5 3",
-    "clip-norm": "3.5",
-    "reading": "released",
-    "covers-label-party": "True",
-    "residual": "none",
-    "exhausted": "zero",
-    "bound": "0.125",
-    "loss": "printed",
-    "num-epochs": "2",
-    "seeds": "4 5",
-    "bins": "7",
-    "solver": "exact",
-    "iterations": "17",
-    "tolerance": "0.125",
-    "layers": "output hidden_0",
-    "zero-sum": "False",
-    "steps": "19",
-    "learning-rate": "0.75",
-    "view": "sample_gradient",
-    "reweightings": "3",
-    "named-per-class": "3",
-    "restarts": "5",
-    "of": "DirectInference",
-    "signed": "True",
-    "product": "inner",
-}
-"""Another value than the default of every field."""
-
-
-def test_every_field_of_every_spec_can_be_set():
-    """A new field needs a line in WORDS."""
-    experiment = everything()
-    expected, arguments = [], []
-    for option, _ in fields_of(experiment):
-        _, label, name = option.split(".")
-        words = WORDS.get(f"{label}.{name}") or WORDS[name]
-        expected.append((option, words))
-        arguments += [option] if words == "True" else [option, *words.split()]
-    changed = fields_of(cli._override(experiment, arguments))
-    assert [(option, spelled(value)) for option, value in changed] == expected
-    for (option, before), (_, after) in zip(
-        fields_of(experiment), changed, strict=True
-    ):
-        assert before != after, option
-    assert cli._override(experiment, []) == experiment
-
-
-def test_a_chain_stays_as_the_config_has_it():
-    chain = Chain(parts=(CAE(strengths=(1.0,)), DiscreteSGD()))
-    experiment = Experiment(name="chained", defenses={"both": chain})
-    changed = cli._override(experiment, ["--num-trials", "3"])
-    assert isinstance(changed, Experiment)
-    assert (changed.num_trials, changed.defenses) == (3, {"both": chain})
-
-
-def test_every_field_of_a_completion_attack_can_be_set():
-    """All at once but `mix`, which goes with a frozen bottom model alone."""
-    experiment = Experiment(
-        name="split",
-        top=Top(),
-        training=Training(steps=1, optimizer="sgd"),
-        attacks={"passive": ModelCompletion()},
-    )
-    words = {
-        "known-per-class": "2",
-        "epochs": "3",
-        "steps-per-epoch": "7",
-        "batch-size": "6",
-        "learning-rate": "0.5",
-        "ema-decay": "0.25",
-        "head-layers": "2",
-        "optimizer": "malicious",
-        "finetune-bottom": "True",
-        "mix": "feature",
-    }
-    fields = {option.split(".")[-1] for option, _ in fields_of(experiment)}
-    assert {f"{name}" for name in words} == fields - {"none"}
-    first = [
-        word
-        for name, value in words.items()
-        if name != "mix"
-        for word in (f"--attacks.passive.{name}", value)
-        if word != "True"
-    ]
-    for arguments in (first, ["--attacks.passive.mix", "feature"]):
-        changed = cli._override(experiment, arguments).attacks["passive"]
-        for name, value in words.items():
-            if f"--attacks.passive.{name}" in arguments:
-                found = getattr(changed, name.replace("-", "_"))
-                assert spelled(found) == value
-
-
-def spelled(value):
-    """A value as it is written on the command line."""
-    return " ".join(map(str, value)) if isinstance(value, tuple) else str(value)
-
-
-def test_help_shows_every_field_of_every_spec(monkeypatch, capsys):
-    monkeypatch.setattr(cli, "_load_config", lambda name, scale: everything())
-    assert cli.main(["run", "everything", "--help"]) == 0
-    printed = capsys.readouterr().out
-    for option, _ in fields_of(everything()):
-        assert option in printed
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip()
 
 
 NEW_CONFIG = """
-from vfljax.experiments import *
+from vfljax.attacks import *
+from vfljax.defenses import *
+from vfljax.experiments import Experiment
 experiment = Experiment(
     name="new",
     same_samples=True,
     batch_sizes=(40,),
-    defenses={"cae": CAE()},
+    defenses={"cae": CAE(), "dp": DPGaussian()},
     attacks={
         "linear": LinearRecovery(),
         "cluster": ClusterMatching(),
-        "repeated": RepeatedObservation(of="linear"),
+        "repeated": RepeatedObservation(of=MessageSmoothing()),
     },
 )
 """
+
+
+@pytest.fixture
+def new_config(tmp_path):
+    path = tmp_path / "new.py"
+    path.write_text(NEW_CONFIG)
+    return str(path)
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["--defenses.cae.num-epochs", "0"], "num_epochs=0"),
-        (["--defenses.cae.strengths", "-1"], "strengths=-1.0: must be >= 0"),
-        (["--defenses.cae.strength", "1"], "--defenses.cae.strengths"),
+        (["--defenses.cae.entropy-weight", "-1"], "entropy_weight=-1: must be in [0"),
+        (["--defenses.cae.entropy-weights", "1"], "--defenses.cae.entropy-weight"),
+        (["--defenses.dp.noise-std", "0.1", "0.1"], "without repetitions"),
+        (["--defenses.dp.noise-std", "0.1", "-1"], "noise_std=-1"),
+        (["--defenses.dp.noise-std", "loud"], "--defenses.dp.noise-std"),
+        (["--defenses.dp.noise-std"], "noise_std=(): must be not empty"),
         (["--attacks.cluster.named-per-class", "4"], "named_per_class=4: leaves"),
-        (["--attacks.repeated.of", "me"], "attacks.repeated.of='me'"),
-        (["--no-same-samples"], "same_samples=False: must be True"),
+        (["--attacks.cluster.of.iterations", "0"], "iterations=0: must be in [1"),
+        (["--attacks.cluster.of.solver", "lu"], "--attacks.cluster.of.solver"),
+        (["--attacks.cluster.of.iteration", "3"], "or --attacks.cluster.of.iterations"),
+        (["--attacks.repeated.of.of.iterations", "0"], "iterations=0: must be in [1"),
+        (["--attacks.repeated.of", "me"], "--attacks.repeated.of"),
+        (["--no-same-samples"], "same_samples=False must be True"),
     ],
 )
-def test_mistakes_with_new_fields_are_one_line(arguments, message, tmp_path, capsys):
-    path = tmp_path / "new.py"
-    path.write_text(NEW_CONFIG)
+def test_mistakes_with_new_fields_are_one_line(
+    arguments, message, new_config, tmp_path, capsys
+):
     out = str(tmp_path / "out")
-    assert cli.main(["run", str(path), "--out", out, *arguments]) == 2
-    assert message in one_line(capsys)
+    assert cli.main(["run", new_config, "--out", out, *arguments]) == 2
+    said = one_line(capsys)
+    assert message in said
+    assert len(said) < 400
+
+
+@pytest.mark.parametrize(
+    ("methods", "message"),
+    [
+        ("attacks={'a': linear_recovery}", "attacks.a: is the function 'linear_reco"),
+        ("attacks={'a': LinearRecovery}", "attacks.a: is the class LinearRecovery, mu"),
+        ("attacks={'a': Blind()}", "attacks.a: Blind has no `sees`, must name the vi"),
+        ("attacks={'a': CAE()}", "attacks.a: is a defense, CAE; defenses stand in"),
+        ("attacks={'a': ClusterMatching(of='b')}", "of='b': must be an attack that"),
+        ("defenses={'d': dp_gaussian}", "defenses.d: is the function 'dp_gaussian', m"),
+        ("defenses={'d': CAE}", "defenses.d: is the class CAE, must be an instance: C"),
+        ("defenses={'d': LinearRecovery()}", "defenses.d: is an attack, LinearRecove"),
+    ],
+)
+@pytest.mark.usefixtures("unchecked_types")
+def test_what_is_no_method_is_one_line(methods, message, tmp_path, capsys):
+    path = tmp_path / "wrong.py"
+    path.write_text(
+        "from vfljax.attacks import *\n"
+        "from vfljax.defenses import *\n"
+        "from vfljax.experiments import Experiment\n"
+        "class Blind(Attack): pass\n"
+        f"experiment = Experiment(name='wrong', {methods})\n"
+    )
+    assert cli.main(["run", str(path)]) == 2
+    assert f"line 5: ValueError: {message}" in one_line(capsys)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        RoleFailed("active", 3, "has ended,\nor hangs"),
+        EncryptionError("no room for a sum"),
+        ImportError("encryption needs\nvfljax[encryption]"),
+        ModuleNotFoundError("No module named 'tenseal'"),
+    ],
+)
+def test_an_encrypted_run_that_fails_ends_with_one_line(
+    error, config, monkeypatch, capsys
+):
+    def fail(*_):
+        raise error
+
+    monkeypatch.setattr(cli, "_run_experiment", fail)
+    assert cli.main(["run", config]) == 1
+    assert one_line(capsys) == f"vfljax: {' '.join(str(error).split())}\n"
+
+
+def test_a_fault_of_the_library_is_shown_as_it_is(config, monkeypatch):
+    def fail(*_):
+        raise RuntimeError("out of memory")
+
+    monkeypatch.setattr(cli, "_run_experiment", fail)
+    with pytest.raises(RuntimeError, match="out of memory"):
+        cli.main(["run", config])
 
 
 def test_help_teaches(capsys):

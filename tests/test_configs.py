@@ -90,6 +90,25 @@ def test_own_config_runs_and_is_in_its_report(name, load, tmp_path):
     assert [label for label in labels if label not in summary] == []
 
 
+def test_records_of_a_config_are_listed(capsys):
+    assert cli.main(["list", "own_attack"]) == 0
+    printed = capsys.readouterr().out
+    assert "nearest_message" in printed
+    assert "NearestMessage: Give each sample the label of the known sample" in printed
+    assert "dp_gaussian" in printed
+
+
+@pytest.mark.slow
+def test_labels_and_a_backdoor_on_ciphertexts(data_dir, tmp_path):
+    """The marked features of a party that cheats are in its own pictures' shape."""
+    arguments = ["run", "encrypted_mnist", "--scale", "small", "--out", str(tmp_path)]
+    arguments += ["--data-dir", str(data_dir), "--encryption.no-processes"]
+    assert cli.main(arguments) == 0
+    rows = experiments.read_frame(tmp_path)
+    assert rows.filter(attack="linear_recovery")["attack_accuracy"].to_list() == [1, 1]
+    assert rows.filter(attack="replacement").height == 1
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", _COMPLETION)
 def test_full_scale_traces(name, load):

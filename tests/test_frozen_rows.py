@@ -10,7 +10,9 @@ import dataclasses
 import json
 import math
 import runpy
+import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,13 +20,15 @@ from vfljax import attacks, data, defenses, models
 from vfljax.experiments import Data, Experiment, Training, read_run, run_sweep
 
 _ROOT = Path(__file__).parents[1]
-_CHANGED = {
+_CHANGED: dict[Any, Any] = {
     # A nested attack has no label, so its name stands in words.
     ("fig6", "flip", "knowledge"): "labels inferred by cluster matching",
 }
 
 
 def _config(name):
+    if str(_ROOT / "configs") not in sys.path:  # a config may import its neighbors
+        sys.path.append(str(_ROOT / "configs"))
     return runpy.run_path(str(_ROOT / "configs" / f"{name}.py"))["make"]("small")
 
 
@@ -39,7 +43,7 @@ def _quickstart():
 
 def _fig6():
     whole = _config("fig6_mnist")
-    few = {"num_poisoned": 100, "num_poisoned_test": 60}
+    few: dict[str, Any] = {"num_poisoned": 100, "num_poisoned_test": 60}
     return dataclasses.replace(
         whole,
         num_trials=2,
@@ -139,7 +143,7 @@ def test_rows_are_as_frozen(run, tmp_path, data_dir):
     assert not differing
 
 
-def _is_same(run, row, name, old, new):
+def _is_same(run, row, name, old: Any, new: Any):
     old = _CHANGED.get((run, row["attack"], name), old)
     if name == "residual":
         return math.isclose(old, new, rel_tol=0.5, abs_tol=1e-6)

@@ -6,7 +6,7 @@ from typing import Any
 from jax.core import Tracer
 
 
-def require(is_met: bool, name: str, value: Any, allowed: str) -> None:
+def require(is_met: Any, name: str, value: Any, allowed: str) -> None:
     """Raises a `ValueError` unless a condition is met."""
     if not is_met:
         raise ValueError(f"{name}={value!r}: must be {allowed}")

@@ -45,10 +45,17 @@ def override(experiment: Experiment, arguments: Sequence[str]) -> Experiment:
     except SystemExit as stop:
         if not stop.code:
             return experiment
-        words = " ".join(re.sub(r"[─│╭╮╰╯]+", " ", said.getvalue()).split())
-        words = words.split("For full helptext")[0].split("Argument helptext")[0]
+        words = " ".join(re.sub(r"[─│╭╮╰╯]+|-{3,}", " ", said.getvalue()).split())
+        words = re.split("For full helptext|Argument helptext|Got errors:", words)[0]
         words = re.sub(r"^.*?(?=Error parsing|Unrecognized options:)", "", words)
-        raise OverrideError(words) from None
+        raise OverrideError(_without_help_texts(words.strip())) from None
+
+
+def _without_help_texts(words: str) -> str:
+    """The nearest options alone, of all that is said about them."""
+    mistake, *said = re.split(r" Perhaps you meant: | Arguments similar to ", words)
+    nearest = re.findall(r"(?<!\S)--[\w.-]+(?!\S)", " ".join(said))[:6]
+    return f"{mistake}; did you mean {' or '.join(nearest)}?" if nearest else mistake
 
 
 def _without_arrays(
@@ -65,7 +72,7 @@ def _without_arrays(
     if len(written) == len(members) or not written:
         return None
     narrowed: Any = typing.Union[tuple(written)]  # noqa: UP007
-    spec = constructors.ConstructorRegistry.get_primitive_spec(
+    spec: Any = constructors.ConstructorRegistry.get_primitive_spec(
         constructors.PrimitiveTypeInfo.make(narrowed, info.markers)
     )
     if Dataset not in members:

@@ -55,6 +55,24 @@ def test_powers_wrap_around_with_a_sign(sides):
     assert decrypted(secret, public, wrapped, 3) == [0, _T - 1, 0]
 
 
+@pytest.mark.parametrize("preset", list(encryption.PRESETS))
+def test_one_negative_coefficient_keeps_the_budget(preset):
+    """5X · (-3X²) = -15X³, with the noise of 5X · (3X²)."""
+    backend = encryption.BACKENDS["bfv"](encryption.PRESETS[preset])
+    secret = backend.keygen()
+    public = backend.public_side(secret.public_key)
+    bits = encryption.PRESETS[preset].plain_bits
+    five = public.encrypt(encryption.to_residues(np.array([0, 5]), bits))
+    budgets = []
+    for factor in (3, -3):
+        residues = encryption.to_residues(np.array([0, 0, factor]), bits)
+        times = public.multiply_plain(five, residues)
+        expected = [0, 0, 0, 5 * factor % 2**bits]
+        assert decrypted(secret, public, times, 4) == expected
+        budgets.append(secret.noise_budget(public.to_bytes(times)))
+    assert abs(budgets[0] - budgets[1]) <= 1
+
+
 def test_random_polynomials_of_all_residues(sides):
     public, secret = sides
     random = np.random.default_rng(0)

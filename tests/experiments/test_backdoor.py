@@ -8,29 +8,19 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from vfljax.experiments.backdoor import Backdoored, make_backdoor
-from vfljax.experiments.loading import check_fits, load_arrays
 
-from vfljax import data
-from vfljax.experiments import (
-    MLP,
-    Data,
-    DirectInference,
-    Experiment,
-    LabelFlip,
-    LabelReplacement,
-    LinearRecovery,
-    Sparsification,
-    Top,
-    Training,
-    backdoor,
-    read_run,
-    run_sweep,
-    sweep,
-    trial,
-)
-from vfljax.experiments.rows import make_backdoor_rows
-from vfljax.experiments.trial import Cell, Setting, make_victim
+from vfljax import attacks, data
+from vfljax.attacks import DirectInference, LabelFlip, LabelReplacement, LinearRecovery
+from vfljax.defenses import Sparsification
+from vfljax.experiments import Data, Experiment, Training, read_run, run_sweep, trial
+from vfljax.experiments.programs import Programs
+from vfljax.experiments.rows import make_rows
+from vfljax.experiments.task import Task, check_fits, load_arrays
+from vfljax.experiments.trial import Answer, make_victim
+from vfljax.experiments.world import Cell, Observation, Setting
+from vfljax.known import NOTHING
+from vfljax.models import MLP
+from vfljax.protocol import ModelSplitting
 
 # The leftmost pixels of scikit-learn's digits, of 8 x 8, are always dark.
 CORNER = data.Trigger([(7, 0), (6, 0), (5, 0)], [(1.0,)] * 3)
@@ -58,7 +48,11 @@ def make_setting():
             "hidden": LabelReplacement(
                 **SMALL, amplification=10.0, num_targets=1, is_stealthy=True
             ),
-            "flip": LabelFlip(**SMALL, of="linear", amplification=1.0),
+            "flip": LabelFlip(
+                **SMALL,
+                of=LinearRecovery(solver="cg", iterations=60),
+                amplification=1.0,
+            ),
         },
         num_trials=2,
     )
@@ -86,14 +80,14 @@ def digits():
 def finished(setting, digits, tmp_path_factory):
     """The rows, and the names of the programs that were compiled."""
     made = []
-    program = sweep._Programs._program
+    program = Programs._program
 
     def counting(self, name, make, arguments):
         return program(self, name, lambda: made.append(name) or make(), arguments)
 
     folder = tmp_path_factory.mktemp("run")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sweep._Programs, "_program", counting)
+        patch.setattr(Programs, "_program", counting)
         list(run_sweep(setting, digits, folder))
     return read_run(folder).rows, made
 
@@ -121,31 +115,32 @@ def test_stealth_and_a_single_target_change_the_training(finished):
     assert hidden["main_accuracy"] != strong["main_accuracy"]
 
 
-def test_three_of_four_parties_plant_a_backdoor_together(setting, digits):
+def test_three_of_four_parties_plant_a_backdoor_together(setting, digits, monkeypatch):
     """One dark pixel each; with nobody's trigger set, nothing happens."""
     pixels = data.Trigger([(0, 7), (7, 0), (7, 7)], [(1.0,)] * 3)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(data, "TRIGGERS", {**data.TRIGGERS, "corners": pixels})
-        spec = LabelReplacement(
-            **{**SMALL, "trigger": "corners"}, adversaries="all", amplification=10.0
-        )
-        together = replace(
-            setting,
-            data=Data(split="quadrants", num_parties=4, adversary=3, label_party=0),
-            attacks={"b": spec},
-        )
-        check_fits(together, digits, 10)
-        arrays = load_arrays(together, digits, 10)
+    monkeypatch.setattr(data, "TRIGGERS", {**data.TRIGGERS, "corners": pixels})
+    spec = LabelReplacement(
+        **{**SMALL, "trigger": "corners"}, adversaries="all", amplification=10.0
+    )
+    together = replace(
+        setting,
+        data=Data(split="quadrants", num_parties=4, adversary=3, label_party=0),
+        attacks={"b": spec},
+    )
+    check_fits(Task(together, digits, 10))
+    arrays = arrays_of(together, digits, "b")
     setting_of_none = Setting(jnp.zeros(2), jnp.zeros(2, int))
-    one = make_backdoor(together, Cell(10, 32, "none"), "b")
+    one = make_victim(together, Cell(10, 32, "none"), [spec], 4)
     planted = jax.jit(jax.vmap(one, in_axes=(0, 0, None)))(
         jax.random.split(jax.random.key(0), 2),
-        (setting_of_none, jnp.full(2, 10.0)),
+        (setting_of_none, {"amplification": jnp.full(2, 10.0)}),
         arrays,
-    )
-    is_other = planted.truth != planted.target[:, None]
-    led = (planted.labels == planted.target[:, None]) & is_other
-    led_without = (planted.labels_without == planted.target[:, None]) & is_other
+    ).finally_
+    target = planted.facts["target"][:, None]
+    decided = jnp.argmax(planted.views["message_rows"].logits, axis=2)
+    is_other = planted.truth != target
+    led = (decided == target) & is_other
+    led_without = (planted.facts["without"] == target) & is_other
     assert led.sum() >= 0.4 * is_other.sum()
     assert led_without.sum() <= 0.1 * is_other.sum()
 
@@ -168,25 +163,43 @@ def test_rows_say_what_they_are(finished):
     assert row["amplification"] == 10.0
     assert row["train_step"] == 2500
     assert row["knowledge"] == "10 samples of the target class"
-    assert row["inferred_accuracy"] is None
+    assert row.get("inferred_accuracy") is None
     assert mean(finished, "flip", "inferred_accuracy") >= 0.9
 
 
 def test_samples_of_the_target_class_count_as_published_alone(setting):
     """Target 2; the last two samples are of it, one of the other three is led there."""
-    backdoored = Backdoored(
-        labels=np.array([[2, 0, 1, 2, 2]]),
-        labels_without=np.array([[0, 2, 2, 2, 2]]),
-        truth=np.array([[0, 0, 1, 2, 2]]),
-        target=np.array([2]),
-        main_accuracy=np.array([0.75]),
-        main_top5=(),
-        main_f1=(),
-        trained=np.array([True]),
-        inferred_accuracy=np.array([np.nan]),
+    labels = jnp.array([[2, 0, 1, 2, 2]])
+    inference = attacks.Inference(
+        labels=labels,
+        scores=jax.nn.one_hot(labels, 3),
+        finite=jnp.array([True]),
+        published_labels=None,
+        info=(),
     )
-    (row,) = make_backdoor_rows(
-        setting, Cell(10, 32, "none"), [(None, 7)], "strong", backdoored
+    seen = Observation(
+        views={},
+        rows=(),
+        truth=jnp.array([[0, 0, 1, 2, 2]]),
+        public=NOTHING,
+        is_unprotected=jnp.array([False]),
+        facts={
+            "target": jnp.array([2]),
+            "without": jnp.array([[0, 2, 2, 2, 2]]),
+            "poisoned": jnp.array([[0]]),
+        },
+    )
+    (row,) = make_rows(
+        setting,
+        Cell(10, 32, "none"),
+        [(None, 7)],
+        "strong",
+        2500,
+        jax.device_get(Answer(inference, jnp.zeros((1, 5), bool), ())),
+        jax.device_get(seen),
+        {"main_accuracy": np.array([0.75]), "trained": np.array([True])},
+        train_labels=np.zeros(40, int),
+        test_labels=np.zeros(5, int),
     )
     assert row["attack_accuracy"] == pytest.approx(1 / 3)
     assert row["published_accuracy"] == pytest.approx(3 / 5)
@@ -195,36 +208,30 @@ def test_samples_of_the_target_class_count_as_published_alone(setting):
 
 
 def test_one_program_for_all_amplifications(finished):
-    """Clean, replacement, the hidden one, flip."""
-    specs = [name[1] for name in finished[1] if isinstance(name[1], LabelReplacement)]
-    assert len(specs) == 3
-    flips = [name[1] for name in finished[1] if isinstance(name[1], LabelFlip)]
-    assert len(flips) == 1
+    """Of victims: honest, clean, replacement, the hidden one, flip."""
+    victims = [name for name in finished[1] if isinstance(name[0], Cell)]
+    of_attacks = [type(name[1]) for name in victims if name[1] is not None]
+    assert of_attacks.count(LabelReplacement) == 3
+    assert of_attacks.count(LabelFlip) == 1
 
 
 def test_nothing_poisoned_is_the_clean_training_bit_for_bit(
     setting, digits, monkeypatch
 ):
     """Every weight of every party after 2,500 steps."""
-
-    def weights(run, state, arrays, was_trained):
-        return {
-            "main_accuracy": state.params,
-            "main_top5": (),
-            "main_f1": (),
-            "trained": True,
-        }
-
-    for module in (backdoor, trial):
-        monkeypatch.setattr(module, "main_task", weights)
-    arrays = load_arrays(setting, digits, 10)
-    cell = Cell(10, 32, "none")
-    nothing = Setting(jnp.zeros(()), jnp.zeros((), int))
-    backdoored = jax.jit(make_backdoor(setting, cell, "clean"))(
-        jax.random.key(4), (nothing, jnp.array(10.0)), arrays
+    monkeypatch.setattr(
+        trial, "main_task", lambda experiment, run, state, arrays: {"all": state.params}
     )
-    clean = jax.jit(make_victim(setting, cell))(jax.random.key(4), nothing, arrays)
-    chex.assert_trees_all_equal(backdoored.main_accuracy, clean.main_accuracy)
+    arrays, cell = arrays_of(setting, digits, "clean"), Cell(10, 32, "none")
+    nothing = Setting(jnp.zeros(()), jnp.zeros((), int))
+
+    def weights(label, numbers):
+        victim = make_victim(setting, cell, [setting.attacks[label]], 2)
+        trained = jax.jit(victim)(jax.random.key(4), (nothing, numbers), arrays)
+        return trained.main["all"]
+
+    backdoored = weights("clean", {"amplification": jnp.array(10.0)})
+    chex.assert_trees_all_equal(backdoored, weights("linear", {}))
 
 
 def test_a_defense_with_a_memory_of_rows_has_room_for_the_pair(setting, digits):
@@ -232,20 +239,28 @@ def test_a_defense_with_a_memory_of_rows_has_room_for_the_pair(setting, digits):
     defended = replace(
         setting,
         training=Training(steps=3, batch_size=32),
-        defenses={"all": Sparsification(strengths=(1.0,), residual="by_row")},
+        defenses={"all": Sparsification(keep_fraction=(1.0,), residual="by_row")},
     )
-    cell = Cell(10, 32, "all")
-    arrays = load_arrays(defended, digits, 10)
+    arrays = arrays_of(defended, digits, "strong")
     everything = Setting(jnp.ones(()), jnp.zeros((), int))
-    backdoored = jax.jit(make_backdoor(defended, cell, "strong"))(
-        jax.random.key(4), (everything, jnp.array(10.0)), arrays
+    victim = make_victim(defended, Cell(10, 32, "all"), [defended.attacks["strong"]], 2)
+    backdoored = jax.jit(victim)(
+        jax.random.key(4), (everything, {"amplification": jnp.array(10.0)}), arrays
     )
-    assert backdoored.trained
+    assert backdoored.main["trained"]
+
+
+def arrays_of(setting, digits, label):
+    task = Task(setting, digits, 10)
+    prepared = jax.tree.map(jnp.asarray, setting.attacks[label].prepare(task))
+    return load_arrays(task)._replace(of_attack=prepared)
 
 
 def changed(setting, **changes):
     spec = LabelReplacement(**{**SMALL, **changes})
-    return lambda digits: check_fits(replace(setting, attacks={"b": spec}), digits, 10)
+    return lambda digits: check_fits(
+        Task(replace(setting, attacks={"b": spec}), digits, 10)
+    )
 
 
 def replace(setting, **changes):
@@ -274,31 +289,37 @@ def test_the_trigger_must_be_the_adversarys(setting, digits):
         attacks={"b": LabelReplacement(**SMALL)},
     )
     with pytest.raises(ValueError, match=r"lies in the features of parties \[1\]"):
-        check_fits(turned, digits, 10)
+        check_fits(Task(turned, digits, 10))
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
         ({"training": Training()}, "training.steps=0: must be >= 1 for attacks.b"),
-        ({"top": Top()}, "attacks.b='LabelReplacement': must be one that needs no sum"),
         (
-            {"attacks": {"direct": DirectInference(), "b": LabelFlip(of="dircet")}},
-            "attacks.b.of='dircet': must be the label of an attack before it",
+            {"protocol": ModelSplitting()},
+            "attacks.b=LabelReplacement: must be one that needs no sum",
         ),
     ],
 )
-def test_what_can_not_be(changes, message, setting):
+def test_what_can_not_be(changes, message, setting, digits):
+    changes = {"attacks": {"b": LabelReplacement(**SMALL)}} | changes
     with pytest.raises(ValueError, match=message):
-        replace(setting, **{"attacks": {"b": LabelReplacement()}} | changes)
+        check_fits(Task(replace(setting, **changes), digits, 10))
+
+
+def test_a_flip_needs_an_attack_that_finds_classes():
+    with pytest.raises(ValueError, match="of="):
+        LabelFlip(of=LabelReplacement(**SMALL))
+    assert LabelFlip(of=DirectInference()).of == DirectInference()
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
         ({"trigger": "dog"}, "trigger='dog': must be one of mnist"),
-        ({"num_targets": 0}, "num_targets=0: must be >= 1"),
-        ({"amplification": -1.0}, "amplification=-1.0: must be >= 0"),
+        ({"num_targets": 0}, r"num_targets=0: must be in \[1, inf\]"),
+        ({"amplification": -1.0}, r"amplification=-1.0: must be in \[0, inf\]"),
         ({"num_poisoned": -1}, "num_poisoned=-1"),
         ({"num_poisoned_test": 0}, "num_poisoned_test=0"),
         ({"batches": "all"}, "batches='all'"),

@@ -7,24 +7,26 @@ import numpy as np
 import pytest
 
 from vfljax import data
-from vfljax.experiments import (
-    MLP,
-    Data,
+from vfljax.attacks import (
     DirectionScoring,
     DirectSemiSupervised,
-    DPLaplace,
-    Experiment,
     LinearRecovery,
     ModelCompletion,
-    NoDefense,
     NormScoring,
-    ResNet,
-    Top,
+)
+from vfljax.defenses import DPLaplace, NoDefense
+from vfljax.experiments import (
+    Data,
+    Experiment,
     Training,
     Variant,
     read_run,
     run_sweep,
 )
+from vfljax.experiments.sweep import variants
+from vfljax.experiments.task import Task, check_fits, take_samples
+from vfljax.models import MLP, ResNet, Top
+from vfljax.protocol import ModelSplitting, SumOfLogits
 
 FEW = {"epochs": 3, "steps_per_epoch": 8, "ema_decay": 0.5, "batch_size": 8}
 SGD = Training(
@@ -43,7 +45,7 @@ def experiment(**changes):
         "name": "completion",
         "data": SPLIT,
         "model": MLP(hidden=(8,)),
-        "top": Top(batch_norm=False),
+        "protocol": ModelSplitting(top=Top(batch_norm=False)),
         "training": SGD,
         "batch_sizes": (16,),
         "attacks": {
@@ -170,7 +172,7 @@ def test_messages_of_two_classes_are_scored(digits, tmp_path):
             dataset="digits", split="columns", class_counts=(2,), class_choice="first"
         ),
         model=MLP(hidden=(8,), embed=8),
-        top=Top(widths=(16,), batch_norm=False),
+        protocol=ModelSplitting(top=Top(widths=(16,), batch_norm=False)),
         training=dataclasses.replace(SGD, steps=30),
         attacks={
             "norm": NormScoring(),
@@ -178,7 +180,7 @@ def test_messages_of_two_classes_are_scored(digits, tmp_path):
             "passive": ModelCompletion(known_per_class=1, **FEW),
         },
         train_steps=(0, 30),
-        defenses={"none": NoDefense(), "noise": DPLaplace(strengths=(1e-3,))},
+        defenses={"none": NoDefense(), "noise": DPLaplace(noise=(1e-3,))},
         variants={},
         num_trials=1,
     )
@@ -205,8 +207,7 @@ def test_networks_with_statistics_run_in_a_sweep(digits, tmp_path):
     """The smallest ResNet; linear recovery of eight samples where logits are summed."""
     setting = experiment(
         model=ResNet(depth=8, width=2),
-        top=None,
-        mode="evaluation",
+        protocol=SumOfLogits(mode="evaluation"),
         training=Training(),
         attacks={"recovery": LinearRecovery(solver="cg", iterations=100)},
         batch_sizes=(8,),
@@ -222,26 +223,30 @@ def test_networks_with_statistics_run_in_a_sweep(digits, tmp_path):
     [
         (
             {"attacks": {"linear": LinearRecovery()}},
-            r"attacks\.linear='LinearRecovery': must be one that needs no sum",
+            r"attacks\.linear=LinearRecovery: must be one that needs no sum",
         ),
         (
-            {"training": Training(steps=5)},
+            {"training": Training(steps=5, batch_size=32)},
             r"attacks\.active\.optimizer='malicious': must be 'benign' unless",
         ),
         ({"training": Training()}, r"training\.steps=0: must be >= 1 for attacks"),
         (
-            {"top": None, "model": MLP(embed=3)},
+            {"protocol": SumOfLogits(), "model": MLP(embed=3)},
             r"model\.embed=3: must be None without a top model",
         ),
         (
             {"variants": {"none": Variant(training=Training())}},
-            r"variants\.none: training\.steps=0",
+            r"training\.steps=0: must be >= 1 for attacks",
         ),
     ],
 )
-def test_what_does_not_fit_is_refused(changes, message):
+def test_what_does_not_fit_is_refused(changes, message, digits):
+    def check():
+        for part in variants(experiment(**changes)).values():
+            check_fits(Task(part, take_samples(part, digits), 10))
+
     with pytest.raises(ValueError, match=message):
-        experiment(**changes)
+        check()
 
 
 def test_too_many_known_labels(digits, tmp_path):

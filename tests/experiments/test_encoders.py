@@ -4,24 +4,19 @@ import numpy as np
 import pytest
 
 from vfljax import data, defenses
-from vfljax.experiments import (
-    CAE,
-    MLP,
+from vfljax.attacks import (
     ClusterMatching,
-    Data,
     DirectInference,
-    Experiment,
     KnownEncoder,
     LinearRecovery,
-    Training,
-    read_run,
-    run_sweep,
-    sweep,
 )
-from vfljax.experiments.trial import Victim
+from vfljax.defenses import CAE
+from vfljax.experiments import Data, Experiment, Training, read_run, run_sweep
+from vfljax.experiments.sweep import _RunningChunk
+from vfljax.models import MLP
 
 CLASSES = 4
-SPEC = CAE(strengths=(0.5, 1.0), seeds=(3, 5), num_epochs=2)
+SPEC = CAE(entropy_weight=(0.5, 1.0), seeds=(3, 5), num_epochs=2)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -46,22 +41,23 @@ def finished(cache, tmp_path_factory):
         attacks={
             "direct": DirectInference(),
             "linear": LinearRecovery(solver="cg", iterations=200),
-            "cluster": ClusterMatching(view="sample_gradient"),
-            "encoder": KnownEncoder(view="sample_gradient"),
+            "cluster": ClusterMatching(of=DirectInference()),
+            "encoder": KnownEncoder(of=DirectInference()),
         },
         num_trials=2,
     )
-    codebooks, timed = [], sweep._timed
+    codebooks, victims, of_chunk = [], [], _RunningChunk._victim
 
-    def watching(compiled, *arguments):
-        result, seconds = timed(compiled, *arguments)
-        if isinstance(result, Victim):
-            codebooks.extend(np.asarray(result.seen[0].codebook))
-        return result, seconds
+    def watching(self, label, attack):
+        found = of_chunk(self, label, attack)
+        if not any(found[0] is victim for victim in victims):
+            victims.append(found[0])
+            codebooks.extend(np.asarray(found[0].at_steps[0].public.codebook))
+        return found
 
     folder = tmp_path_factory.mktemp("run")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sweep, "_timed", watching)
+        patch.setattr(_RunningChunk, "_victim", watching)
         progress = list(run_sweep(setting, data.load("digits"), folder))
     return read_run(folder).rows, [p.activity for p in progress], codebooks
 

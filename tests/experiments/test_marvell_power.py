@@ -4,16 +4,10 @@ import numpy as np
 import pytest
 
 from vfljax import data
-from vfljax.experiments import (
-    MLP,
-    Data,
-    DirectInference,
-    Experiment,
-    LinearRecovery,
-    Marvell,
-    read_run,
-    run_sweep,
-)
+from vfljax.attacks import DirectInference, LinearRecovery
+from vfljax.defenses import Marvell
+from vfljax.experiments import Data, Experiment, read_run, run_sweep
+from vfljax.models import MLP
 
 WEAK, STRONG = 0.05, 5.0
 
@@ -26,7 +20,7 @@ def rows(tmp_path_factory):
         data=Data(class_counts=(2,), class_choice="first"),
         model=MLP(hidden=(8,)),
         batch_sizes=(64,),
-        defenses={"marvell": Marvell(strengths=(WEAK, STRONG))},
+        defenses={"marvell": Marvell(power=(WEAK, STRONG))},
         attacks={
             "direct": DirectInference(),
             "linear": LinearRecovery(solver="cg", iterations=100),

@@ -4,18 +4,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from vfljax.experiments.loading import load_arrays
 
 from vfljax import data
-from vfljax.experiments import (
-    Data,
-    Experiment,
-    ModelCompletion,
-    TextEncoder,
-    Top,
-    Training,
-)
-from vfljax.experiments.trial import Cell, Setting, make_victim
+from vfljax.attacks import ModelCompletion
+from vfljax.experiments import Data, Experiment, Training
+from vfljax.experiments.task import Task, load_arrays
+from vfljax.experiments.trial import make_victim
+from vfljax.experiments.world import Cell, Setting
+from vfljax.models import TextEncoder
+from vfljax.protocol import ModelSplitting
 
 ENCODER = {
     "hidden": 4,
@@ -63,7 +60,7 @@ def weights(tmp_path):
 def documents():
     tokens = np.random.default_rng(0).integers(0, 30522, (40, 6)).astype(np.float32)
     labels = np.arange(40) % 2
-    return data.make_dataset("documents", tokens, labels, tokens[:8], labels[:8])
+    return data.from_arrays(tokens, labels, tokens[:8], labels[:8], name="documents")
 
 
 def _trained(weights, documents, rate=1e-9, **settings):
@@ -72,22 +69,28 @@ def _trained(weights, documents, rate=1e-9, **settings):
         name="text",
         data=Data(dataset="documents", split="features"),
         model=TextEncoder(**ENCODER, weights=weights and str(weights)),
-        top=Top(),
+        protocol=ModelSplitting(),
         training=Training(steps=2, batch_size=4, optimizer="sgd", learning_rate=rate),
         attacks={"passive": ModelCompletion(known_per_class=1, mix="feature")},
         **settings,
     )
-    arrays = load_arrays(experiment, documents, 2)
-    victim = make_victim(experiment, Cell(2, 32, "none", ""), "benign")
+    arrays = load_arrays(Task(experiment, documents, 2))
+    attacks = list(experiment.attacks.values())
+    victim = make_victim(experiment, Cell(2, 32, "none", ""), attacks, 2)
     setting = Setting(jnp.zeros(()), jnp.zeros((), int))
-    return jax.jit(victim)(jax.random.key(0), setting, arrays)
+    return jax.jit(victim)(jax.random.key(0), (setting, {}), arrays)
+
+
+def _params(victim):
+    """The adversary's."""
+    return victim.finally_.views["trained_model"].params
 
 
 def test_encoders_start_from_the_file(weights, documents):
     from safetensors.numpy import load_file
 
-    fresh = _trained(None, documents).own.params
-    params = _trained(weights, documents).own.params
+    fresh = _params(_trained(None, documents))
+    params = _params(_trained(weights, documents))
     in_file = load_file(weights)
     np.testing.assert_allclose(
         params["words"]["embedding"],
@@ -105,13 +108,13 @@ def test_encoders_start_from_the_file(weights, documents):
 
 
 def test_encoders_train_from_there(weights, documents):
-    start = _trained(weights, documents).own.params
+    start = _params(_trained(weights, documents))
     victim = _trained(weights, documents, rate=0.01, record_alone=True)
-    moved = victim.own.params["words"]["embedding"] - start["words"]["embedding"]
+    moved = _params(victim)["words"]["embedding"] - start["words"]["embedding"]
     assert 0 < jnp.max(jnp.abs(moved)) < 0.1
-    assert 0 <= victim.alone_accuracy <= 1
+    assert 0 <= victim.main["alone_accuracy"] <= 1
 
 
 def test_a_missing_file_is_named():
-    with pytest.raises(ValueError, match=r"model\.weights='nowhere': must be a file"):
+    with pytest.raises(ValueError, match=r"weights='nowhere': must be a file"):
         TextEncoder(**ENCODER, weights="nowhere")

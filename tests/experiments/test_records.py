@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from vfljax.experiments import Data, DPGaussian, Experiment, NoDefense, RunFolderError
+from vfljax.defenses import DPGaussian, NoDefense
+from vfljax.experiments import Data, Experiment, RunFolderError
 from vfljax.experiments.folders import default_folder, plain_data
 from vfljax.experiments.records import (
     ROW_IDENTITY,

@@ -6,19 +6,12 @@ import numpy as np
 import pytest
 
 from vfljax import data
-from vfljax.experiments import (
-    MLP,
-    DirectInference,
-    DPLaplace,
-    Experiment,
-    RepeatedObservation,
-    Training,
-    read_run,
-    run_sweep,
-    sweep,
-)
-from vfljax.experiments.trial import Victim
+from vfljax.attacks import DirectInference, RepeatedObservation
+from vfljax.defenses import DPLaplace
+from vfljax.experiments import Experiment, Training, read_run, run_sweep
+from vfljax.experiments.sweep import _RunningChunk
 from vfljax.label_dp import label_budget
+from vfljax.models import MLP
 
 STEPS, BATCH = (0, 2, 4), 48
 EXPERIMENT = Experiment(
@@ -29,14 +22,12 @@ EXPERIMENT = Experiment(
     train_steps=STEPS,
     same_samples=True,
     defenses={
-        "dp": DPLaplace(
-            strengths=(0.01, 0.02), reading="released", covers_label_party=True
-        )
+        "dp": DPLaplace(noise=(0.01, 0.02), reading="released", covers_label_party=True)
     },
     attacks={
         "direct": DirectInference(),
-        "repeated": RepeatedObservation(of="direct"),
-        "named": RepeatedObservation(of="direct", named_per_class=1),
+        "repeated": RepeatedObservation(of=DirectInference()),
+        "named": RepeatedObservation(of=DirectInference(), named_per_class=1),
     },
     record_confusion=True,
     num_trials=2,
@@ -46,17 +37,17 @@ EXPERIMENT = Experiment(
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     """The folder, its rows, and the victims of every chunk."""
-    victims, timed = [], sweep._timed
+    victims, of_chunk = [], _RunningChunk._victim
 
-    def watching(compiled, *arguments):
-        result, seconds = timed(compiled, *arguments)
-        if isinstance(result, Victim):
-            victims.append(result)
-        return result, seconds
+    def watching(self, label, attack):
+        found = of_chunk(self, label, attack)
+        if not any(found[0] is victim for victim in victims):
+            victims.append(found[0])
+        return found
 
     folder = tmp_path_factory.mktemp("run")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sweep, "_timed", watching)
+        patch.setattr(_RunningChunk, "_victim", watching)
         list(run_sweep(EXPERIMENT, data.load("digits"), folder))
     return folder, read_run(folder).rows, victims
 
@@ -64,12 +55,13 @@ def finished(tmp_path_factory):
 def test_rows_of_the_batch_are_the_same_at_all_steps(finished):
     """But neither the model nor the noise is."""
     for victim in finished[2]:
-        first = victim.seen[0]
-        for later in victim.seen[1:]:
+        first = victim.at_steps[0]
+        for later in victim.at_steps[1:]:
             np.testing.assert_array_equal(first.rows, later.rows)
             np.testing.assert_array_equal(first.truth, later.truth)
-            assert not np.allclose(first.gradients, later.gradients, atol=1e-3)
-            kernels = (seen.params["output"]["kernel"] for seen in (first, later))
+            views = [seen.views["sample_gradient"] for seen in (first, later)]
+            assert not np.allclose(*(v.gradients for v in views), atol=1e-3)
+            kernels = (view.params["output"]["kernel"] for view in views)
             assert not np.allclose(*kernels, atol=1e-6)
         assert np.any(first.rows[0] != first.rows[1])  # trials have their own
 

@@ -7,81 +7,83 @@ from typing import Any
 import numpy as np
 import pytest
 
-from vfljax import metrics
-from vfljax.experiments import (
-    CAE,
+from vfljax.attacks import (
     ClusterMatching,
-    Data,
     DirectInference,
-    DPGaussian,
-    DPLaplace,
-    Experiment,
-    Isotropic,
-    LinearRecovery,
-    Marvell,
-    NoDefense,
+    Inference,
     NormScoring,
     RepeatedObservation,
-    Top,
-    Training,
 )
+from vfljax.defenses import CAE, DPGaussian, DPLaplace, Isotropic, Marvell, NoDefense
+from vfljax.experiments import Experiment, Training
 from vfljax.experiments.records import append_rows
 from vfljax.experiments.rows import make_rows
-from vfljax.experiments.trial import Cell, Outcome, Victim, attack_program_key
+from vfljax.experiments.trial import Answer
+from vfljax.experiments.world import Cell, Observation
+from vfljax.goals import metrics
+from vfljax.known import NOTHING
 from vfljax.label_dp import label_budget
+from vfljax.protocol import ModelSplitting
 
-TRUTH = np.array([0, 1, 2, 0, 1, 2, 0, 2])
-LABELS = np.array([0, 2, 0, 1, 2, 0, 0, -1])
-IS_KNOWN = np.array([True] + [False] * 7)
+TRUTH: Any = np.array([0, 1, 2, 0, 1, 2, 0, 2])
+LABELS: Any = np.array([0, 2, 0, 1, 2, 0, 0, -1])
+IS_KNOWN: Any = np.array([True] + [False] * 7)
 
 
 def outcome(
     labels=LABELS, published=None, is_known=IS_KNOWN, finite=True, unprotected=False
 ):
-    """One trial's; scores are not needed any more when rows are made."""
-    fields: dict[str, Any] = {
-        "labels": labels,
-        "published_labels": np.zeros(0, int) if published is None else published,
-        "truth": TRUTH,
-        "is_known": is_known,
-        "scores": np.zeros(0),
-        "own": np.zeros(0),
-        "finite": np.array(finite),
-        "residual": np.array(np.nan),
-        "bound_held": np.array(-1),
-        "is_unprotected": np.array(unprotected),
-    }
-    return Outcome(**{name: field[None] for name, field in fields.items()})
+    """One trial's answer, and what it is about; scores are those of three classes."""
+    scores: Any = np.zeros((1, 8, 3))
+    is_finite: Any = np.array([finite])
+    is_unprotected: Any = np.array([unprotected])
+    inference = Inference(
+        labels=labels[None],
+        scores=scores,
+        finite=is_finite,
+        published_labels=None if published is None else published[None],
+        info=(),
+    )
+    seen = Observation(
+        views={},
+        rows=(),
+        truth=TRUTH[None],
+        public=NOTHING,
+        is_unprotected=is_unprotected,
+    )
+    return Answer(inference, is_known[None], ()), seen
 
 
 def rows_of(experiment, made=None, *, strength=None, trained=True, num_samples=1000):
     """The row of each defense of an experiment, by its label."""
-    fields: dict[str, Any] = {
+    main = {
         "main_accuracy": np.array([np.nan]),
         "trained": np.array([trained]),
         "chance_accuracy": np.array([0.4]),
     }
-    made = outcome() if made is None else made
     rows = {}
-    for label, spec in experiment.defenses.items():
+    answer, seen = made or outcome()
+    for label, defense in experiment.defenses.items():
         (rows[label],) = make_rows(
             experiment,
             Cell(3, experiment.batch_sizes[0], label),
-            [(strength or spec.strengths[0], 5)],
+            [(strength or defense.strengths[0], 5)],
             "attack",
             0,
-            made,
-            Victim(seen=(), **fields),
-            num_samples=num_samples,
+            answer,
+            seen,
+            main,
+            train_labels=np.zeros(num_samples, int),
+            test_labels=np.zeros(2, int),
             dataset="none",
         )
     return rows
 
 
-def experiment(attack=None, first=None, **changes):
-    attacks = {"first": first or DirectInference()}
-    attacks["attack"] = attack or DirectInference()
-    return Experiment(name="x", attacks=attacks, **changes)
+def experiment(attack=None, **changes):
+    return Experiment(
+        name="x", attacks={"attack": attack or DirectInference()}, **changes
+    )
 
 
 def test_known_samples_do_not_count():
@@ -150,14 +152,15 @@ def test_rows_say_what_the_attack_knows():
     assert row["is_adaptive"] is True
     assert row["knowledge"] == "2 known labels per class"
     assert row["view"] == "batch_gradient"
-    repeated = experiment(RepeatedObservation(of="first"), same_samples=True)
-    assert rows_of(repeated)["none"]["view"] == "sample_gradient"
+    repeated = RepeatedObservation(of=DirectInference())
+    row = rows_of(experiment(repeated, same_samples=True))["none"]
+    assert row["view"] == "sample_gradient"
 
 
 def test_rows_survive_json(tmp_path):
     """No NaN and no infinity: both are null in the file, everything else comes back."""
     setting = experiment(
-        defenses={"none": NoDefense(), "dp": DPGaussian(strengths=(0.0,))},
+        defenses={"none": NoDefense(), "dp": DPGaussian(noise_std=(0.0,))},
         record_confusion=True,
     )
     rows = list(rows_of(setting).values())
@@ -193,7 +196,7 @@ def expected_budget(batch_size, num_releases=1, scale=0.05):
 
 
 def laplace(**changes):
-    settings = {"strengths": (0.05,), "clip_norm": math.inf, "reading": "released"}
+    settings = {"noise": (0.05,), "clip_norm": math.inf, "reading": "released"}
     return DPLaplace(**{**settings, **changes})
 
 
@@ -207,7 +210,7 @@ def test_only_defenses_with_a_guarantee_have_a_budget():
                 "cae": CAE(),
                 "clipped": laplace(clip_norm=1e-3),  # by one factor for the batch
                 "laplace": laplace(),
-                "paper": laplace(strengths=(0.05 * 2**0.5,), reading="paper"),
+                "paper": laplace(noise=(0.05 * 2**0.5,), reading="paper"),
             },
             batch_sizes=(32,),
         )
@@ -230,8 +233,8 @@ def test_only_defenses_with_a_guarantee_have_a_budget():
 def test_no_budget_where_a_top_model_makes_the_messages():
     """What one label changes there is no (one-hot − one-hot)/B, and not accounted."""
     defenses = {"laplace": laplace(), "gaussian": DPGaussian()}
-    settings = {"defenses": defenses, "attack": NormScoring(), "first": NormScoring()}
-    rows = rows_of(experiment(**settings, top=Top()))
+    settings: Any = {"defenses": defenses, "attack": NormScoring()}
+    rows = rows_of(experiment(**settings, protocol=ModelSplitting()))
     for label, row in rows.items():
         assert row["protocol"] == "model_splitting"
         assert not BUDGET & row.keys(), label
@@ -286,26 +289,3 @@ def test_a_budget_needs_its_clip_in_every_message():
     assert "√2/B = 0.047" in row["budget"]
     spec = laplace(clip_norm=0.04)  # nothing is claimed for the training
     assert covered(60, spec)["label_epsilon"] < math.inf
-
-
-def test_attacks_are_shared_by_defenses_of_equal_public_facts():
-    setting = Experiment(
-        name="x",
-        data=Data(class_counts=(2,)),
-        defenses={
-            "none": NoDefense(),
-            "cae": CAE(),
-            "isotropic": Isotropic(),
-            "dp": DPGaussian(),
-        },
-    )
-
-    def key(spec, label, batch_size=8):
-        return attack_program_key(setting, Cell(2, batch_size, label), spec)
-
-    linear = LinearRecovery()
-    keys = {label: key(linear, label) for label in setting.defenses}
-    assert keys["none"] == keys["cae"] != keys["dp"] == keys["isotropic"]
-    assert keys["none"] != key(linear, "none", batch_size=9)
-    direct = DirectInference()
-    assert len({key(direct, label) for label in setting.defenses}) == 1

@@ -5,37 +5,32 @@ import math
 import pytest
 
 from vfljax import data
-from vfljax.experiments import (
-    MLP,
-    Data,
-    DirectInference,
+from vfljax.attacks import DirectInference, LinearRecovery
+from vfljax.defenses import (
     DPGaussian,
     DPLaplace,
-    Experiment,
     GradientCompression,
     Isotropic,
-    LinearRecovery,
     Marvell,
     MaxNorm,
     NoDefense,
     Sparsification,
-    Training,
-    read_run,
-    run_sweep,
-    sweep,
 )
-from vfljax.experiments.trial import Cell
+from vfljax.experiments import Data, Experiment, Training, read_run, run_sweep
+from vfljax.experiments.programs import Programs
+from vfljax.experiments.world import Cell
+from vfljax.models import MLP
 
 pytestmark = pytest.mark.slow  # one program per defense
 
 AT_ZERO = {
-    "dp_gaussian": DPGaussian(strengths=(0.0,), clip_norm=math.inf),
-    "dp_laplace": DPLaplace(strengths=(0.0,), clip_norm=math.inf),
-    "marvell": Marvell(strengths=(0.0,)),
-    "isotropic": Isotropic(strengths=(0.0,)),
-    "max_norm": MaxNorm(strengths=(0.0,)),
-    "sparsification": Sparsification(strengths=(1.0,)),
-    "gradient_compression": GradientCompression(strengths=(1.0,)),
+    "dp_gaussian": DPGaussian(noise_std=(0.0,), clip_norm=math.inf),
+    "dp_laplace": DPLaplace(noise=(0.0,), clip_norm=math.inf),
+    "marvell": Marvell(power=(0.0,)),
+    "isotropic": Isotropic(ratio=(0.0,)),
+    "max_norm": MaxNorm(share=0.0),
+    "sparsification": Sparsification(keep_fraction=(1.0,)),
+    "gradient_compression": GradientCompression(keep_fraction=(1.0,)),
 }
 
 
@@ -59,14 +54,14 @@ def finished(tmp_path_factory):
         num_trials=2,
     )
     made = []
-    program = sweep._Programs._program
+    program = Programs._program
 
     def counting(self, name, make, arguments):
         return program(self, name, lambda: made.append(name) or make(), arguments)
 
     folder = tmp_path_factory.mktemp("zero")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sweep._Programs, "_program", counting)
+        patch.setattr(Programs, "_program", counting)
         list(run_sweep(setting, data.load("digits"), folder))
     return read_run(folder).rows, made
 
@@ -104,5 +99,5 @@ def test_one_victim_per_defense_and_attacks_by_public_facts(finished):
     assert len(made) == len(set(made))
     victims = [name for name in made if isinstance(name[0], Cell)]
     assert len(victims) == 8
-    attacked = sorted(name[0] for name in made if name not in victims)
-    assert attacked == ["direct", "layer", "layer"]
+    attacked = sorted(type(name[0][2]).__name__ for name in made if name not in victims)
+    assert attacked == ["DirectInference", "LinearRecovery", "LinearRecovery"]

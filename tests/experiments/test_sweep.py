@@ -2,36 +2,37 @@
 
 import collections
 import types
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from vfljax.experiments.loading import load_arrays
 
 from vfljax import data
-from vfljax.experiments import (
-    MLP,
-    ClusterMatching,
-    Data,
+from vfljax.attacks import (
     DirectInference,
-    DPGaussian,
-    Execution,
-    Experiment,
     GradientInversion,
     LinearRecovery,
-    Marvell,
-    NoDefense,
     NormScoring,
-    ResNet,
-    Top,
+)
+from vfljax.defenses import DPGaussian, Marvell, NoDefense
+from vfljax.experiments import (
+    Data,
+    Execution,
+    Experiment,
     Training,
     read_run,
     run_sweep,
     sweep,
 )
+from vfljax.experiments.programs import Programs
 from vfljax.experiments.records import ROW_IDENTITY
-from vfljax.experiments.trial import Cell, Setting, make_victim
+from vfljax.experiments.task import Task, load_arrays
+from vfljax.experiments.trial import make_victim
+from vfljax.experiments.world import Cell, Setting
+from vfljax.models import MLP, ResNet, Top
+from vfljax.protocol import ModelSplitting
 
 ROW = {
     "dataset": str,
@@ -73,7 +74,7 @@ def experiment(**changes):
         "training": Training(steps=20, batch_size=32, learning_rate=0.02),
         "batch_sizes": (16,),
         "train_steps": (0, 20),
-        "defenses": {"none": NoDefense(), "dp": DPGaussian(strengths=(0.0, 0.05))},
+        "defenses": {"none": NoDefense(), "dp": DPGaussian(noise_std=(0.0, 0.05))},
         "attacks": {
             "direct": DirectInference(),
             "linear": LinearRecovery(solver="cg", iterations=100),
@@ -186,18 +187,18 @@ def test_one_program_per_cell_and_shared_attacks(dataset, tmp_path, monkeypatch)
     and one for others.
     """
     made = []
-    program = sweep._Programs._program
+    program = Programs._program
 
     def counting(self, name, make, arguments):
         return program(self, name, lambda: made.append(name) or make(), arguments)
 
-    monkeypatch.setattr(sweep._Programs, "_program", counting)
+    monkeypatch.setattr(Programs, "_program", counting)
     many = experiment(
         num_trials=4,
         train_steps=(0,),
         defenses={
             "none": NoDefense(),
-            "dp": DPGaussian(strengths=(0.0, 0.01, 0.05, 0.1)),
+            "dp": DPGaussian(noise_std=(0.0, 0.01, 0.05, 0.1)),
         },
         execution=Execution(chunk_size=2),
     )
@@ -206,29 +207,65 @@ def test_one_program_per_cell_and_shared_attacks(dataset, tmp_path, monkeypatch)
     assert len(set(made)) == len(made)
 
 
+def memory(monkeypatch, limit):
+    """Gives the first device a memory of this many bytes."""
+    device = types.SimpleNamespace(memory_stats=lambda: {"bytes_limit": limit})
+    monkeypatch.setattr(jax, "devices", lambda: [device])
+
+
+def chunks_of(experiment, dataset):
+    """What the chunks of ten classes have in common."""
+    task = Task(experiment, dataset, 10)
+    return sweep._Chunks(
+        experiment,
+        Programs(experiment),
+        load_arrays(task),
+        dict.fromkeys(experiment.attacks, ()),
+        task,
+        Path("nowhere"),
+    )
+
+
 def test_how_many_trials_fit_is_known_before_any_runs(dataset, monkeypatch):
     small = experiment()
-    programs = sweep._Programs(small)
-    arrays = load_arrays(small, dataset, 10)
+    chunks = chunks_of(small, dataset)
     monkeypatch.setattr(jax.stages.Compiled, "__call__", None)
-    cell = Cell(10, 16, "none")
-    sizes = [sweep._fitting(programs, cell, arrays, limit) for limit in (1, 10**15)]
+    sizes = []
+    for limit in (1, 10**15):
+        memory(monkeypatch, limit)
+        sizes.append(sweep._chunk_size(chunks, Cell(10, 16, "none"), 5000))
     assert sizes == [jax.device_count(), 1024]
-    assert len(programs._compiled) == 1 + len(small.attacks)
+    assert len(chunks.programs._compiled) == 1 + len(small.attacks)
 
 
 @pytest.mark.parametrize("is_residual", [False, True])
 def test_only_trials_that_run_at_once_fill_an_accelerator(
     is_residual, dataset, monkeypatch
 ):
-    """Residual networks run one after the other, a chunk for each device."""
+    """Residual networks run one after the other, a chunk for each device.
+
+    Half of the memory holds six trials on each of two devices.
+    """
     model = ResNet(depth=8) if is_residual else MLP()
     many = experiment(model=model, num_trials=20)
-    device = types.SimpleNamespace(memory_stats=lambda: {"bytes_limit": 10**10})
-    monkeypatch.setattr(jax, "devices", lambda: [device])
-    monkeypatch.setattr(sweep, "_fitting", lambda *_: 12)
-    size = sweep._chunk_size(many, None, Cell(10, 16, "none"), None, 20)
+    chunks = chunks_of(many, dataset)._replace(arrays=None)
+    memory(monkeypatch, 10**10)
+    monkeypatch.setattr(sweep._Chunks, "hungriest", lambda *_: 10**10 // 13)
+    size = sweep._chunk_size(chunks, Cell(10, 16, "none"), 20)
     assert size == (jax.device_count() if is_residual else 12)
+
+
+def observer(experiment, dataset, cell):
+    """The arrays of an experiment, and what is seen at its first view of one trial."""
+    arrays = load_arrays(Task(experiment, dataset, cell.num_classes))
+    attacks = tuple(experiment.attacks.values())
+    victim = jax.jit(make_victim(experiment, cell, attacks, len(arrays.features)))
+
+    def observe(key, strength):
+        setting = Setting(jnp.array(strength), jnp.array(0))
+        return victim(key, (setting, {}), arrays).at_steps[0]
+
+    return arrays, observe
 
 
 def test_fresh_classes_per_trial(dataset):
@@ -236,13 +273,11 @@ def test_fresh_classes_per_trial(dataset):
     setting = Experiment(
         name="x", data=Data(class_counts=(3,)), batch_sizes=(24,), num_trials=2
     )
-    arrays = load_arrays(setting, dataset, 3)
-    victim = jax.jit(make_victim(setting, Cell(3, 24, "none")))
+    arrays, observe = observer(setting, dataset, Cell(3, 24, "none"))
     classes = []
     for trial in range(4):
         key = jax.random.fold_in(jax.random.key(0), trial)
-        setting_of_none = Setting(jnp.array(0.0), jnp.array(0))
-        seen = victim(key, setting_of_none, arrays).seen[0]
+        seen = observe(key, 0.0)
         original = np.asarray(arrays.labels[seen.rows])
         pairs = set(zip(original.tolist(), seen.truth.tolist(), strict=True))
         assert len(pairs) == len(set(original)) == 3
@@ -285,7 +320,7 @@ def binary(**changes):
         "data": Data(class_counts=(2,), class_choice="first"),
         "training": Training(),
         "train_steps": (0,),
-        "defenses": {"marvell": Marvell(strengths=(0.0, 1.0))},
+        "defenses": {"marvell": Marvell(power=(0.0, 1.0))},
         "attacks": {"norm": NormScoring()},
         "num_trials": 1,
     }
@@ -301,68 +336,23 @@ def test_a_batch_sent_unprotected_is_no_silent_success(dataset, tmp_path):
 
 def test_marvell_noises_every_direction_of_a_top_models_messages(dataset):
     """They are three numbers wide, and rows do not sum to zero."""
-    setting = binary(model=MLP(hidden=(), embed=3), top=Top(widths=(4,)))
-    arrays = load_arrays(setting, dataset, 2)
-    victim = jax.jit(make_victim(setting, Cell(2, 16, "marvell")))
-
-    def look(power):
-        at_power = Setting(jnp.array(power), jnp.array(0))
-        (seen,) = victim(jax.random.key(0), at_power, arrays).seen
-        return seen
-
-    clean, noised = look(0.0), look(1.0)
+    setting = binary(
+        model=MLP(hidden=(), embed=3), protocol=ModelSplitting(top=Top(widths=(4,)))
+    )
+    _, observe = observer(setting, dataset, Cell(2, 16, "marvell"))
+    clean, noised = (observe(jax.random.key(0), power) for power in (0.0, 1.0))
     assert not noised.is_unprotected
-    noise = np.asarray(noised.gradients - clean.gradients)
+    sent, as_is = (
+        np.asarray(seen.views["sample_gradient"].gradients) for seen in (noised, clean)
+    )
+    noise = sent - as_is
     longest = np.max(np.linalg.norm(noise, axis=1))
     assert np.max(np.abs(noise.sum(axis=1))) > 0.1 * longest > 0
 
 
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"batch_sizes": (1500, 16)}, "batch_sizes=1500: larger than the data set"),
-        (
-            {"training": Training(steps=20, batch_size=1500)},
-            "training.batch_size=1500: larger than the data set",
-        ),
-        (
-            {"data": Data(class_counts=(2, 11), class_choice="first")},
-            "data.class_counts=11: digits has 10 classes",
-        ),
-        (
-            {"defenses": {"m": Marvell()}},
-            "defenses.m: is for 2 classes, this run has 10",
-        ),
-        (
-            {
-                "defenses": {"m": Marvell()},
-                "data": Data(class_counts=(2, 3)),
-                "training": Training(),
-                "train_steps": (0,),
-            },
-            "defenses.m: is for 2 classes, this run has 3",
-        ),
-        (
-            {"attacks": {"c": ClusterMatching(named_per_class=2)}},
-            "attacks.c.named_per_class=2: leaves nothing to infer in a batch of 16",
-        ),
-        ({"data": Data(num_parties=9)}, "num_parties is 9"),
-        ({"data": Data(columns=("0,1", "1,2"))}, "again to party 1"),
-        (
-            {"data": Data(class_counts=(2, 10))},
-            "data.class_choice='random': must be 'first'",
-        ),
-    ],
-)
-def test_what_does_not_fit_the_data(changes, message, dataset, tmp_path):
-    with pytest.raises(ValueError, match=message):
-        list(run_sweep(experiment(**changes), dataset, tmp_path / "run"))
-    assert not (tmp_path / "run").exists()
-
-
 def test_noise_does_not_depend_on_which_views_are_asked_for(dataset, tmp_path):
     """A view on the way is a look, not an intervention: the same model at the end."""
-    noisy = {"dp": DPGaussian(strengths=(0.05,))}
+    noisy = {"dp": DPGaussian(noise_std=(0.05,))}
     accuracies = []
     for steps in ((20,), (5, 20)):
         setting = experiment(train_steps=steps, defenses=noisy, num_trials=1)

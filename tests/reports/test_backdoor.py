@@ -60,25 +60,25 @@ def ys_of(line):
     return np.asarray(line.get_ydata()).tolist()
 
 
-def draw(panel, rows, title=None):
-    frame = summarize(rows)
-    assert panel.wants(frame)
-    assert panel.figure
-    return panel.figure(frame, title)
+def draw(panel, rows, title=""):
+    part = panel.fill(summarize(rows), title)
+    assert part
+    assert part.figure
+    return part.figure
 
 
 def choose_figures(rows):
     frame = summarize(rows)
-    return [panel.name for panel in PANELS if panel.figure and panel.wants(frame)]
+    return [panel.name for panel in PANELS if panel.figure and panel.fill(frame)]
 
 
 def test_one_line_per_backdoor(rows, labels):
-    frame = summarize(rows + labels)
-    assert BACKDOORS.wants(frame)
-    assert not BACKDOORS.wants(summarize(labels))
-    assert BACKDOORS.table
-    table = BACKDOORS.table(frame)
-    cells = [dict(zip(table.headings, line, strict=True)) for line in table.cells]
+    assert not BACKDOORS.fill(summarize(labels))
+    part = BACKDOORS.fill(summarize(rows + labels))
+    assert part
+    assert part.table
+    headings = part.table.headings
+    cells = [dict(zip(headings, line, strict=True)) for line in part.table.cells]
     assert [line["backdoor"] for line in cells] == ["weak", "strong", "flip"]
     assert [line["amplification"] for line in cells] == ["1", "10", "10"]
     assert cells[0]["backdoor %"].startswith("20.0 ±")

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from vfljax.reports.columns import COLUMNS, VIEWS, view_of
@@ -20,7 +21,7 @@ def test_a_column_has_a_heading_and_a_sentence(column):
     assert column.heading
     assert column.words[0].isupper() or column.words.startswith("ok,")
     assert column.words.endswith(".")
-    assert column.unit == "%" or not column.heading.endswith("%")
+    assert column.type == pl.Float64 or not column.is_percent  # a fraction
 
 
 @pytest.mark.parametrize("folder", sorted(RUNS.iterdir()), ids=lambda path: path.name)

@@ -11,16 +11,16 @@ from vfljax.reports.picture import picture
 def choose_figures(rows):
     """Names of the figures that a run with these rows has."""
     frame = summarize(rows)
-    return [panel.name for panel in PANELS if panel.figure and panel.wants(frame)]
+    return [panel.name for panel in PANELS if panel.figure and panel.fill(frame)]
 
 
-def draw(what, rows, title=None):
+def draw(what, rows, title=""):
     """The figure of recovery against a setting."""
     (panel,) = [each for each in CURVES if each.name == f"accuracy_against_{what}"]
-    frame = summarize(rows)
-    assert panel.wants(frame)
-    assert panel.figure
-    return panel.figure(frame, title)
+    part = panel.fill(summarize(rows), title)
+    assert part
+    assert part.figure
+    return part.figure
 
 
 def make_rows(num_trials=2, **changes):

@@ -19,9 +19,9 @@ def lines(laid):
 
 def fill(panel, rows):
     """The lines and notes of a panel that wants these rows."""
-    frame = summarize(rows)
-    assert panel.wants(frame)
-    return lines(panel.table(frame)), " ".join(panel.notes(frame))
+    part = panel.fill(summarize(rows))
+    assert part
+    return lines(part.table), " ".join(part.notes)
 
 
 def test_panels_have_names_and_titles_of_their_own():
@@ -32,7 +32,7 @@ def test_panels_have_names_and_titles_of_their_own():
 
 def test_every_panel_is_wanted_by_some_run_only(make_row):
     frame = summarize([make_row()])
-    wanted = [panel.name for panel in PANELS if panel.wants(frame)]
+    wanted = [panel.name for panel in PANELS if panel.fill(frame)]
     assert wanted == ["who_sees", "defenses", "all_attacks"]
 
 
@@ -124,7 +124,7 @@ def test_every_attack_on_messages(swept_rows, make_row):
     assert [line["knows"] for line in found[4:8]] == ["-", "-", "-", "the noise scale"]
     assert "found %: Labels found by the attack" in notes
     assert "AUC" not in notes
-    assert not ALL_ATTACKS.wants(summarize(rows[-2:]))
+    assert not ALL_ATTACKS.fill(summarize(rows[-2:]))
 
 
 def test_failed_trials_are_shown(make_rows):
@@ -210,7 +210,7 @@ def test_backdoors_stay_apart(make_rows, make_row):
     assert {line["without trigger %"] for line in found} == {"2.0"}
     assert [line["labels inferred %"] for line in found] == ["-", "-", "75.0"]
     assert "each backdoor has a training of its own" in notes
-    assert not BACKDOORS.wants(summarize([make_row()]))
+    assert not BACKDOORS.fill(summarize([make_row()]))
 
 
 def test_budgets_beside_the_strongest_attack(make_row):
@@ -251,4 +251,4 @@ def test_budgets_beside_the_strongest_attack(make_row):
     assert notes.count("dp_gaussian noise_std=0.1, batch size 64: ε = 1.23456.") == 1
     assert "dp_gaussian noise_std=0, batch size 8: ε = None." in notes
     assert "a measured rate above it is no contradiction" in notes
-    assert not BUDGET.wants(summarize([make_row()]))
+    assert not BUDGET.fill(summarize([make_row()]))

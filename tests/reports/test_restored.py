@@ -5,11 +5,11 @@ from vfljax.reports.frame import summarize
 from vfljax.reports.panels.restored import RESTORED
 
 
-def restored_given_true(rows, title=None):
-    frame = summarize(rows)
-    assert RESTORED.wants(frame)
-    assert RESTORED.figure
-    return RESTORED.figure(frame, title)
+def restored_given_true(rows, title=""):
+    part = RESTORED.fill(summarize(rows), title)
+    assert part
+    assert part.figure
+    return part.figure
 
 
 def make_row(**changes):
@@ -95,8 +95,8 @@ def test_many_classes_have_no_numbers():
 
 
 def test_without_confusions_there_is_no_figure():
-    assert RESTORED.wants(summarize([make_row()]))
-    assert not RESTORED.wants(summarize([make_row(confusion=None)]))
+    assert RESTORED.fill(summarize([make_row()]))
+    assert not RESTORED.fill(summarize([make_row(confusion=None)]))
 
 
 def test_a_trial_without_counts_is_left_out():

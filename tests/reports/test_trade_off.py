@@ -11,11 +11,11 @@ KNOWING = "gained by knowing the defense"
 DEFENSE = "dp_gaussian (noise_std)"
 
 
-def trade_off(rows, title=None):
-    frame = summarize(rows)
-    assert TRADE_OFF.wants(frame)
-    assert TRADE_OFF.figure
-    return TRADE_OFF.figure(frame, title)
+def trade_off(rows, title=""):
+    part = TRADE_OFF.fill(summarize(rows), title)
+    assert part
+    assert part.figure
+    return part.figure
 
 
 def make_row(**changes):
@@ -159,13 +159,13 @@ def test_the_strongest_attack_is_shown_without_a_main_accuracy_of_its_own(rows):
 
 
 def test_without_main_accuracy_there_is_no_trade_off(rows):
-    assert TRADE_OFF.wants(summarize(rows))
+    assert TRADE_OFF.fill(summarize(rows))
     rows = [row | {"main_accuracy": None} for row in rows]
-    assert not TRADE_OFF.wants(summarize(rows))
+    assert not TRADE_OFF.fill(summarize(rows))
 
 
 def test_one_defense_of_one_strength_is_no_trade_off(rows):
-    assert not TRADE_OFF.wants(summarize(rows[:2]))
+    assert not TRADE_OFF.fill(summarize(rows[:2]))
 
 
 def test_knowing_the_defense_is_drawn_beside_ignoring_it(rows):

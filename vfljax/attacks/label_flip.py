@@ -38,7 +38,7 @@ class LabelFlip(PlantsBackdoor):
     def __post_init__(self):
         """Checks the ranges."""
         super().__post_init__()
-        infers = self.of.source is not None
+        infers = isinstance(self.of, Attack) and self.of.source is not None
         require(infers, "of", self.of, "an attack that infers classes from messages")
 
     @property

@@ -31,7 +31,7 @@ class ReadsMessages(Attack):
     def __post_init__(self):
         """Checks that there are messages to read."""
         require(
-            self.of.recovers_messages,
+            isinstance(self.of, Attack) and self.of.recovers_messages,
             "of",
             self.of,
             "an attack that recovers messages, such as DirectInference()",

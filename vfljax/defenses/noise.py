@@ -29,7 +29,7 @@ class _Noise(Defense):
     """What both have in common."""
 
     clip_norm: int | float = 0.2
-    """2-norm to which messages are clipped, > 0; inf for no clipping, published 0.2."""
+    """Norm (2-norm, > 0) to which messages are clipped; inf for none, published 0.2."""
     reading: Reading = "paper"
     """Whether each sample's message is clipped (paper), or the whole batch is divided
     by one number, max(1, longest row / clip_norm) (released code)."""

@@ -74,11 +74,13 @@ class _Public:
         return result
 
     def multiply_plain(self, ciphertext, polynomial: Polynomial):
-        result = self._seal.Ciphertext()
-        t, places = 1 << self._preset.plain_bits, np.flatnonzero(polynomial)
-        is_negative = len(places) == 1 and int(polynomial[places[0]]) >= t // 2
-        if is_negative:  # SEAL takes one -c alone for t - c: its noise grows by t
-            polynomial = np.where(polynomial > 0, np.uint64(t) - polynomial, polynomial)
+        result, t = self._seal.Ciphertext(), 1 << self._preset.plain_bits
+        # Where all primes are above t, SEAL doesn't take a single coefficient above t/2
+        # for a small negative one, and the noise budget is gone: negate twice.
+        places = np.flatnonzero(polynomial)
+        is_negative = len(places) == 1 and int(polynomial[places[0]]) > t // 2
+        if is_negative:
+            polynomial = np.where(polynomial, np.uint64(t) - polynomial, np.uint64(0))
         self._evaluator.multiply_plain(ciphertext, self._plaintext(polynomial), result)
         if is_negative:
             self._evaluator.negate_inplace(result)

@@ -20,6 +20,7 @@ from vfljax.experiments.encryption import Encryption
 from vfljax.experiments.training import Training
 from vfljax.models import Network
 from vfljax.protocol import ModelSplitting, SumOfLogits
+from vfljax.protocol.vertical import check_protocol
 
 _DEFAULT_MODEL, _NO_TRAINING, _SUM = models.MLP(), Training(), SumOfLogits()
 
@@ -188,6 +189,7 @@ class Experiment:
     def __post_init__(self):
         """Checks what can be checked without the data."""
         require(bool(self.name), "name", self.name, "not empty")
+        check_protocol("protocol", self.protocol)
         network = models.as_network("model", self.model)
         require(
             not self.protocol.sums_logits or network.embed is None,

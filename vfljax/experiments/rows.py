@@ -14,6 +14,7 @@ from vfljax.experiments.trial import Answer
 from vfljax.experiments.world import Cell, Observation
 from vfljax.goals import Truth
 
+_NO_RATES = dict.fromkeys(("main_top5", "main_f1", "alone_accuracy"))
 _BOUND_HELD = {1: True, 0: False, -1: None}  # None: not known
 
 
@@ -68,7 +69,7 @@ def make_rows(
         if experiment.protocol.sums_logits:  # the account is one of messages S − Y
             budget = _budget(defense, strength, cell, releases)
         trained = of_main["trained"]
-        rates = {name: float(rate) for name, rate in of_main.items()}
+        rates = _NO_RATES | {name: float(rate) for name, rate in of_main.items()}
         del rates["trained"]
         made.append(
             {

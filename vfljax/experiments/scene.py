@@ -67,8 +67,9 @@ def _infer(world: World, state, key, attack: Attack, party: int, rows) -> Any:
             drops_entries=defense.drops_entries,
         )
         inference = attack(attack_key, view, known.only(attack.uses))
-        recovers = attack.source or attack
-        recovered = recovers(attack_key, view, known.only(recovers.uses)).scores
+        recovers, recovered = attack.source or attack, inference.scores
+        if recovers is not attack:
+            recovered = recovers(attack_key, view, known.only(recovers.uses)).scores
         targets = recovered + jax.nn.softmax(protocol.own_embedding(view))
         return inference.labels, targets
 

@@ -197,13 +197,12 @@ def start_trial(world: World, key: Key[Array, ""], attack: Attack) -> Start:
     classes_key, weights_key, order_key, train_key, views_key = jax.random.split(key, 5)
     arrays, training = world.arrays, world.experiment.training
     classes = draw_classes(classes_key, world.cell, arrays)
-    interference = HONEST
+    state, interference = initial_state(world.honest, weights_key, arrays), HONEST
     if attack.victim is not None:
-        untrained = initial_state(world.honest, weights_key, arrays)
-        interference = attack.interferes(views_key, make_scene(world, untrained))
+        interference = attack.interferes(views_key, make_scene(world, state))
     batches = draw_batches(order_key, interference, training, arrays)
     run = world.protocol(interference, batches)
-    state = initial_state(run, weights_key, arrays)
+    state = run.restart(state)
     return Start(
         classes=classes,
         weights_key=weights_key,

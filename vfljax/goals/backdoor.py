@@ -43,7 +43,8 @@ def _inferred_accuracy(truth):
     if truth.train_labels is None:
         raise ValueError("train_labels=None: must be there to judge inferred labels")
     true = jnp.asarray(truth.train_labels[truth.facts["poisoned"]])
-    rates = [metrics.accuracy(labels, true) for labels in truth.facts["inferred"]]
+    inferred = map(jnp.asarray, truth.facts["inferred"])
+    rates = [metrics.accuracy(labels, true) for labels in inferred]
     return float(jnp.mean(jnp.stack(rates)))
 
 

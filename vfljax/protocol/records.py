@@ -60,6 +60,8 @@ class VerticalProtocol(NamedTuple):
             evaluation mode; networks see a few hundred samples at a time.
         prepare: `prepare(key, state, labels) -> state`, once before training, with the
             labels of all training samples: what the defense prepares of them.
+        restart: `restart(state) -> state`: the same networks, with what the parties'
+            optimizers and the defense remember as it is before the first step.
         models: The parties' networks.
         num_classes: C.
         label_party: Position of the party that holds the labels.
@@ -73,6 +75,7 @@ class VerticalProtocol(NamedTuple):
     step: Callable[..., tuple[ProtocolState, Transcript]]
     predict: Callable[..., Float[Array, "batch classes"]]
     prepare: Callable[..., ProtocolState]
+    restart: Callable[[ProtocolState], ProtocolState]
     models: tuple[PartyModel, ...]
     num_classes: int
     label_party: int

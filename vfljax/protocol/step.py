@@ -73,6 +73,7 @@ def make_protocol(
         step=functools.partial(_step, setup),
         predict=functools.partial(_predict, setup),
         prepare=functools.partial(_prepare, setup),
+        restart=functools.partial(_restart, setup),
         models=setup.models,
         num_classes=num_classes,
         label_party=label_party,
@@ -91,17 +92,26 @@ def _init(
     )
     statistics = tuple(map(networks.init_statistics, setup.models, features))
     embeddings = _embed_all(setup, params, statistics, features)
-    return ProtocolState(
+    state = ProtocolState(
         params=params,
         statistics=statistics,
+        optimizer_states=(),
+        top=setup.label_side.init(top_key, embeddings),
+        defense_state=(),
+    )
+    return _restart(setup, state)
+
+
+def _restart(setup: _Setup, state: ProtocolState) -> ProtocolState:
+    defense = setup.defense
+    return state._replace(
         optimizer_states=tuple(
             optimizer.init(of_party)
-            for optimizer, of_party in zip(setup.optimizers, params, strict=True)
+            for optimizer, of_party in zip(setup.optimizers, state.params, strict=True)
         ),
-        top=setup.label_side.init(top_key, embeddings),
-        defense_state=setup.defense.init()
+        defense_state=defense.init()
         if setup.sends_one_message
-        else tuple(setup.defense.init() for _ in setup.models),
+        else tuple(defense.init() for _ in setup.models),
     )
 
 

@@ -9,7 +9,7 @@ model splitting it trains a top model on them: Fu et al. (USENIX Security 2022).
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import ClassVar, get_args
+from typing import Any, ClassVar, get_args
 
 import jax.numpy as jnp
 import optax
@@ -125,6 +125,17 @@ class ModelSplitting:
             class_weights=self.top.class_weights,
             mode=self.mode,
             manipulations=manipulations,
+        )
+
+
+def check_protocol(name: str, value: Any) -> None:
+    """Raises a `ValueError`, with the field's name, unless a value is a protocol."""
+    if isinstance(value, type) and hasattr(value, "sums_logits"):
+        kind = value.__name__
+        raise ValueError(f"{name}: is the class {kind}, must be an instance: {kind}()")
+    if not hasattr(value, "sums_logits") or not hasattr(value, "make"):
+        raise ValueError(
+            f"{name}: is {value!r}, must be SumOfLogits() or ModelSplitting(top=...)"
         )
 
 

@@ -14,7 +14,6 @@ import polars as pl
 Kind = Literal[
     "setting", "first", "rate", "median", "account", "judgment", "derived", "trial"
 ]
-PERCENT = "%"
 _COUNTS = pl.List(pl.Int64)
 
 
@@ -24,10 +23,9 @@ class Column(NamedTuple):
     Attributes:
         name: of the field in rows and summaries.
         kind: how trials are summed up.
-        heading: in a table that a person reads.
+        heading: in a table that a person reads; "%" is of fractions shown in percent.
         words: what it says, as a sentence that stands alone.
         type: of the values; rates are fractions in [0, 1].
-        unit: "%" for a fraction shown in percent, or "".
         default: what a row has that lacks the field.
         has_ends: a table shows the half-width of its interval.
         blind: the column of what blind guesses get of it, shown in brackets.
@@ -38,10 +36,14 @@ class Column(NamedTuple):
     heading: str
     words: str
     type: Any = pl.String
-    unit: str = ""
     default: Any = None
     has_ends: bool = False
     blind: str | None = None
+
+    @property
+    def is_percent(self) -> bool:
+        """Whether a table shows a fraction in percent."""
+        return "%" in self.heading
 
 
 def _setting(name: str, heading: str, words: str, type: Any = pl.String) -> Column:  # noqa: A002
@@ -49,16 +51,16 @@ def _setting(name: str, heading: str, words: str, type: Any = pl.String) -> Colu
     return Column(name, "setting", heading, words, type, default=default)
 
 
-def _rate(name: str, heading: str, words: str, unit: str = PERCENT, **more) -> Column:
-    return Column(name, "rate", heading, words, pl.Float64, unit, **more)
+def _rate(name: str, heading: str, words: str, **more) -> Column:
+    return Column(name, "rate", heading, words, pl.Float64, **more)
 
 
 def _judgment(name: str, words: str) -> Column:
     return Column(name, "judgment", name.replace("_", " "), words, pl.Boolean)
 
 
-def _account(name: str, heading: str, words: str, unit: str = "") -> Column:
-    return Column(name, "account", heading, words, pl.Float64, unit)
+def _account(name: str, heading: str, words: str) -> Column:
+    return Column(name, "account", heading, words, pl.Float64)
 
 
 SCORES = {
@@ -142,16 +144,14 @@ COLUMNS = (
         "information (chance)",
         "Mutual information of inferred and true labels over the mean of their "
         "entropies, from 0 to 1, and in brackets what blind guesses get of that.",
-        unit="",
         blind="mutual_information_chance",
     ),
-    _rate("mutual_information_chance", "blind information", "Of blind guesses.", ""),
+    _rate("mutual_information_chance", "blind information", "Of blind guesses."),
     _rate(
         "auc",
         "AUC",
         "Area under the ROC curve of the attack's scores: 0.5 without any knowledge, "
         "below it with the classes mistaken for each other.",
-        unit="",
         has_ends=True,
     ),
     _rate(
@@ -194,7 +194,6 @@ COLUMNS = (
         "allowed %",
         "Share of labels that a sample's own message can give away in expectation, if "
         "labels are uniform whatever the features are.",
-        PERCENT,
     ),
     Column("budget", "account", "account", "The privacy account in a sentence."),
     _judgment(
@@ -206,8 +205,7 @@ COLUMNS = (
     ),
     _judgment(
         "labels_are_found",
-        "The attack finds the classes, or one that knows the defense finds labels of "
-        "the same model from the same view.",
+        "It finds classes, or one that knows the defense finds labels of the model.",
     ),
     _judgment(
         "finds_classes",

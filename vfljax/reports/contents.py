@@ -2,12 +2,9 @@
 
 from typing import NamedTuple
 
-from matplotlib.figure import Figure
-
 from vfljax.experiments.records import Run
 from vfljax.reports.frame import Frame, summarize
-from vfljax.reports.panels import PANELS, Panel
-from vfljax.reports.table import Table
+from vfljax.reports.panels import PANELS, Part
 
 HOW_TITLE = "How this was computed, and how to compute it again"
 HOW_TO_READ = (
@@ -15,15 +12,6 @@ HOW_TO_READ = (
     "per-trial rates, cut off at 0 and 100. A single trial has no interval; ± 0.0 says "
     "that all trials agreed, not that the next one must."
 )
-
-
-class Part(NamedTuple):
-    """A panel filled with what a run has for it."""
-
-    panel: Panel
-    table: Table | None
-    notes: list[str]
-    figure: Figure | None
 
 
 class Report(NamedTuple):
@@ -41,17 +29,8 @@ def make_report(run: Run) -> Report:
         ValueError: if it has no rows, or `summarize` does not take them.
     """
     frame = summarize(run.rows)._replace(engines=run.engines)
-    parts = [
-        Part(
-            panel=panel,
-            table=panel.table(frame) if panel.table else None,
-            notes=panel.notes(frame),
-            figure=panel.figure(frame, title_of(run)) if panel.figure else None,
-        )
-        for panel in PANELS
-        if panel.wants(frame)
-    ]
-    return Report(run, frame, parts)
+    filled = (panel.fill(frame, title_of(run)) for panel in PANELS)
+    return Report(run, frame, [part for part in filled if part])
 
 
 def title_of(run: Run) -> str:

@@ -1,17 +1,22 @@
 """What all figures share: look, axes, legend, and the files they become."""
 
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.path import Path
 from matplotlib.transforms import Bbox
+
+from vfljax.reports.frame import groups
+from vfljax.reports.settings import describe
+
+Look = dict[str, Any]
+"""Properties of a line, by matplotlib's names."""
 
 LOOK: dict[Any, Any] = {
     "axes.edgecolor": "0.3",
@@ -50,23 +55,13 @@ COLORS = (
 )
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">")
 _DASHES = ("-", (0, (6, 1.5)), (0, (4, 1, 1, 1)), (0, (2, 1)), (0, (8, 1, 1, 1, 1, 1)))
-_SERIES, _HOLLOW = 3, 3.5  # the layers of lines and of the hollow markers on them
-CHANCE: dict[str, Any] = {
-    "color": "0.45",
-    "linestyle": (0, (2, 2)),
-    "linewidth": 1,
-    "zorder": 1.5,
-}
-FLOOR: dict[str, Any] = {
-    "color": "#8B0000",
-    "linestyle": (0, (5, 1, 1, 1)),
-    "linewidth": 1,
-    "zorder": 1.6,
-}
+SERIES, _HOLLOW = 3, 3.5  # the layers of lines and of the hollow markers on them
+CHANCE: Look = {"color": "0.45", "ls": (0, (2, 2)), "lw": 1, "zorder": 1.5}
+FLOOR: Look = {"color": "#8B0000", "ls": (0, (5, 1, 1, 1)), "lw": 1, "zorder": 1.6}
 HOLLOW = "hollow: leaks in other names"
 
 
-def style(index: int) -> dict[str, Any]:
+def style(index: int) -> Look:
     """The look of series `index`: no two of the first 360 are the same.
 
     They are told apart by color, and without color.
@@ -99,34 +94,43 @@ def draw_series(
     axes: Axes,
     xs: np.ndarray,
     ys: np.ndarray,
-    look: dict[str, Any],
+    look: Look,
     label: str,
     is_hollow: np.ndarray | None = None,
 ) -> None:
     """One line, with hollow markers where it must not be read as protection."""
-    axes.plot(xs, ys, label=label, clip_on=False, zorder=_SERIES, **look)
+    axes.plot(xs, ys, label=label, clip_on=False, zorder=SERIES, **look)
     if is_hollow is not None and is_hollow.any():
         hollow = {**look, "linestyle": "none", "markerfacecolor": "white"}
         xs, ys = xs[is_hollow], ys[is_hollow]
         axes.plot(xs, ys, label=HOLLOW, clip_on=False, zorder=_HOLLOW, **hollow)
 
 
+def draw_band(
+    axes: Axes, frame: pl.DataFrame, x: str, rate: str, look: Look, alpha: float
+) -> None:
+    """The interval of a rate along a column, in the color of its line."""
+    low, high = interval(frame, rate)
+    band = {"color": look["color"], "alpha": alpha, "linewidth": 0}
+    axes.fill_between(frame[x].to_numpy(), low, high, **band)
+
+
 def panels(
     num_panels: int,
-    title: str | None,
+    title: str,
     *,
     most_columns: int = 3,
     size: tuple[float, float] | None = None,
-    **kwargs: Any,
+    sharey: bool = False,
 ) -> tuple[Figure, list[Axes]]:
     """An empty figure with axes for `num_panels` panels, row by row.
 
     Args:
         num_panels: number of panels.
-        title: the figure's title, or None.
+        title: the figure's title, or "".
         most_columns: panels in a row, at most.
         size: inches a panel, or None for sizes that suit curves.
-        **kwargs: passed to `Figure.subplots` (`sharex`, `sharey`).
+        sharey: whether all have the same y axis.
     """
     num_rows = -(-num_panels // most_columns)
     num_columns = -(-num_panels // num_rows)
@@ -135,35 +139,48 @@ def panels(
         figsize=(width * num_columns, height * num_rows + 0.4), layout="constrained"
     )
     FigureCanvasAgg(figure)
-    axes = list(figure.subplots(num_rows, num_columns, squeeze=False, **kwargs).flat)
-    for unused in axes[num_panels:]:
+    grid = figure.subplots(num_rows, num_columns, squeeze=False, sharey=sharey)
+    for unused in grid.flat[num_panels:]:
         unused.remove()
     if title:
         figure.suptitle(title)
-    return figure, axes[:num_panels]
+    return figure, list(grid.flat[:num_panels])
 
 
-def draw_legend(figure: Figure, explained: Sequence[Line2D] = ()) -> None:
+def small_multiples(
+    frame: pl.DataFrame, names: Sequence[str], title: str, y_label: str, **kwargs: Any
+) -> tuple[Figure, list[tuple[Axes, pl.DataFrame]]]:
+    """An empty figure with a panel per value of some settings, and the rows of each.
+
+    Args:
+        frame: rows with those settings.
+        names: the settings, which are the titles of the panels.
+        title: the figure's title, or "".
+        y_label: of the y axes.
+        **kwargs: of `panels`.
+    """
+    parts = [part for _, part in groups(frame, names)]
+    figure, all_axes = panels(len(parts), title, sharey=True, **kwargs)
+    for axes, part in zip(all_axes, parts, strict=True):
+        axes.set_title(describe(part.row(0, named=True), names, width=42))
+    label_left(all_axes, y_label)
+    return figure, list(zip(all_axes, parts, strict=True))
+
+
+def draw_legend(figure: Figure) -> None:
     """A legend of all lines below the panels, where no data can be, and room for it.
 
     Series first, then from the top layer to the lowest. Lines of one label are one
     entry, gray if they differ in color; an underscore before a label leaves it out.
-
-    Args:
-        figure: with its lines drawn.
-        explained: further entries, after the series.
     """
     lines = [line for axes in figure.axes for line in axes.get_lines()]
-    series = [line for line in lines if line.get_zorder() == _SERIES]
-    others = [line for line in lines if line.get_zorder() != _SERIES]
-    others.sort(key=lambda line: -line.get_zorder())
+    lines.sort(key=lambda line: (line.get_zorder() != SERIES, -line.get_zorder()))
     entries: dict[str, Line2D] = {}
-    for line in (*series, *explained, *others):
-        label = str(line.get_label())
+    for line in lines:
         entry = Line2D([], [])
         entry.update_from(line)
         entry.set_markevery(None)
-        known = entries.setdefault(label, entry)
+        known = entries.setdefault(str(line.get_label()), entry)
         if known.get_color() != line.get_color():
             known.set(color="0.3", marker="o" if known.get_marker() != "None" else "")
     handles = {key: line for key, line in entries.items() if not key.startswith("_")}
@@ -171,12 +188,8 @@ def draw_legend(figure: Figure, explained: Sequence[Line2D] = ()) -> None:
     width = 0.055 * max(map(len, handles)) + 0.6
     columns = max(1, min(len(handles), int(figure.get_figwidth() / width)))
     figure.set_figheight(figure.get_figheight() + 0.18 * -(-len(handles) // columns))
-    figure.legend(
-        list(handles.values()),
-        list(handles),
-        loc="outside lower center",
-        ncols=columns,
-    )
+    place: Any = {"loc": "outside lower center", "ncols": columns}
+    figure.legend(list(handles.values()), list(handles), **place)
 
 
 def label_left(all_axes: Sequence[Axes], text: str) -> None:
@@ -233,27 +246,24 @@ def write_labels(axes: Axes, labels: Sequence[Label]) -> None:
     Required labels first, at the best place there is; the others only where one is
     free of lines, markers and other labels. The layout of the figure must be final.
     """
-    frame = axes.get_window_extent()
-    covered = _drawn_points(axes)
+    frame, drawn = axes.get_window_extent(), _drawn(axes)
     written: list[Bbox] = []
     font: dict[str, Any] = {"fontsize": 7, "ha": "center", "va": "center"}
+    place: dict[str, Any] = {"textcoords": "offset points", "in_layout": False}
     for label in sorted(labels, key=lambda label: not label.is_required):
+        point = (label.x, label.y)
         text = axes.annotate(
-            label.text,
-            (label.x, label.y),
-            xytext=(0, 0),
-            textcoords="offset points",
-            color=label.color,
-            in_layout=False,
-            **font,
+            label.text, point, (0, 0), color=label.color, **place, **font
         )
         costs = []
         for offset in _OFFSETS:
             text.xyann = offset
             box = text.get_window_extent()
             is_inside = frame.contains(*box.min) and frame.contains(*box.max)
-            hidden = box.count_contains(covered) + 4 * box.count_overlaps(written)
-            costs.append(hidden + (0 if is_inside else 20))
+            hidden = [path.intersects_bbox(box, filled=False) for path in drawn]
+            hidden += [box.count_contains(path.vertices) for path in drawn]
+            overlaps = 4 * box.count_overlaps(written)
+            costs.append(sum(hidden) + overlaps + (0 if is_inside else 20))
         best = int(np.argmin(costs))
         text.xyann = _OFFSETS[best]
         if costs[best] and not label.is_required:
@@ -262,16 +272,9 @@ def write_labels(axes: Axes, labels: Sequence[Label]) -> None:
             written.append(text.get_window_extent())
 
 
-def _drawn_points(axes: Axes) -> np.ndarray:
-    """Pixels along all lines and crosses in data coordinates, (n, 2)."""
-    in_data = [line for line in axes.lines if line.get_transform() == axes.transData]
-    paths = [np.asarray(line.get_xydata()) for line in in_data]
-    for bars in axes.collections:
-        paths += bars.get_segments() if isinstance(bars, LineCollection) else []
-    steps = np.linspace(0, 1, 20)[:, None]
-    dense = [
-        start + steps * (end - start)
-        for path in paths
-        for start, end in pairwise([*path, path[-1]])
-    ]
-    return axes.transData.transform(np.concatenate([np.zeros((0, 2)), *dense]))
+def _drawn(axes: Axes) -> list[Path]:
+    """All lines and crosses, in pixels."""
+    paths = [line.get_path().transformed(line.get_transform()) for line in axes.lines]
+    for crosses in axes.collections:
+        paths += [path.transformed(axes.transData) for path in crosses.get_paths()]
+    return paths

@@ -95,7 +95,6 @@ def summarize(rows: Sequence[Mapping[str, Any]]) -> Frame:
         pl.when(pl.col("known").list.len() > 0)
         .then(pl.col("known").list.join(" or "))
         .alias("knowledge"),
-        *(expression for name in RATES for expression in _interval(name)),
     )
     kinds = ("setting", "first", "derived", "rate", "median", "account", "judgment")
     ends = [f"{name}_{end}" for name in RATES for end in ENDS]
@@ -138,28 +137,24 @@ def _typed(rows: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
 
 
 def _spread(name: str) -> list[pl.Expr]:
-    """What the mean and the interval of a rate need of a group."""
-    rate = pl.col(name)
+    """The mean of a rate, its 95 % Student-t interval, null for one trial, and n."""
+    rate, number = pl.col(name), pl.col(name).count()
     agree = rate.min() == rate.max()  # a rounded mean would give a tiny width
-    return [
-        pl.when(agree).then(rate.min()).otherwise(rate.mean()).alias(name),
-        pl.when(agree).then(0.0).otherwise(rate.std()).alias(f"{name}_spread"),
-        rate.count().cast(pl.Int64).alias(f"{name}_number"),
-    ]
-
-
-def _interval(name: str) -> list[pl.Expr]:
-    """The 95 % Student-t interval, null for fewer than two trials."""
-    number = pl.col(f"{name}_number")
+    mean = pl.when(agree).then(rate.min()).otherwise(rate.mean())
     quantile = number.map_elements(
         lambda n: float(stdtrit(max(n - 1, 1), (1 + CONFIDENCE) / 2)),
         return_dtype=pl.Float64,
     )
-    half = quantile * pl.col(f"{name}_spread") / number.sqrt()
-    ends = {"low": pl.col(name) - half, "high": pl.col(name) + half}
+    spread = pl.when(agree).then(0.0).otherwise(rate.std())
+    half = quantile * spread / number.cast(pl.Int64).sqrt()
+    ends = {"low": mean - half, "high": mean + half}
     return [
-        pl.when(number > 1).then(end.clip(0, 1)).alias(f"{name}_{which}")
-        for which, end in ends.items()
+        mean.alias(name),
+        number.cast(pl.Int64).alias(f"{name}_number"),
+        *(
+            pl.when(number > 1).then(end.clip(0, 1)).alias(f"{name}_{which}")
+            for which, end in ends.items()
+        ),
     ]
 
 
@@ -223,19 +218,14 @@ def _of_reading() -> list[pl.Expr]:
     ]
 
 
-def distinct(table: pl.DataFrame, names: Sequence[str]) -> list[tuple[Any, ...]]:
-    """The different values of some columns, in order of first appearance."""
-    return table.select(names).unique(maintain_order=True).rows() if names else [()]
+def groups(
+    table: pl.DataFrame, names: Sequence[str]
+) -> list[tuple[tuple[Any, ...], pl.DataFrame]]:
+    """The rows that share their values in some columns, in order of first appearance.
 
-
-def matching(
-    table: pl.DataFrame, names: Sequence[str], values: Sequence[Any]
-) -> pl.DataFrame:
-    """The rows that have those values in some columns; null equals null."""
-    return table.filter(
-        pl.col(name).eq_missing(pl.lit(value, dtype=table.schema[name]))
-        for name, value in zip(names, values, strict=True)
-    )
+    Without names, all rows are one group, of the values ().
+    """
+    return list(table.group_by(names, maintain_order=True)) if names else [((), table)]
 
 
 def varying(table: pl.DataFrame, names: Iterable[str] = SETTINGS) -> tuple[str, ...]:
@@ -267,78 +257,70 @@ def _readings(summary: pl.DataFrame) -> pl.DataFrame:
             for end in ("", "_low", "_high", "_number")
         ),
     )
-    return pl.concat([summary, published.with_columns(_of_reading())])
+    return pl.concat([summary, published])
 
 
-def strongest(summary: pl.DataFrame, *, is_naive: bool = False) -> pl.DataFrame:
+def strongest(summary: pl.DataFrame) -> pl.DataFrame:
     """The strongest reading on each model under each threat model.
 
     By its mean; on a tie one that ignores the defense, then the first. That choice
     among noisy means is slightly in the attacks' favor. An attacker who knows the
     defense may always use an attack that ignores it, so this is what it finds. The main
     task is that of the model, from whichever attack's rows have it, of a training by
-    benign optimizers if any. `hides_names_only` is by what any of the attacks finds up
-    to a renaming.
+    benign optimizers if any. What is found up to a renaming, and `hides_names_only`,
+    are by whichever of the attacks finds most of it.
 
     Args:
-        summary: of a `Frame`.
-        is_naive: of the attacks that ignore the defense only.
+        summary: of a `Frame`, or the rows of it to choose from.
 
     Returns:
-        One row per distinct value of `columns.POINT` that has such an attack, in order
-        of first appearance, with the columns of `summary` and two more:
-        `is_knowing_tried` (some attack on it knows the defense, or there is none to
-        know) and `any_failed` (a trial of any attack on it did).
+        One row per distinct value of `columns.POINT`, in order of first appearance,
+        with the columns of `summary` and two more: `is_knowing_tried` (some attack on
+        it knows the defense, or there is none to know) and `any_failed` (a trial of any
+        attack on it did).
     """
-    attacks = summary.filter(~pl.col("is_adaptive")) if is_naive else summary
-    best = []
-    for point in distinct(attacks, POINT):
-        here, everything = (matching(t, POINT, point) for t in (attacks, summary))
-        order = ("attack_accuracy", "is_adaptive")
-        ordered = _readings(here).sort(
-            order, descending=[True, False], maintain_order=True
-        )
-        row = ordered.row(0, named=True)
-        row["hides_names_only"] = _hides_names_only(row, up_to_names(here))
-        is_knowing = row["defense"] == UNDEFENDED or any(everything["is_adaptive"])
+    models, best = dict(groups(summary, MODEL)), []
+    for _, attacks in groups(summary, POINT):
+        naive_first = [pl.col("attack_accuracy"), ~pl.col("is_adaptive")]
+        row = _first(_readings(attacks), "attack_accuracy", naive_first)
+        model = models[tuple(row[name] for name in MODEL)]
+        for other, names in (
+            (main_of(pl.concat([attacks, model])), ("main_", "floor_")),
+            (_up_to_names(attacks), ("matched_", "finds_classes")),
+        ):
+            row |= {name: other[name] for name in other if name.startswith(names)}
+        is_knowing = row["defense"] == UNDEFENDED or any(attacks["is_adaptive"])
         row["is_knowing_tried"] = is_knowing
-        row["any_failed"] = any(everything["num_failed"])
-        model = matching(summary, MODEL, [row[name] for name in MODEL])
-        main = main_of(pl.concat([everything, model])) or {}
-        row |= {
-            name: main[name] for name in main if name.startswith(("main_", "floor_"))
-        }
+        row["any_failed"] = any(attacks["num_failed"])
         best.append(row)
     more = dict.fromkeys(("is_knowing_tried", "any_failed"), pl.Boolean)
-    return pl.DataFrame(best, schema=summary.schema | more)
+    chosen = pl.DataFrame(best, schema=summary.schema | more)
+    return chosen.with_columns(_of_reading())
 
 
 def naive(summary: pl.DataFrame) -> pl.DataFrame:
     """The strongest reading that ignores the defense; without one there is no row."""
-    return strongest(summary, is_naive=True)
+    return strongest(summary.filter(~pl.col("is_adaptive")))
 
 
-def main_of(attacks: pl.DataFrame) -> dict[str, Any] | None:
+def main_of(attacks: pl.DataFrame) -> dict[str, Any]:
     """The first with a main-task accuracy, of a training by benign optimizers if any.
 
     An active attack has a training of its own, which is not what a defense costs.
     """
-    trained = attacks.filter(pl.col("main_accuracy").is_not_null())
-    ordered = trained.sort(pl.col("adversary_optimizer") != BENIGN, maintain_order=True)
-    return ordered.row(0, named=True) if ordered.height else None
+    return _first(attacks, "main_accuracy", [pl.col("adversary_optimizer") == BENIGN])
 
 
-def up_to_names(attacks: pl.DataFrame) -> dict[str, Any] | None:
+def _up_to_names(attacks: pl.DataFrame) -> dict[str, Any]:
     """The attack that finds most up to a renaming, one clearly above chance first."""
-    matched = attacks.filter(pl.col("matched_accuracy").is_not_null())
-    order = ("finds_classes", "matched_accuracy")
-    ordered = matched.sort(order, descending=True, maintain_order=True)
-    return ordered.row(0, named=True) if ordered.height else None
+    order = [pl.col("finds_classes"), pl.col("matched_accuracy")]
+    return _first(attacks, "matched_accuracy", order)
 
 
-def _hides_names_only(reading, found):
-    """Whether identity shows less than half of what is found up to a renaming."""
-    if found is None or not found["finds_classes"]:
-        return False
-    beyond_chance = found["matched_accuracy"] - (found["matched_chance"] or 0.0)
-    return reading["attack_accuracy"] - reading["chance_accuracy"] < beyond_chance / 2
+def _first(
+    attacks: pl.DataFrame, rate: str, highest: Sequence[pl.Expr]
+) -> dict[str, Any]:
+    """Of the rows that have a rate the one highest in some columns, or {}."""
+    having = attacks.filter(pl.col(rate).is_not_null())
+    ordered = having.sort(highest, descending=True, maintain_order=True)
+    return next(ordered.iter_rows(named=True), {})

@@ -5,6 +5,7 @@ from importlib.resources import files
 
 from vfljax.experiments.records import Run
 from vfljax.reports import contents, words
+from vfljax.reports.panels import Part
 from vfljax.reports.picture import inline_svg
 from vfljax.reports.table import escape, to_html
 
@@ -78,7 +79,7 @@ def _card(finding: words.Finding) -> str:
     )
 
 
-def _section(part: contents.Part) -> str:
+def _section(part: Part) -> str:
     """One panel."""
     panel = part.panel
     title = escape(panel.title)

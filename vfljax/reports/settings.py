@@ -1,13 +1,13 @@
 """What a figure needs a line or a panel for, and how it calls it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from textwrap import fill
 from typing import Any
 
 import polars as pl
 
 from vfljax.reports.columns import POINT, SCENE, view_of
-from vfljax.reports.frame import UNDEFENDED, varying
+from vfljax.reports.frame import UNDEFENDED, groups, varying
 
 SETTINGS = (*POINT, "attack", "known_per_class", "adversary_optimizer")
 """The settings, with a defense and its strength as one, in the order of titles."""
@@ -15,19 +15,6 @@ SETTINGS = (*POINT, "attack", "known_per_class", "adversary_optimizer")
 # What goes without saying where these are said, if it is the same wherever they are.
 _OF_VARIANT = tuple(name for name in SCENE if name not in ("variant", "view"))
 _OF_ATTACK = ("view", "known_per_class", "adversary_optimizer")
-
-
-def groups(
-    frame: pl.DataFrame, names: Sequence[str]
-) -> list[tuple[tuple[Any, ...], pl.DataFrame]]:
-    """The rows that share their values in some columns, in order of first appearance.
-
-    Without names, all rows are one group, of the values ().
-    """
-    if not names:
-        return [((), frame)]
-    parts = frame.partition_by(names, maintain_order=True, as_dict=True)
-    return list(parts.items())
 
 
 def is_told(frame: pl.DataFrame, name: str, attack: str = "attack") -> bool:
@@ -68,22 +55,21 @@ def panel_settings(frame: pl.DataFrame, drawn: Sequence[str]) -> tuple[str, ...]
     )
 
 
-def describe(frame: pl.DataFrame, names: Sequence[str], width: int = 999) -> str:
-    """The values of some settings in words, as in the first row, in lines so wide."""
-    row = frame.row(0, named=True)
-    return fill(", ".join(in_words(name, row[name]) for name in names), width)
+def describe(row: Mapping[str, Any], names: Iterable[str], width: int = 999) -> str:
+    """Some settings in words, such as `batch size 16, 4 classes`, in lines so wide."""
+    return fill(", ".join(filter(None, (_in_words(n, row[n]) for n in names))), width)
 
 
-def in_words(name: str, value: Any) -> str:
-    """One value, in words that say what it is."""
+def _in_words(name: str, value: Any) -> str:
+    """One value, in words that say what it is, or ""."""
+    if value is None:
+        return "no known labels" if name == "known_per_class" else ""
     if name == "defense_label" and value == UNDEFENDED:
         return "no defense"
-    if name == "known_per_class" and value is None:
-        return "no known labels"
     if name == "view":
         return view_of(value).name
     if name == "adversary_optimizer":
-        return f"{value.replace('_', ' ')} optimizer"
+        value = value.replace("_", " ")
     return _WORDS.get(name, "{}").format(value)
 
 
@@ -93,4 +79,5 @@ _WORDS = {
     "batch_size": "batch size {}",
     "num_classes": "{} classes",
     "known_per_class": "{:g} known per class",
+    "adversary_optimizer": "{} optimizer",
 }

@@ -10,7 +10,7 @@ from rich import box
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from vfljax.reports.columns import BY_NAME, PERCENT, view_of
+from vfljax.reports.columns import BY_NAME, view_of
 from vfljax.reports.frame import UNDEFENDED, Frame
 
 NOTHING = "-"
@@ -27,19 +27,6 @@ _ABOUT_DEFENSES = (
 
 Row = Mapping[str, Any]
 Line = tuple[str, ...]
-
-
-class Field(NamedTuple):
-    """One column of a table: heading, what it shows of a row, how it is aligned.
-
-    A setting that never varies is said once, above the table; a result stays in the
-    body even then, because a rate is read beside its chance level.
-    """
-
-    heading: str
-    cell: Callable[[Row], str]
-    is_number: bool = True
-    is_result: bool = True
 
 
 class Table(NamedTuple):
@@ -70,27 +57,31 @@ class Table(NamedTuple):
 
 
 def lay_out(
-    fields: Iterable[str | Field],
-    rows: Sequence[Row],
-    headings: Mapping[str, str] | None = None,
+    names: Iterable[str], rows: Sequence[Row], headings: Mapping[str, str] | None = None
 ) -> Table:
     """Chooses the columns: constants are said once, a result that no row has nowhere.
 
+    A setting that never varies is said once, above the table; a result stays in the
+    body even then, because a rate is read beside its chance level.
+
     Args:
-        fields: all that there could be; a name is that of a column of the summary.
-        rows: of a summary, one per line.
+        names: all columns that there could be, of the summary or of texts of one's own.
+        rows: of a summary, one per line, with those texts.
         headings: by name, where they are not those of `columns.py`.
     """
-    constants, kept = [], []
-    for each in fields:
-        if isinstance(each, str):
-            each = _field(each, (headings or {}).get(each))
-        values = {each.cell(row) for row in rows}
-        if len(values) > 1 or (each.is_result and values != {NOTHING}):
-            kept.append(each)
+    constants, kept = [], {}
+    for name in names:
+        column = BY_NAME.get(name)
+        heading = (headings or {}).get(name) or BY_NAME[name].heading
+        texts = [cell(row, name) for row in rows]
+        values = set(texts)
+        is_result = not column or column.kind not in ("setting", "derived", "first")
+        if len(values) > 1 or (is_result and values != {NOTHING}):
+            is_number = column.type != pl.String if column else "%" in heading
+            kept[heading] = (is_number, texts)
         elif values - {NOTHING}:
-            constants.append(f"{each.heading}: {values.pop()}")
-    cells = [tuple(each.cell(row) for each in kept) for row in rows]
+            constants.append(f"{heading}: {values.pop()}")
+    cells = list(zip(*(texts for _, texts in kept.values()), strict=True))
     marks = {word for line in cells for text in line for word in text.split(" ")}
     notes = [
         f"{_MARKS[of]} {BY_NAME[of].words}" for of in _MARKS if _MARKS[of] in marks
@@ -98,21 +89,19 @@ def lay_out(
     if _FEWER_TRIALS in marks:
         notes.append(f"{_FEWER_TRIALS} Mean over the trials that have this number.")
     return Table(
-        headings=[each.heading for each in kept],
-        is_number=[each.is_number for each in kept],
+        headings=list(kept),
+        is_number=[is_number for is_number, _ in kept.values()],
         cells=cells,
         constants=", ".join(constants),
         footnotes=tuple(notes),
     )
 
 
-def _field(name: str, heading: str | None) -> Field:
-    """A column of the summary as `columns.py` says that it is read."""
-    column = BY_NAME[name]
-    is_result = column.kind not in ("setting", "derived", "first")
-    is_number = column.type != pl.String
-    shown = heading or column.heading
-    return Field(shown, lambda row: cell(row, name), is_number, is_result)
+def table_of(
+    names: Sequence[str], headings: Mapping[str, str] | None = None
+) -> Callable[[Frame], Table]:
+    """Lays out some columns of a whole summary, a line per row."""
+    return lambda frame: lay_out(names, frame.summary.to_dicts(), headings)
 
 
 def explain(frame: Frame, names: Iterable[str]) -> list[str]:
@@ -128,23 +117,24 @@ def cell(row: Row, name: str, *, has_ends: bool | None = None) -> str:
     """One value of a summary as text; a rate with its interval, marks, chance level.
 
     Args:
-        row: of a summary.
+        row: of a summary, or with a text of that name.
         name: of the column.
         has_ends: whether with its interval; None is as `columns.py` says.
     """
-    column, value = BY_NAME[name], row[name]
+    column, value = BY_NAME.get(name), row.get(name)
     if name == "knowledge":
         return _knows(row)
     if value is None or value == "":
         return NOTHING
     if name == "view":
         return view_of(value).name
-    if column.kind == "rate":
+    if column and column.kind == "rate":
         return _rate(row, name, column.has_ends if has_ends is None else has_ends)
     if isinstance(value, float):
         if value == float("inf"):
             return "∞"
-        return f"{100 * value:.1f}" if column.unit == PERCENT else f"{value:.3g}"
+        is_percent = column and column.is_percent
+        return f"{100 * value:.1f}" if is_percent else f"{value:.3g}"
     is_name = name in ("adversary_optimizer", "protocol")
     return value.replace("_", " ") if is_name else str(value)
 
@@ -152,7 +142,7 @@ def cell(row: Row, name: str, *, has_ends: bool | None = None) -> str:
 def _rate(row: Row, name: str, has_ends: bool) -> str:
     """A rate: `97.3 ± 0.8`. Where an end is clipped, ± is towards the other end."""
     column, value = BY_NAME[name], row[name]
-    scale, digits = (100, 1) if column.unit == PERCENT else (1, 2)
+    scale, digits = (100, 1) if column.is_percent else (1, 2)
     text = f"{scale * value:.{digits}f}"
     low, high = row[f"{name}_low"], row[f"{name}_high"]
     if has_ends and low is not None:
@@ -203,19 +193,15 @@ def to_html(table: Table, caption: str) -> str:
         texts = (f"<{tag}{of}>{escape(text)}</{tag}>" for text, of in pairs)
         return f"<tr>{''.join(texts)}</tr>"
 
+    region = f'role="region" tabindex="0" aria-label="{escape(caption)}"'
+    head = line(table.headings[n:], "th")
     parts = [f'<p class="constants">{escape(table.constants)}</p>']
-    parts.append(
-        f'<div class="scroll" role="region" tabindex="0" '
-        f'aria-label="{escape(caption)}">'
-        f"<table><thead>{line(table.headings[n:], 'th')}</thead>"
-    )
+    parts.append(f'<div class="scroll" {region}><table><thead>{head}</thead>')
     for group, lines in table.groups():
         parts.append("<tbody>")
         if group:
-            parts.append(
-                f'<tr class="group"><th scope="rowgroup" colspan="{len(classes)}">'
-                f"{escape(group)}</th></tr>"
-            )
+            head = f'<th scope="rowgroup" colspan="{len(classes)}">{escape(group)}</th>'
+            parts.append(f'<tr class="group">{head}</tr>')
         parts += [*(line(cells, "td") for cells in lines), "</tbody>"]
     parts.append("</table></div>")
     notes = (f'<p class="footnote">{escape(note)}</p>' for note in table.footnotes)

@@ -1,20 +1,13 @@
 """The answer in words: what was tried, what leaks, and which defense to take if any."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 import polars as pl
 
 from vfljax.reports.columns import SCENE, View, view_of
-from vfljax.reports.frame import (
-    UNDEFENDED,
-    Frame,
-    distinct,
-    matching,
-    strongest,
-    varying,
-)
-from vfljax.reports.settings import in_words
+from vfljax.reports.frame import UNDEFENDED, Frame, groups, strongest, varying
+from vfljax.reports.settings import describe
 from vfljax.reports.table import NOTHING, cell
 
 MOST_LOST = 0.05
@@ -144,11 +137,10 @@ class Finding(NamedTuple):
 
 def scenes(summary: pl.DataFrame) -> list[Scene]:
     """The settings in which defenses are compared, in order of first appearance."""
-    best, found = strongest(summary), []
-    for setting in distinct(best, SCENE):
-        rows = matching(best, SCENE, setting).to_dicts()
-        bare = [row for row in rows if row["defense"] == UNDEFENDED]
-        others = [row for row in rows if row["defense"] != UNDEFENDED]
+    found = []
+    for setting, best in groups(strongest(summary), SCENE):
+        is_bare = pl.col("defense") == UNDEFENDED
+        bare, others = (best.filter(one).to_dicts() for one in (is_bare, ~is_bare))
         values = dict(zip(SCENE, setting, strict=True))
         found.append(Scene(values, bare[0] if bare else None, others))
     return found
@@ -171,12 +163,14 @@ def _finding(view: View, some: Sequence[Scene]) -> Finding:
     if any(row and row["is_knowing_tried"] for row in judged):
         kind = "take"
     names = varying(pl.DataFrame([scene.setting for scene in some]), SCENE)
-    verdict, reasons = _verdict(some, names)
+    settings = [describe(scene.setting, names) for scene in some]
+    verdicts, reasons = zip(*(scene.verdict() for scene in some), strict=True)
+    is_one = len(set(verdicts)) == 1
     return Finding(
         title=capital(view.name),
         found=_found(bare, view, names),
-        verdict=verdict,
-        reasons=reasons,
+        verdict=verdicts[0] if is_one else _by_setting(settings, verdicts),
+        reasons=_by_setting(settings, reasons),
         rate=bare[-1]["attack_accuracy"] if bare else None,
         chance=bare[-1]["chance_accuracy"] if bare else None,
         kind=kind,
@@ -216,26 +210,16 @@ def _doubt(row: Row) -> str:
     return ""
 
 
-def _verdict(some: Sequence[Scene], names: Sequence[str]) -> tuple[str, str]:
-    """Which defense to take in which of the settings, and why."""
-    if len(some) == 1:
-        return some[0].verdict()
-    verdicts: dict[str, list[str]] = {}
-    reasons: dict[str, list[str]] = {}
-    for scene in some:
-        verdict, why = scene.verdict()
-        where = describe(scene.setting, names)
-        verdicts.setdefault(verdict, []).append(where)
-        reasons.setdefault(why, []).append(where)
-    reasons.pop("", None)
-    if len(verdicts) == 1:
-        return next(iter(verdicts)), _by_setting(reasons)
-    return _by_setting(verdicts), _by_setting(reasons)
-
-
-def _by_setting(said: Mapping[str, Sequence[str]]) -> str:
-    """Sentences, each after the settings of which it is said."""
-    return " ".join(f"{capital('; '.join(at))}: {what}" for what, at in said.items())
+def _by_setting(settings: Sequence[str], texts: Sequence[str]) -> str:
+    """Sentences, each once, after the settings of which it is said, if these differ."""
+    said: dict[str, list[str]] = {}
+    for setting, text in zip(settings, texts, strict=True):
+        said.setdefault(text, []).append(setting)
+    said.pop("", None)
+    return " ".join(
+        f"{capital('; '.join(at))}: {text}" if any(at) else text
+        for text, at in said.items()
+    )
 
 
 def has_defenses(frame: Frame) -> bool:
@@ -247,7 +231,7 @@ def opening(frame: Frame) -> str:
     """Which settings were tried."""
     summary = frame.summary
     same = [n for n in ("num_classes", "num_parties") if summary[n].n_unique() == 1]
-    sets = ", ".join(name for (name,) in distinct(summary, ("dataset",)))
+    sets = ", ".join(summary["dataset"].unique(maintain_order=True))
     data = ", ".join(filter(None, (sets, describe(summary.row(0, named=True), same))))
     defended = summary.filter(pl.col("defense") != UNDEFENDED)
     number, strengths = (defended[n].n_unique() for n in ("defense", "defense_label"))
@@ -290,11 +274,6 @@ def remarks(frame: Frame) -> list[str]:
     if 1 in set(summary["num_trials"]):
         said.append("A single trial has no interval: the next one may differ.")
     return said
-
-
-def describe(row: Row, names: Iterable[str]) -> str:
-    """Some settings in words, such as `batch size 16, 4 classes`."""
-    return ", ".join(in_words(n, row[n]) for n in names if row[n] not in (None, ""))
 
 
 def count(number: int, noun: str) -> str:

@@ -1,52 +1,40 @@
 """How often a trigger leads to the adversary's class as its messages are amplified."""
 
-import matplotlib as mpl
 import polars as pl
 from matplotlib.figure import Figure
 
 from vfljax.reports import drawing
-from vfljax.reports.drawing import interval, percent
+from vfljax.reports.drawing import percent
 from vfljax.reports.frame import MESSAGE_ROWS, Frame, varying
 from vfljax.reports.panels.base import Panel
-from vfljax.reports.settings import SETTINGS, describe, groups
+from vfljax.reports.settings import SETTINGS
 
 _BACKDOOR = drawing.style(0)
-_LOOKS = {
+_LOOKS: dict[str, tuple[str, drawing.Look]] = {
     "attack_accuracy": ("backdoor", _BACKDOOR),
-    "main_accuracy": (
-        "main task",
-        {"color": "0.35", "marker": "d", "linestyle": (0, (4, 1))},
-    ),
+    "main_accuracy": ("main task", {"color": "0.35", "marker": "d", "ls": (0, (4, 1))}),
 }
 
 
-def _backdoors(frame: Frame) -> pl.DataFrame:
-    return frame.summary.filter(pl.col("view") == MESSAGE_ROWS)
-
-
-@mpl.rc_context(drawing.LOOK)
-def _figure(frame: Frame, title: str | None = None) -> Figure:
+def _figure(frame: Frame, title: str) -> Figure:
     """One panel per defense and whatever else varies, with 95 % bands."""
-    summary = _backdoors(frame)
-    names = tuple(name for name in varying(summary, SETTINGS) if name != "attack")
-    all_panels = groups(summary, names)
-    figure, all_axes = drawing.panels(len(all_panels), title, sharey=True)
-    for axes, (_, line) in zip(all_axes, all_panels, strict=True):
+    names = [name for name in varying(frame.summary, SETTINGS) if name != "attack"]
+    figure, all_panels = drawing.small_multiples(
+        frame.summary, names, title, "accuracy (%)"
+    )
+    for axes, line in all_panels:
         line = line.sort("amplification", maintain_order=True)
         xs = line["amplification"].to_numpy()
         for name, (label, look) in _LOOKS.items():
             drawing.draw_series(axes, xs, percent(line, name), look, label)
-            band = {"color": look["color"], "alpha": 0.15, "linewidth": 0}
-            axes.fill_between(xs, *interval(line, name), **band)
-        light = {"color": _BACKDOOR["color"], "linewidth": 0.8, "alpha": 0.6}
+            drawing.draw_band(axes, line, "amplification", name, look, alpha=0.15)
+        light: drawing.Look = {"color": _BACKDOOR["color"], "lw": 0.8, "alpha": 0.6}
         ys = percent(line, "published_accuracy")
         axes.plot(xs, ys, label="own class included", **light)
         axes.set_xscale("symlog", linthresh=min(xs[xs > 0], default=1.0))
         drawing.tick_values(axes, xs.tolist())
-        axes.set_xlabel(r"amplification $\gamma$")
         drawing.percent_axis(axes, "y")
-        axes.set_title(describe(line, names, width=42))
-    drawing.label_left(all_axes, "accuracy (%)")
+        axes.set_xlabel(r"amplification $\gamma$")
     drawing.draw_legend(figure)
     return figure
 
@@ -54,7 +42,8 @@ def _figure(frame: Frame, title: str | None = None) -> Figure:
 AMPLIFICATION = Panel(
     name="backdoor_against_amplification",
     title="Backdoors and amplification",
-    wants=lambda frame: _backdoors(frame)["amplification"].n_unique() > 1,
+    about=pl.col("view") == MESSAGE_ROWS,
+    wants=lambda frame: frame.summary["amplification"].n_unique() > 1,
     figure=_figure,
     caption=(
         "Backdoor and main-task accuracy against the amplification of the replaced "

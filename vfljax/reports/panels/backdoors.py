@@ -3,11 +3,16 @@
 import polars as pl
 
 from vfljax.reports.columns import SCENE
-from vfljax.reports.frame import MESSAGE_ROWS, Frame
+from vfljax.reports.frame import MESSAGE_ROWS
 from vfljax.reports.panels.base import Panel
-from vfljax.reports.table import Table, lay_out
+from vfljax.reports.table import table_of
 
-_HERE = pl.col("view") == MESSAGE_ROWS
+_SETTINGS = [n for n in SCENE if n not in ("view", "train_step", "protocol")]
+_COLUMNS = (
+    *(*_SETTINGS, "defense_label", "attack", "amplification", "num_trials"),
+    *("num_failed", "attack_accuracy", "published_accuracy", "chance_accuracy"),
+    *("main_accuracy", "floor_accuracy", "inferred_accuracy"),
+)
 _HEADINGS = {
     "attack": "backdoor",
     "attack_accuracy": "backdoor %",
@@ -28,22 +33,10 @@ _NOTES = [
 ]
 
 
-def _table(frame: Frame) -> Table:
-    """A line per setting and backdoor."""
-    left_out = ("view", "train_step", "protocol")
-    names = (
-        *(*(name for name in SCENE if name not in left_out), "defense_label", "attack"),
-        *("amplification", "num_trials", "num_failed", "attack_accuracy"),
-        *("published_accuracy", "chance_accuracy", "main_accuracy"),
-        *("floor_accuracy", "inferred_accuracy"),
-    )
-    return lay_out(names, frame.summary.filter(_HERE).to_dicts(), _HEADINGS)
-
-
 BACKDOORS = Panel(
     name="backdoors",
     title="Backdoors",
-    wants=lambda frame: frame.summary.filter(_HERE).height > 0,
-    table=_table,
+    about=pl.col("view") == MESSAGE_ROWS,
+    table=table_of(_COLUMNS, _HEADINGS),
     notes=lambda frame: _NOTES,
 )

@@ -5,10 +5,9 @@ import polars as pl
 from vfljax.reports.columns import SCENE, names_of
 from vfljax.reports.frame import Frame, strongest, varying
 from vfljax.reports.panels.base import Panel
+from vfljax.reports.settings import describe
 from vfljax.reports.table import Table, explain, lay_out
-from vfljax.reports.words import describe
 
-_HERE = pl.col("budget").is_not_null()
 _ACCOUNT = tuple(name for name in names_of("account") if name != "budget")
 _LIMITS = (
     "This does not bound attacks that see several messages about a sample, or that "
@@ -21,16 +20,16 @@ def _table(frame: Frame) -> Table:
     found = ("attack_accuracy", "attack", "chance_accuracy")
     return lay_out(
         (*SCENE, "defense_label", *_ACCOUNT, *found),
-        strongest(frame.summary.filter(_HERE)).to_dicts(),
+        strongest(frame.summary).to_dicts(),
         headings={"attack_accuracy": "best attack %", "attack": "by"},
     )
 
 
 def _notes(frame: Frame) -> list[str]:
     """What each setting of a defense buys, each sentence once; then the limits."""
-    accounted = frame.summary.filter(_HERE)
-    names = ("defense_label", *varying(accounted, ("batch_size", "num_classes")))
-    said = [f"{describe(row, names)}: {row['budget']}" for row in accounted.to_dicts()]
+    rows = frame.summary.to_dicts()
+    names = ("defense_label", *varying(frame.summary, ("batch_size", "num_classes")))
+    said = [f"{describe(row, names)}: {row['budget']}" for row in rows]
     explained = explain(frame, [name for name in _ACCOUNT if name != "label_delta"])
     return [*dict.fromkeys(said), *explained, _LIMITS]
 
@@ -38,7 +37,7 @@ def _notes(frame: Frame) -> list[str]:
 BUDGET = Panel(
     name="budget",
     title="Label privacy budget",
-    wants=lambda frame: frame.has("budget"),
+    about=pl.col("budget").is_not_null(),
     table=_table,
     notes=_notes,
 )

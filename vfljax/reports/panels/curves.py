@@ -4,24 +4,22 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
-import matplotlib as mpl
 import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
 from vfljax.reports import drawing
-from vfljax.reports.drawing import interval, percent
+from vfljax.reports.drawing import Look, percent
 from vfljax.reports.frame import (
     MESSAGE_ROWS,
     TRAINED_MODEL,
     Frame,
-    distinct,
+    groups,
     main_of,
     varying,
 )
 from vfljax.reports.panels.base import Panel
-from vfljax.reports.settings import describe, groups, is_swept, is_told, panel_settings
+from vfljax.reports.settings import describe, is_swept, is_told, panel_settings
 
 _MOST_SERIES = 8
 _FEW_SERIES = 5  # whose bands can lie over each other
@@ -29,7 +27,7 @@ _SAME_CHANCE = 2.0  # percentage points between series that share one line
 _LONG_NAMES = 30  # letters of all variants that fit below one panel
 _BASELINES = ("direct", "direct_semi_supervised")  # families that use no trained model
 
-Looks = dict[tuple[Any, ...], dict[str, Any]]
+Looks = dict[tuple[Any, ...], Look]
 
 
 class Sweep(NamedTuple):
@@ -45,40 +43,45 @@ class Sweep(NamedTuple):
 
 def _wants(frame: Frame, sweep: Sweep) -> bool:
     """Whether the setting was swept; the batch size is a line where classes are."""
-    with_classes = is_swept(_drawn(frame, "num_classes"), "num_classes")
-    if sweep.setting == "batch_size" and with_classes:
-        return False
-    return is_swept(_drawn(frame, sweep.setting), sweep.setting)
+    is_line = sweep.setting == "batch_size" and _is_swept(frame, "num_classes")
+    return not is_line and _is_swept(frame, sweep.setting)
 
 
-@mpl.rc_context(drawing.LOOK)
-def _figure(frame: Frame, title: str | None, sweep: Sweep) -> Figure:
+def _is_swept(frame: Frame, setting: str) -> bool:
+    return is_swept(_drawn(frame, setting), setting)
+
+
+def _figure(frame: Frame, title: str, sweep: Sweep) -> Figure:
     """A line per series with its 95 % band, a panel per value of what else varies."""
     summary = _drawn(frame, sweep.setting)
     series = _series(summary, sweep)
     names = panel_settings(summary, (sweep.setting, *series))
-    if sweep.setting == "num_classes":
+    is_published = sweep.setting == "num_classes"
+    if is_published:
         names = tuple(dict.fromkeys(("attack", *names)))
     looks = _looks(summary, series)
-    all_panels = groups(summary, names)
-    figure, all_axes = drawing.panels(len(all_panels), title, sharey=True)
-    for axes, (_, in_panel) in zip(all_axes, all_panels, strict=True):
+    figure, all_panels = drawing.small_multiples(
+        summary, names, title, "labels recovered (%)"
+    )
+    for axes, in_panel in all_panels:
         in_panel = in_panel.sort("x", maintain_order=True)
-        _draw_series(
-            axes, in_panel, series, looks, with_published=sweep.setting == "num_classes"
-        )
+        for key, line in groups(in_panel, series):
+            _draw_line(axes, line, series, looks[key], len(looks))
+            if is_published and line["published_accuracy"].count():
+                published = percent(line, "published_accuracy")
+                look = looks[key] | _PUBLISHED
+                axes.plot(line["x"], published, label="published readout", **look)
         _draw_chance(axes, in_panel, series, looks)
         if sweep.setting == "variant":
             _draw_models(axes, in_panel)
-        axes.set_xlabel(sweep.x_label)
-        _scale_x(axes, sweep, in_panel, distinct(summary, ("variant",)))
         drawing.percent_axis(axes, "y")
-        axes.set_title(describe(in_panel, names, width=42))
-    drawing.label_left(all_axes, "labels recovered (%)")
-    dashed = Line2D(
-        [], [], color="0.3", linestyle="--", label="dashed: knows the defense"
-    )
-    drawing.draw_legend(figure, [dashed] if _has_dashes(summary, series) else [])
+        axes.set_xlabel(sweep.x_label)
+        variants = summary["variant"].unique(maintain_order=True).to_list()
+        _scale_x(axes, sweep.setting, sorted(set(in_panel["x"])), variants)
+    if _has_dashes(summary, series):
+        dashed: Look = {"color": "0.3", "ls": "--", "zorder": drawing.SERIES}
+        axes.plot([], [], label="dashed: knows the defense", **dashed)
+    drawing.draw_legend(figure)
     return figure
 
 
@@ -88,18 +91,15 @@ def _drawn(frame: Frame, setting: str) -> pl.DataFrame:
     Against the known labels, only views in which these are swept. Variants stand side
     by side in their order.
     """
-    summary = frame.summary.filter(pl.col("view") != MESSAGE_ROWS)
+    summary = frame.summary
     if setting == "known_per_class":
         known = summary.filter(pl.col(setting) > 0)
-        by_view = [
-            view for _, view in groups(known, ("view",)) if is_swept(view, setting)
-        ]
-        summary = pl.concat([known.clear(), *by_view])
+        views = [view for _, view in groups(known, ["view"]) if is_swept(view, setting)]
+        summary = pl.concat([known.clear(), *views])
     x = pl.col(setting)
     if setting == "variant":
-        x = x.cast(
-            pl.Enum(summary["variant"].unique(maintain_order=True))
-        ).to_physical()
+        variants = pl.Enum(summary["variant"].unique(maintain_order=True))
+        x = x.cast(variants).to_physical()
     return summary.with_columns(x.cast(pl.Float64).alias("x"))
 
 
@@ -111,7 +111,7 @@ def _series(summary: pl.DataFrame, sweep: Sweep) -> tuple[str, ...]:
     others = [
         name for name in varying(summary, others) if not is_told(summary, name, first)
     ]
-    if len(distinct(summary, (first, *others))) > _MOST_SERIES:
+    if summary.select(first, *others).n_unique() > _MOST_SERIES:
         others = [name for name in others if name != "defense_label"]
     return (first, *others)
 
@@ -138,26 +138,16 @@ def _is_baseline(line: pl.DataFrame) -> bool:
     return line["view"][0] == TRAINED_MODEL and line["attack_family"][0] in _BASELINES
 
 
-def _draw_series(
-    axes: Axes,
-    in_panel: pl.DataFrame,
-    series: tuple[str, ...],
-    looks: Looks,
-    *,
-    with_published: bool,
+def _draw_line(
+    axes: Axes, line: pl.DataFrame, series: tuple[str, ...], look: Look, num_lines: int
 ) -> None:
-    """The lines of a panel with their bands, and lighter the published readout."""
-    for key, line in groups(in_panel, series):
-        look, xs = looks[key], line["x"].to_numpy()
-        label = describe(line, series) + ", the baseline" * _is_baseline(line)
-        ys = percent(line, "attack_accuracy")
-        drawing.draw_series(axes, xs, ys, look, label, drawing.leaks(line))
-        alpha = 0.18 if len(looks) <= _FEW_SERIES else 0.07
-        band = {"color": look["color"], "alpha": alpha, "linewidth": 0}
-        axes.fill_between(xs, *interval(line, "attack_accuracy"), **band)
-        published = percent(line, "published_accuracy")
-        if with_published and line["published_accuracy"].count():
-            axes.plot(xs, published, **look | _PUBLISHED)
+    """A series with its band, which is light where it can lie over many others."""
+    label = describe(line.row(0, named=True), series)
+    label += ", the baseline" * _is_baseline(line)
+    xs, ys = line["x"].to_numpy(), percent(line, "attack_accuracy")
+    drawing.draw_series(axes, xs, ys, look, label, drawing.leaks(line))
+    alpha = 0.18 if num_lines <= _FEW_SERIES else 0.07
+    drawing.draw_band(axes, line, "x", "attack_accuracy", look, alpha)
 
 
 def _draw_chance(
@@ -179,8 +169,8 @@ def _draw_chance(
 
 def _draw_models(axes: Axes, in_panel: pl.DataFrame) -> None:
     """The main task as it is without an active attack, and what a party has alone."""
-    models = [main_of(part) for _, part in groups(in_panel, ("x",))]
-    trained = pl.DataFrame([m for m in models if m], schema=in_panel.schema)
+    models = filter(None, (main_of(part) for _, part in groups(in_panel, ["x"])))
+    trained = pl.DataFrame(list(models), schema=in_panel.schema)
     for name, look in _MODELS.items():
         drawn = trained if name == "main_accuracy" else in_panel
         drawn = drawn.drop_nulls(name).unique("x", keep="last").sort("x")
@@ -188,40 +178,29 @@ def _draw_models(axes: Axes, in_panel: pl.DataFrame) -> None:
             axes.plot(drawn["x"], percent(drawn, name), **look)
 
 
-def _scale_x(
-    axes: Axes, sweep: Sweep, in_panel: pl.DataFrame, variants: list[tuple[str]]
-) -> None:
+def _scale_x(axes: Axes, setting: str, xs: list[float], variants: list[str]) -> None:
     """Sets scale and ticks of the x axis."""
-    xs = in_panel["x"].unique().sort().to_list()
-    if sweep.setting == "variant":
-        names = [name for (name,) in variants]
-        is_long = sum(map(len, names)) > _LONG_NAMES
+    if setting == "variant":
+        is_long = sum(map(len, variants)) > _LONG_NAMES
         turned: dict[str, Any] = {"rotation": 30, "ha": "right"} if is_long else {}
-        axes.set_xticks(range(len(names)), names, **turned)
-        axes.set_xlim(-0.3, len(names) - 0.7)
+        axes.set_xticks(range(len(variants)), variants, **turned)
+        axes.set_xlim(-0.3, len(variants) - 0.7)
         return
-    if sweep.setting == "batch_size":
+    if setting == "batch_size":
         axes.set_xscale("log", base=2)
-    elif sweep.setting == "train_step":
+    elif setting == "train_step":
         first_step = min((step for step in xs if step > 0), default=1)
         axes.set_xscale("symlog", linthresh=first_step, linscale=0.5)
-    elif sweep.setting == "known_per_class" or (xs[0] > 0 and xs[-1] / xs[0] > 20):
+    elif setting == "known_per_class" or (xs[0] > 0 and xs[-1] / xs[0] > 20):
         axes.set_xscale("log")
     drawing.tick_values(axes, xs)
 
 
-_PUBLISHED: dict[str, Any] = {
-    "label": "published readout",
-    "linestyle": ":",
-    "linewidth": 1,
-    "markerfacecolor": "white",
-    "markersize": 4,
-    "alpha": 0.6,
-    "zorder": 2,
-}
+_DOTTED: Look = {"linestyle": ":", "linewidth": 1, "alpha": 0.6, "zorder": 2}
+_PUBLISHED: Look = {"markersize": 4, "markerfacecolor": "white", **_DOTTED}
 _THIN = {"linewidth": 1, "zorder": 1.7}
 _ALONE = "attacker alone, all labels (test)"
-_MODELS: dict[str, dict[str, Any]] = {
+_MODELS: dict[str, Look] = {
     "main_accuracy": {"label": "main-task accuracy", "color": "0.6", **_THIN},
     "alone_accuracy": {"label": _ALONE, "color": "0.4", "linestyle": "-.", **_THIN},
     "floor_accuracy": {"label": "label party alone", **drawing.FLOOR},
@@ -279,6 +258,7 @@ CURVES = tuple(
     Panel(
         name=sweep.name,
         title=f"Labels found and {sweep.title}",
+        about=pl.col("view") != MESSAGE_ROWS,
         wants=partial(_wants, sweep=sweep),
         figure=partial(_figure, sweep=sweep),
         caption=sweep.caption,

@@ -4,16 +4,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from vfljax.reports.columns import POINT, SCENE
-from vfljax.reports.frame import (
-    Frame,
-    matching,
-    naive,
-    up_to_names,
-    varying,
-)
+from vfljax.reports.frame import Frame, naive, varying
 from vfljax.reports.panels.base import Panel
-from vfljax.reports.table import NAMES_ONLY, NOTHING, Field, Row, Table, cell, lay_out
-from vfljax.reports.words import capital, describe, has_defenses, scenes
+from vfljax.reports.settings import describe
+from vfljax.reports.table import NAMES_ONLY, NOTHING, Row, Table, cell, lay_out
+from vfljax.reports.words import capital, has_defenses, scenes
 
 NEAR_CHANCE = "≈ chance"
 NOT_TRIED = "not tried"
@@ -28,23 +23,24 @@ def table(frame: Frame, *, is_short: bool = False) -> Table:
             and what never varies.
     """
     is_defended = has_defenses(frame)
-    main = "main task % (change)" if is_defended else "main task %"
-    same = [name for name in SCENE if frame.summary[name].n_unique() == 1]
-    fields: list[str | Field] = [] if is_short else [*same]
-    fields += [_text("setting", "setting"), "defense_label"]
-    if is_defended:
-        fields.append(_text("ignores it %", "ignoring"))
-    fields += [
-        _text("knows it %" if is_defended else "found %", "knowing"),
-        "chance_accuracy",
-        _text(main, "main"),
-    ]
+    headings = {
+        "setting": "setting",
+        "ignoring": "ignores it %",
+        "knowing": "knows it %" if is_defended else "found %",
+        "main": "main task % (change)" if is_defended else "main task %",
+        "ignoring_by": "ignores it: by",
+        "knowing_by": "knows it: by" if is_defended else "by",
+        "names": "up to names % (chance)",
+    }
+    names = ["setting", "defense_label", "ignoring", "knowing", "chance_accuracy"]
+    names.append("main")
     if not is_short:
-        ignoring = [_text("ignores it: by", "ignoring_by")] * is_defended
-        knowing = _text("knows it: by" if is_defended else "by", "knowing_by")
-        names = _text("up to names % (chance)", "names")
-        fields += ["floor_accuracy", *ignoring, knowing, "knowledge", names]
-    laid = lay_out(fields, list(_rows(frame, is_short)))
+        same = [name for name in SCENE if frame.summary[name].n_unique() == 1]
+        names = [*same, *names, "floor_accuracy", "ignoring_by", "knowing_by"]
+        names += ["knowledge", "names"]
+    if not is_defended:
+        names = [name for name in names if not name.startswith("ignoring")]
+    laid = lay_out(names, list(_rows(frame, is_short)), headings)
     if "defense" not in laid.headings:
         return laid
     return laid._replace(num_groups=laid.headings.index("defense"))
@@ -70,25 +66,16 @@ def _rows(frame: Frame, is_short: bool) -> Iterator[dict[str, Any]]:
                 "knowing": cell(row, found) if is_tried else NOT_TRIED,
                 "knowing_by": row["attack"] if is_tried else NOTHING,
                 "main": main,
-                "names": _names(frame, row),
+                "names": _names(row),
             }
 
 
-def _names(frame: Frame, row: Row) -> str:
+def _names(row: Row) -> str:
     """What is found up to a renaming, by whichever attack finds most."""
-    found = up_to_names(matching(frame.summary, POINT, _point(row)))
-    if found is None:
-        return NOTHING
-    if not found["finds_classes"]:
-        return NEAR_CHANCE
-    text = cell(found, "matched_accuracy")
-    return f"{text} {NAMES_ONLY}" if row["hides_names_only"] else text
-
-
-def _text(heading: str, name: str) -> Field:
-    """A column of texts that `_rows` made."""
-    is_words = name == "setting" or name.endswith("_by")
-    return Field(heading, lambda row: row[name], not is_words, name != "setting")
+    if row["matched_accuracy"] is None or row["finds_classes"]:
+        text = cell(row, "matched_accuracy")
+        return f"{text} {NAMES_ONLY}" if row["hides_names_only"] else text
+    return NEAR_CHANCE
 
 
 def _point(row: Row) -> tuple[Any, ...]:
@@ -122,7 +109,6 @@ def _notes(frame: Frame) -> list[str]:
 DEFENSES = Panel(
     name="defenses",
     title="What the strongest attackers find",
-    wants=lambda frame: True,
     table=table,
     notes=_notes,
 )

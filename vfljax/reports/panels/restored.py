@@ -1,6 +1,5 @@
 """Which class is restored as which: matrices of counts as heat maps."""
 
-import matplotlib as mpl
 import numpy as np
 import polars as pl
 from matplotlib.axes import Axes
@@ -9,16 +8,15 @@ from matplotlib.image import AxesImage
 
 from vfljax.reports import drawing
 from vfljax.reports.columns import SETTINGS as KEYS
-from vfljax.reports.frame import Frame
+from vfljax.reports.frame import Frame, groups
 from vfljax.reports.panels.base import Panel
-from vfljax.reports.settings import describe, groups, panel_settings
+from vfljax.reports.settings import describe, panel_settings
 
 _MOST_PANELS = 12
 _MOST_NUMBERED = 10  # classes whose cells have room for a number
 
 
-@mpl.rc_context(drawing.LOOK)
-def _figure(frame: Frame, title: str | None = None) -> Figure:
+def _figure(frame: Frame, title: str) -> Figure:
     """A panel per setting and attack: P(restored j | true i) over all trials.
 
     In its published readout where every trial has that. At most twelve panels: attacks
@@ -44,7 +42,7 @@ def _figure(frame: Frame, title: str | None = None) -> Figure:
         axes.set_xlabel("restored class", fontsize=8)
         image = _draw(axes, _counts(trials, name))
         readout = " (published)" if is_published else ""
-        setting = describe(trials, names, width=30)
+        setting = describe(trials.row(0, named=True), names, width=30)
         axes.set_title(f"{setting}\n{trials['attack'][0]}{readout}", fontsize=8)
     figure.colorbar(image, ax=all_axes, label="of the true class (%)", aspect=30)
     left_out = (

@@ -1,27 +1,25 @@
 """What a defense costs the model, and what it buys against attacks."""
 
 from textwrap import fill
-from typing import Any
 
-import matplotlib as mpl
 import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from vfljax.reports import drawing
 from vfljax.reports.columns import POINT
-from vfljax.reports.drawing import Label, interval, percent
+from vfljax.reports.drawing import Label, Look, interval, percent
 from vfljax.reports.frame import (
     MESSAGE_ROWS,
     UNDEFENDED,
     Frame,
-    distinct,
+    groups,
     naive,
     strongest,
     varying,
 )
 from vfljax.reports.panels.base import Panel
-from vfljax.reports.settings import SETTINGS, describe, groups, is_told
+from vfljax.reports.settings import SETTINGS, is_told
 
 _FEW_POINTS = 24  # in a panel of the usual size
 _SAME_LEVEL = 2.0  # percentage points between levels that share one line
@@ -29,68 +27,53 @@ _ATTACK, _MAIN = "attack_accuracy", "main_accuracy"
 _IS_BACKDOOR = pl.col("view") == MESSAGE_ROWS
 
 
-@mpl.rc_context(drawing.LOOK)
-def _trade_off(frame: Frame, title: str | None = None) -> Figure:
+def _trade_off(frame: Frame, title: str) -> Figure:
     """The strongest attack on each model, one panel per view (threat model)."""
-    points = _strongest(frame)
-    ignoring = naive(frame.summary.filter(~_IS_BACKDOOR))
-    points = points.join(
-        ignoring.select(*POINT, pl.col(_ATTACK).alias("ignoring")),
-        on=POINT,
-        how="left",
-        nulls_equal=True,
-        maintain_order="left",
+    ignoring = naive(frame.summary).select(*POINT, pl.col(_ATTACK).alias("ignoring"))
+    points = _points(frame).join(
+        ignoring, on=POINT, how="left", nulls_equal=True, maintain_order="left"
     )
     is_less = pl.col("ignoring") < pl.col(_ATTACK)
     points = points.with_columns(ignoring=pl.when(is_less).then("ignoring"))
-    names = tuple(
+    names = [
         name
         for name in POINT[:-1]
         if name == "view" or (varying(points, (name,)) and not is_told(points, name))
-    )
+    ]
     return _draw(points, names, title)
 
 
-@mpl.rc_context(drawing.LOOK)
-def _backdoor_trade_off(frame: Frame, title: str | None = None) -> Figure:
-    """Every backdoor, which has a training of its own, one panel each."""
-    points = frame.summary.filter(_IS_BACKDOOR)
-    points = points.with_columns(pl.lit(None, pl.Float64).alias("ignoring"))
-    names = tuple(n for n in varying(points, SETTINGS) if n != "defense_label")
-    return _draw(points, names, title)
-
-
-def _strongest(frame: Frame) -> pl.DataFrame:
+def _points(frame: Frame) -> pl.DataFrame:
     """The strongest attack on each model that has a main-task accuracy."""
-    return strongest(frame.summary.filter(~_IS_BACKDOOR)).drop_nulls(_MAIN)
+    return strongest(frame.summary).drop_nulls(_MAIN)
 
 
-def _draw(points: pl.DataFrame, names: tuple[str, ...], title: str | None) -> Figure:
+def _backdoor_trade_off(frame: Frame, title: str) -> Figure:
+    """Every backdoor, which has a training of its own, one panel each."""
+    points = frame.summary.with_columns(pl.lit(None, pl.Float64).alias("ignoring"))
+    names = [n for n in varying(points, SETTINGS) if n != "defense_label"]
+    return _draw(points, names, title)
+
+
+def _draw(points: pl.DataFrame, names: list[str], title: str) -> Figure:
     """A panel per value of some settings, a curve per defense over its strengths.
 
-    Args:
-        points: a row per marker, in `ignoring` the best rate of an attack that ignores
-            the defense where knowing it is better.
-        names: the settings that get a panel per value.
-        title: the figure's title, or None.
+    `ignoring` is the best rate of an attack that ignores the defense, where knowing it
+    is better.
     """
-    defenses = [
-        name for (name,) in distinct(points, ("defense",)) if name != UNDEFENDED
-    ]
-    looks = {name: drawing.style(index) for index, name in enumerate(defenses)}
-    all_panels = groups(points, names)
-    is_crowded = len(points) > _FEW_POINTS * len(all_panels)
-    figure, all_axes = drawing.panels(
-        len(all_panels),
-        title,
-        most_columns=2 if is_crowded else 3,
-        size=(6.4, 5.0) if is_crowded else None,
-        sharey=True,
+    defenses = points["defense"].unique(maintain_order=True)
+    defended = defenses.filter(defenses != UNDEFENDED)
+    looks = {name: drawing.style(index) for index, name in enumerate(defended)}
+    is_crowded = len(points) > _FEW_POINTS * len(groups(points, names))
+    layout = {"most_columns": 2, "size": (6.4, 5.0)} if is_crowded else {}
+    y_label = "main-task accuracy (%)\n(higher: model is better)"
+    figure, all_panels = drawing.small_multiples(
+        points, names, title, y_label, **layout
     )
     labels: list[list[Label]] = []
-    for axes, (_, in_panel) in zip(all_axes, all_panels, strict=True):
+    for axes, in_panel in all_panels:
         labels.append([])
-        curves = groups(in_panel, ("defense",))
+        curves = groups(in_panel, ["defense"])
         curves.sort(key=lambda curve: curve[0] == (UNDEFENDED,))  # the star on top
         for (defense,), curve in curves:
             curve = curve.sort("defense_strength", maintain_order=True)
@@ -98,12 +81,10 @@ def _draw(points: pl.DataFrame, names: tuple[str, ...], title: str | None) -> Fi
         _draw_levels(axes, in_panel)
         drawing.percent_axis(axes, "x")
         axes.set_xlabel(_x_label(in_panel, width=60 if is_crowded else 40))
-        axes.set_title(describe(in_panel, names, width=42))
-    _set_main_axis(all_axes, points)
-    drawing.label_left(all_axes, "main-task accuracy (%)\n(higher: model is better)")
+        _set_main_axis(axes, points)
     drawing.draw_legend(figure)
     figure.draw_without_rendering()  # settles the layout
-    for axes, of_panel in zip(all_axes, labels, strict=True):
+    for (axes, _), of_panel in zip(all_panels, labels, strict=True):
         drawing.write_labels(axes, of_panel)
     return figure
 
@@ -115,15 +96,13 @@ def _is_backdoor(points: pl.DataFrame) -> bool:
 def _x_label(in_panel: pl.DataFrame, width: int) -> str:
     if _is_backdoor(in_panel):
         return "backdoor accuracy (%, lower is safer)"
-    attacks = ", ".join(name for (name,) in distinct(in_panel, ("attack",)))
+    attacks = ", ".join(in_panel["attack"].unique(maintain_order=True))
     strongest_here = fill(f"strongest here: {attacks}", width=width)
-    return (
-        "labels recovered by the strongest attack\n(%, lower: labels are safer)\n"
-        + strongest_here
-    )
+    what = "labels recovered by the strongest attack\n(%, lower: labels are safer)\n"
+    return what + strongest_here
 
 
-def _draw_curve(axes: Axes, curve: pl.DataFrame, look: dict[str, Any]) -> list[Label]:
+def _draw_curve(axes: Axes, curve: pl.DataFrame, look: Look) -> list[Label]:
     """A defense over its strengths with crosses; returns the strengths to write."""
     xs, ys = percent(curve, _ATTACK), percent(curve, _MAIN)
     first, color = curve.row(0, named=True), look["color"]
@@ -166,52 +145,31 @@ def _draw_levels(axes: Axes, in_panel: pl.DataFrame) -> None:
         axes.axhspan(0, floor.max(), **shade)
 
 
-def _set_main_axis(all_axes: list[Axes], points: pl.DataFrame) -> None:
+def _set_main_axis(axes: Axes, points: pl.DataFrame) -> None:
     """The y axis over the accuracies drawn, with room above for the ideal corner."""
     floors = percent(points.drop_nulls("floor_accuracy"), "floor_accuracy")
     ends = [*floors, *(end for ends in interval(points, _MAIN) for end in ends)]
     span = max(max(ends) - min(ends), 5.0)
     low, high = min(ends) - 0.08 * span, max(ends) + 0.2 * span
+    axes.set(ylim=(low, high))
+    ticks = [tick for tick in axes.get_yticks() if low <= tick <= 100]
+    axes.set(yticks=ticks, ylim=(low, high))
     wish = "backdoor without effect" if _is_backdoor(points) else "attack at chance"
-    for axes in all_axes:
-        axes.set(ylim=(low, high))
-        ticks = [tick for tick in axes.get_yticks() if low <= tick <= 100]
-        axes.set(yticks=ticks, ylim=(low, high))
-        axes.text(
-            0.01,
-            0.985,
-            f"↖ ideal: good model, {wish}",
-            transform=axes.transAxes,
-            va="top",
-            fontsize=7,
-            style="italic",
-            color="0.45",
-            bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.5},
-        )
+    text = axes.text(0.01, 0.985, f"↖ ideal: good model, {wish}", va="top")
+    text.set(transform=axes.transAxes, fontsize=7, style="italic", color="0.45")
+    text.set_bbox({"facecolor": "white", "edgecolor": "none", "pad": 1.5})
 
 
-_JOINED: dict[str, Any] = {
-    "label": "gained by knowing the defense",
-    "linestyle": ":",
-    "linewidth": 1,
-    "alpha": 0.4,
-    "markeredgewidth": 0,
-    "markevery": [0],
-    "zorder": 1.8,
-}
-_STAR: dict[str, Any] = {
-    "color": "black",
-    "linestyle": "none",
-    "marker": "*",
-    "markersize": 11,
-    "markeredgecolor": "white",
-    "markeredgewidth": 0.6,
-}
+_LEADS = {"label": "gained by knowing the defense", "markevery": [0], "mew": 0}
+_JOINED: Look = {"ls": ":", "lw": 1, "alpha": 0.4, "zorder": 1.8, **_LEADS}
+_EDGE = {"mec": "white", "mew": 0.6}
+_STAR: Look = {"color": "black", "marker": "*", "ms": 11, "ls": "none", **_EDGE}
 
 TRADE_OFF = Panel(
     name="trade_off",
     title="What defenses cost and what they buy",
-    wants=lambda frame: _strongest(frame)["defense_label"].n_unique() > 1,
+    about=~_IS_BACKDOOR,
+    wants=lambda frame: _points(frame)["defense_label"].n_unique() > 1,
     figure=_trade_off,
     caption=(
         "Main-task accuracy against the labels recovered by the strongest attack, a "
@@ -227,9 +185,8 @@ TRADE_OFF = Panel(
 BACKDOOR_TRADE_OFF = Panel(
     name="backdoor_trade_off",
     title="What defenses against backdoors cost and what they buy",
-    wants=lambda frame: (
-        frame.summary.filter(_IS_BACKDOOR)["defense_label"].n_unique() > 1
-    ),
+    about=_IS_BACKDOOR,
+    wants=lambda frame: frame.summary["defense_label"].n_unique() > 1,
     figure=_backdoor_trade_off,
     caption=(
         "Main-task accuracy against backdoor accuracy, as in Figure 9 of Zou et al. "

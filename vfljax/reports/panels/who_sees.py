@@ -1,7 +1,7 @@
 """Who sees what: the threat models of a run, and what its attackers know besides."""
 
 from vfljax.reports.columns import view_of
-from vfljax.reports.frame import Frame, distinct, matching
+from vfljax.reports.frame import Frame, groups
 from vfljax.reports.panels.base import Panel
 from vfljax.reports.table import NOTHING, Table, cell
 
@@ -9,8 +9,8 @@ from vfljax.reports.table import NOTHING, Table, cell
 def _table(frame: Frame) -> Table:
     """A line per threat model."""
     cells = []
-    for (name,) in distinct(frame.summary, ("view",)):
-        rows = matching(frame.summary, ("view",), (name,)).to_dicts()
+    for (name,), attacks in groups(frame.summary, ["view"]):
+        rows = attacks.to_dicts()
         known = dict.fromkeys(cell(row, "knowledge") for row in rows)
         known.pop(NOTHING, None)
         view = view_of(name)
@@ -20,4 +20,4 @@ def _table(frame: Frame) -> Table:
     return Table(headings, [False] * 4, cells)
 
 
-WHO_SEES = Panel("who_sees", "Who sees what", wants=lambda frame: True, table=_table)
+WHO_SEES = Panel("who_sees", "Who sees what", table=_table)
