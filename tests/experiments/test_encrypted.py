@@ -30,7 +30,24 @@ from vfljax.models import MLP
 
 CG = LinearRecovery(solver="cg", iterations=300)
 INTEGERS = Encryption(backend="plain_int", processes=False)
-NOT_COMPARED = ("seconds", "train_seconds", "encryption", "weights_max_difference")
+NOT_COMPARED = (
+    *("seconds", "train_seconds", "encryption", "weights_max_difference", "residual"),
+)
+DEFENSES = {
+    "none": NoDefense(),
+    "noise": DPGaussian(noise_std=(0.0001, 0.01)),
+    "sparse": Sparsification(keep_fraction=(0.5,)),
+    "rounded": DiscreteSGD(bins=(6, 12)),
+    "cae": CAE(entropy_weight=(1.0,)),
+}
+ATTACKS = {
+    "linear": LinearRecovery(),
+    "inversion": GradientInversion(steps=100),
+    "noise_aware": NoiseAwareRecovery(),
+    "smoothing": MessageSmoothing(),
+    "cluster": ClusterMatching(),
+    "encoder": KnownEncoder(),
+}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -55,25 +72,21 @@ def make_experiment(**changes) -> Experiment:
         ),
         "train_steps": (0, 3),
         "batch_sizes": (24,),
-        "defenses": {
-            "none": NoDefense(),
-            "noise": DPGaussian(noise_std=(0.003,)),
-            "sparse": Sparsification(keep_fraction=(0.3,)),
-            "rounded": DiscreteSGD(bins=12),
-            "cae": CAE(entropy_weight=(1.0,), num_epochs=1),
-        },
-        "attacks": {
-            "linear": CG,
-            "inversion": GradientInversion(steps=50),
-            "noise_aware": NoiseAwareRecovery(solver="cg", iterations=300),
-            "smoothing": MessageSmoothing(of=CG),
-            "cluster": ClusterMatching(of=CG),
-            "encoder": KnownEncoder(of=CG),
-        },
+        "defenses": {"none": NoDefense()},
+        "attacks": {"linear": LinearRecovery()},
         "num_trials": 1,
         "encryption": INTEGERS,
     }
     return Experiment(**(settings | changes))
+
+
+SWEEP = make_experiment(
+    data=Data(dataset="digits", train_samples=400, adversary=1, label_party=0),
+    defenses=DEFENSES,
+    attacks=ATTACKS,
+    train_steps=(0, 2),
+    num_trials=2,
+)
 
 
 def rows_of(experiment, digits, folder):
@@ -90,56 +103,55 @@ def in_the_clear(experiment):
 def both(digits, tmp_path_factory):
     """The folder on ciphertexts, its rows, and those of the simulation."""
     folder = tmp_path_factory.mktemp("encrypted")
-    rows = rows_of(make_experiment(), digits, folder)
+    rows = rows_of(SWEEP, digits, folder)
     plain = tmp_path_factory.mktemp("plain")
-    return folder, rows, rows_of(in_the_clear(make_experiment()), digits, plain)
+    return folder, rows, rows_of(in_the_clear(SWEEP), digits, plain)
 
 
-def test_every_attacker_finds_what_it_finds_on_the_simulated_view(both):
-    """Row by row, those who know the defense included.
+def assert_same(rows, simulated):
+    """Every column of every row is the same, but for what says how it came about.
 
-    Decrypted gradients are rounded to fixed point, by some 1e-6: one sample in 24 may
-    fall on the other side of a decision, gradient descent end elsewhere, and an entry
-    at the threshold of sparsification be sent or not, which the logarithms of the known
-    encoder make much of.
+    Decrypted gradients are rounded to fixed point, by some 1e-6: so are residuals.
     """
-    _, rows, simulated = both
-    assert len(rows) == len(simulated) == 5 * 2 * 6
+    assert [comparable(row) for row in rows] == [comparable(row) for row in simulated]
     for row, other in zip(rows, simulated, strict=True):
         assert (row["encryption"], other["encryption"]) == ("real", None)
-        for name in ("defense", "train_step", "attack", "trial", "knowledge"):
-            assert row[name] == other[name]
-        is_unstable = row["attack"] == "inversion" or (
-            (row["defense"], row["attack"]) == ("sparse", "encoder")
-        )
-        limit = 0.3 if is_unstable else 1.01 / 24
-        assert row["attack_accuracy"] == pytest.approx(
-            other["attack_accuracy"], abs=limit
-        ), (row["defense"], row["attack"], row["train_step"])
-        assert row["main_accuracy"] == pytest.approx(other["main_accuracy"], abs=0.01)
+        assert row["weights_max_difference"] <= 1e-5
+        if other["residual"] is not None:
+            assert row["residual"] == pytest.approx(other["residual"], abs=1e-3)
+
+
+def comparable(row):
+    return {name: value for name, value in row.items() if name not in NOT_COMPARED}
+
+
+@pytest.mark.parametrize("defense", list(DEFENSES))
+def test_every_attacker_finds_what_it_finds_on_the_simulated_view(both, defense):
+    """Row by row, those who know the defense included: adaptive ones found 0 % once."""
+    rows, simulated = (
+        [row for row in of_run if row["defense"] == defense] for of_run in both[1:]
+    )
+    strengths = len(DEFENSES[defense].strengths)
+    assert len(rows) == strengths * 2 * 2 * len(ATTACKS)
+    assert_same(rows, simulated)
 
 
 def test_adaptive_attackers_win_on_ciphertexts(both):
-    """They were given nothing once, and silently found nothing."""
+    """Under codes whoever ignores the defense finds nothing; noise is smoothed."""
 
     def found(attack, defense):
         return [
             row["attack_accuracy"]
             for row in both[1]
-            if (row["attack"], row["defense"], row["train_step"])
-            == (attack, defense, 0)
+            if (row["attack"], row["defense"]) == (attack, defense)
         ]
 
-    assert found("linear", "none") == [1.0]
-    assert found("linear", "cae")[0] <= 0.3
-    assert found("cluster", "cae")[0] >= 0.6
-    assert found("encoder", "cae")[0] >= 0.9
-    assert found("smoothing", "noise")[0] >= 0.5
-
-
-def test_weights_are_those_of_the_simulation(both):
-    for row in both[1]:
-        assert row["weights_max_difference"] <= 1e-5
+    assert min(found("linear", "none")) >= 0.95
+    assert max(found("linear", "cae")) <= 0.3
+    assert min(found("cluster", "cae")) >= 0.5
+    assert min(found("encoder", "cae")) >= 0.6
+    for attack in ("linear", "noise_aware", "smoothing"):
+        assert min(found(attack, "noise")) >= 0.5
 
 
 def test_the_folder_says_who_learned_what(both):
@@ -170,10 +182,6 @@ def test_a_finished_run_does_nothing_and_a_killed_one_goes_on(both, digits, tmp_
         row for row in rows if (row["defense"], row["attack"]) == ("noise", "linear")
     ]
     assert [comparable(row) for row in again] == [comparable(row) for row in whole]
-
-
-def comparable(row):
-    return {name: value for name, value in row.items() if name not in NOT_COMPARED}
 
 
 def test_a_backdoor_on_ciphertexts_is_that_of_the_simulation(digits, tmp_path):
