@@ -224,7 +224,7 @@ class Defense:
     def __post_init__(self):
         """Checks the options, value by value of a swept axis."""
         name, strengths = f"{self.swept}", self.strengths
-        numbers = [each for each in strengths if isinstance(each, int | float)]
+        numbers = tuple(each for each in strengths if isinstance(each, int | float))
         require_all(name, numbers, math.isfinite, "finite")
         if not self.is_sweep:
             self.check()

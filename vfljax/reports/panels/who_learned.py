@@ -5,7 +5,7 @@ from typing import Any
 import polars as pl
 from matplotlib.figure import Figure
 
-from vfljax.reports.frame import UNDEFENDED, Frame, matching
+from vfljax.reports.frame import UNDEFENDED, Frame
 from vfljax.reports.panels.base import Panel
 from vfljax.reports.panels.messages import draw_messages
 from vfljax.reports.table import Table
@@ -27,7 +27,9 @@ def _rates(frame: Frame, engine: dict[str, Any]) -> str:
     """What attacks inferred from the gradient that the adversary decrypted."""
     if not engine["is_honest"]:
         return ""
-    unit = matching(frame.raw, _UNIT, [engine[name] for name in _UNIT])
+    unit = frame.raw.filter(
+        pl.col(name).eq_missing(pl.lit(engine[name])) for name in _UNIT
+    )
     rates = ", ".join(
         f"{100 * row['attack_accuracy']:.1f} % ({row['attack']}, step "
         f"{row['train_step']})"
@@ -49,7 +51,7 @@ def _table(frame: Frame) -> Table:
     return Table(["role", "saw", "form", "learned"], [False] * 4, cells, num_groups=1)
 
 
-def _figure(frame: Frame, title: str | None = None) -> Figure:
+def _figure(frame: Frame, title: str = "") -> Figure:
     """The size of each message."""
     return draw_messages(pl.DataFrame(_shown(frame)["messages"]), title)
 
