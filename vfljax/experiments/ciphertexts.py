@@ -220,7 +220,6 @@ def _iterate(encryption, world, start, plan, operations, place):
         ),
         np.stack([each.rows for each in plan]),
         folder=place,
-        resume=(place / "agreement.json").exists(),
     )
 
 

@@ -78,7 +78,6 @@ def iterate_in_processes(
     *,
     on_message: OnMessage | None = None,
     folder: Path | None = None,
-    resume: bool = False,
     answer_seconds: int | float = 600.0,
 ) -> Generator[int, None, EncryptedRun]:
     """Trains with every role in a process of its own; else as `iterate_here`.
@@ -105,7 +104,7 @@ def iterate_in_processes(
         name: _pickled(name, (agreement, name, inputs))
         for name, inputs in inputs_by_role(agreement, passive, active).items()
     }
-    completed = prepare_folder(folder, agreement, batches, resume)
+    completed = prepare_folder(folder, agreement, batches)
     network = _Processes(answer_seconds)
     try:
         for name in contents:
