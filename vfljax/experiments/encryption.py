@@ -6,12 +6,7 @@ rounding, so every attack, goal and report works on both.
 """
 
 import dataclasses
-from collections.abc import Generator, Sequence
-from pathlib import Path
 from typing import Any, Literal, get_args
-
-import jax
-import jax.numpy as jnp
 
 from vfljax import models
 from vfljax._checks import check_choice, require
@@ -40,10 +35,9 @@ class Encryption:
 
     def __post_init__(self):
         """Checks the choices."""
-        check_choice("encryption.mode", self.mode, get_args(LossMode))
-        check_choice("encryption.layout", self.layout, get_args(LayoutName))
-        check_choice("encryption.backend", self.backend, get_args(BackendName))
-        check_choice("encryption.preset", self.preset, get_args(PresetName))
+        for field in dataclasses.fields(self)[:-1]:
+            allowed = get_args(field.type)
+            check_choice(f"encryption.{field.name}", getattr(self, field.name), allowed)
         require(
             self.mode == "exact" or self.layout == "row",
             "encryption.layout",
@@ -57,25 +51,14 @@ class Encryption:
         Args:
             experiment: An `Experiment` that holds this encryption.
         """
-        training = experiment.training
-        require(
-            experiment.protocol.sums_logits,
-            "protocol",
-            experiment.protocol.name,
-            "SumOfLogits under encryption, which has no top model",
+        training, protocol = experiment.training, experiment.protocol
+        one_layer = (
+            "MLP(hidden=()) under encryption: a linear layer per party is trained"
         )
-        require(
-            experiment.model == models.MLP(hidden=()),
-            "model",
-            experiment.model,
-            "MLP(hidden=()) under encryption, which trains one linear layer per party",
-        )
-        require(
-            experiment.data.class_counts is None,
-            "data.class_counts",
-            experiment.data.class_counts,
-            "None under encryption: all classes",
-        )
+        model, counts = experiment.model, experiment.data.class_counts
+        require(protocol.sums_logits, "protocol", protocol.name, "a sum of logits")
+        require(model == models.MLP(hidden=()), "model", model, one_layer)
+        require(counts is None, "data.class_counts", counts, "None under encryption")
         for label, attack in experiment.attacks.items():
             require(
                 attack.sees.name != "sample_gradient",
@@ -97,33 +80,5 @@ class Encryption:
             or experiment.batch_sizes == (training.batch_size,),
             "batch_sizes",
             experiment.batch_sizes,
-            f"(training.batch_size,) = ({training.batch_size},) under encryption, "
-            "whose batches have one size",
-        )
-
-    def victims(
-        self,
-        experiment: Any,
-        units: Sequence[Any],
-        attacks: Sequence[Any],
-        arrays: Any,
-        folder: Path,
-    ) -> Generator[str, None, Any]:
-        """Trains a victim per unit on ciphertexts; see `ciphertexts.encrypted_victim`.
-
-        Yields:
-            How far it is, in words.
-
-        Returns:
-            A `Victim` stacked over the units, as the simulation's program returns it.
-        """
-        from vfljax.experiments import ciphertexts
-
-        made: dict[Any, Any] = {}
-        for unit in dict.fromkeys(units):
-            made[unit] = yield from ciphertexts.encrypted_victim(
-                self, experiment, unit, attacks, arrays, folder
-            )
-        return jax.tree.map(
-            lambda *leaves: jnp.stack(leaves), *(made[unit] for unit in units)
+            f"({training.batch_size},), that of training, under encryption",
         )

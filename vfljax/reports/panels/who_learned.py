@@ -88,8 +88,8 @@ def _notes(frame: Frame) -> list[str]:
     notes = [
         (
             f"This is one training of {len(frame.engines)}: {setting}, trial "
-            f"{engine['trial']}, {engine['num_iterations']} iterations, those included in "
-            "which a view was taken and nobody took a step."
+            f"{engine['trial']}, {engine['num_iterations']} iterations, among them "
+            "those in which a view was taken and nobody took a step."
         ),
         (
             f"Mode: {how['mode']}, {how['loss']}. Layout: {how['layout']}. Scheme: "
