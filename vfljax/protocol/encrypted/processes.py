@@ -88,13 +88,10 @@ def iterate_in_processes(
     is there for a process that was stopped or hangs. All else is as in `iterate_here`.
 
     Raises:
-        RoleFailed: If a role's process ends, doesn't answer in time, or raises an error
-            such as those of `run_here`. Nothing goes on after that; with a folder the
-            run can be resumed.
-        EncryptionError: If a role speaks for another role, or hasn't taken its step
-            when nobody has anything to say.
-        ValueError: As in `run_here`, for inputs that can't be sent, or for
-            `answer_seconds`.
+        RoleFailed: If a role's process ends, doesn't answer in time, or raises an
+            error. Nothing goes on after that; with a folder the run can be resumed.
+        EncryptionError: As in `run_here`, where it is no role's own.
+        ValueError: As in `run_here`, or for inputs that can't be sent.
     """
     check_number("answer_seconds", answer_seconds, low=0, high=1e6, low_excluded=True)
     check_inputs(agreement, passive, active, batches)
@@ -106,10 +103,10 @@ def iterate_in_processes(
     }
     completed = prepare_folder(folder, agreement, batches)
     network = _Processes(answer_seconds)
+    path = None if folder is None else folder.absolute()
     try:
         for name in contents:
             network.start(name)
-        path = None if folder is None else folder.absolute()
         for name, content in contents.items():
             network.send(name, pickle.dumps((content, path, completed)))
         for _ in contents:
@@ -135,15 +132,13 @@ def role_process(descriptor: str, _: str) -> None:
         descriptor: Number of an inherited connection's file descriptor.
         _: Name of the role, to be read in a list of processes.
     """
-    role: Any = None
-    folder: Path | None = None
+    role, folder = None, None
 
     def answer(request: bytes) -> list[bytes]:
         nonlocal role, folder
         if role is None:
             content, folder, completed = pickle.loads(request)
-            agreement, name, inputs = pickle.loads(content)
-            role = make_role(agreement, name, inputs, folder, completed)
+            role = make_role(*pickle.loads(content), folder, completed)
             return []
         if request == _GIVE_STATE:
             return [role.state()]
