@@ -132,13 +132,15 @@ def role_process(descriptor: str, _: str) -> None:
         descriptor: Number of an inherited connection's file descriptor.
         _: Name of the role, to be read in a list of processes.
     """
-    role, folder = None, None
+    role: Any = None
+    folder: Path | None = None
 
     def answer(request: bytes) -> list[bytes]:
         nonlocal role, folder
         if role is None:
             content, folder, completed = pickle.loads(request)
-            role = make_role(*pickle.loads(content), folder, completed)
+            agreement, name, inputs = pickle.loads(content)
+            role = make_role(agreement, name, inputs, folder, completed)
             return []
         if request == _GIVE_STATE:
             return [role.state()]
