@@ -65,11 +65,10 @@ for name, value in encrypted.describe(agreement).items():
 # never leaves it.
 
 # %%
-keys_defense = jax.random.split(key_defense, num_iterations)  # there is no defense
 run = encrypted.run_in_processes(
     agreement,
     [encrypted.PassiveInputs(left, params[0], sgd, observe=range(num_iterations))],
-    encrypted.ActiveInputs(right, params[1], sgd, digits.train_labels, keys_defense),
+    encrypted.ActiveInputs(right, params[1], sgd, digits.train_labels, keys),
     batches,
 )
 log = [record for record in run.messages if record.iteration in (-1, 0)]

@@ -19,9 +19,9 @@ import numpy as np
 
 from vfljax import protocol
 from vfljax.attacks import Attack
-from vfljax.experiments.encryption import Encryption
+from vfljax.defenses.base import relabel
 from vfljax.experiments.experiment import Experiment
-from vfljax.experiments.folders import plain_data, write_json
+from vfljax.experiments.folders import plain_data, read_json, write_json
 from vfljax.experiments.task import Arrays
 from vfljax.experiments.trial import (
     Start,
@@ -44,20 +44,18 @@ class _Iteration(NamedTuple):
     truth: Any = None
 
 
-def encrypted_victim(
-    encryption: Encryption,
+def encrypted_victims(
     experiment: Experiment,
-    unit: Any,
+    units: Sequence[Any],
     attacks: Sequence[Attack],
     arrays: Arrays,
     folder: Path,
 ) -> Generator[str, None, Victim]:
-    """Trains one model on ciphertexts, going on with what is in the folder.
+    """Trains a model per unit on ciphertexts, going on with what is in the folder.
 
     Args:
-        encryption: How.
-        experiment: What is run.
-        unit: A cell, a strength and a trial.
+        experiment: What is run, and how it is encrypted.
+        units: A cell, a strength and a trial each; trained once if repeated.
         attacks: That share the victim: all interfere alike.
         arrays: The data.
         folder: The run folder; the roles' states and messages go into a part of it.
@@ -66,10 +64,10 @@ def encrypted_victim(
         How far it is, in words.
 
     Returns:
-        As `make_victim`, of one trial. `main` has the largest difference of a weight
-        from the simulated training besides, where both have the same loss; an entry
-        that is nothing but rounding Adam may enlarge up to its step, as it divides a
-        gradient by its size.
+        As `make_victim`, stacked. `main` has the largest difference of a weight from
+        the simulated training besides, where both have the same loss; an entry that is
+        nothing but rounding Adam may enlarge up to its step, as it divides a gradient
+        by its size.
 
     Raises:
         ValueError: If an interference or a defense can't act on ciphertexts.
@@ -77,7 +75,17 @@ def encrypted_victim(
         EncryptionError: If a role refuses a message.
         ImportError: If the backend's library isn't installed.
     """
-    spec = experiment.defenses[unit.cell.defense]
+    made = {}
+    for unit in dict.fromkeys(units):
+        made[unit] = yield from _victim(experiment, unit, attacks, arrays, folder)
+    return jax.tree.map(
+        lambda *leaves: jnp.stack(leaves), *(made[unit] for unit in units)
+    )
+
+
+def _victim(experiment, unit, attacks, arrays, folder):
+    """The victim of one unit."""
+    encryption, spec = experiment.encryption, experiment.defenses[unit.cell.defense]
     choice = spec.choice(unit.strength, unit.trial)
     setting = Setting(jnp.float32(unit.strength or 0.0), jnp.int32(choice))
     world = World(experiment, unit.cell, setting, arrays)
@@ -93,21 +101,22 @@ def encrypted_victim(
     yield f"{what}: the roles start"
     operations = _operations(attacks[0], unit, start.interference, plan)
     steps = _iterate(encryption, world, start, plan, operations, place)
-    seconds = []
-    while True:
-        begin = time.perf_counter()
-        try:
-            number = next(steps)
-        except StopIteration as end:
-            result = end.value
-            break
-        seconds.append(time.perf_counter() - begin)
-        yield f"{what}: iteration {number + 1} of {len(plan)}"
+    ends = []
+
+    def said(number):
+        ends.append(time.perf_counter())
+        return f"{what}: iteration {number + 1} of {len(plan)}"
+
+    result = yield from relabel(steps, said)
     params = dict(zip(_roles(world), result.params, strict=True))
     in_order = tuple(params[party] for party in sorted(params))
     state = start.state._replace(params=in_order)
     difference = _largest_difference(encryption, start, state, arrays)
     position = _roles(world).index(world.adversary)
+    path, description = place / "engine.json", result.description
+    earlier = read_json(path) if path.is_file() else {"seconds_per_iteration": None}
+    log = map(json.loads, (place / "messages.jsonl").read_text().splitlines())
+    messages = encrypted.summarize_messages(log)
     account = {
         **unit.cell._asdict(),
         "defense_strength": unit.strength,
@@ -116,10 +125,15 @@ def encrypted_victim(
         "adversary": f"passive_{position}",
         "num_iterations": len(plan),
         "processes": encryption.processes,
-        "seconds_per_iteration": statistics.median(seconds) if seconds else None,
+        "seconds_per_iteration": statistics.median(np.diff(ends))
+        if len(ends) > 1
+        else earlier["seconds_per_iteration"],
         "weights_max_difference": difference,
+        "description": description,
+        "messages": messages,
+        "learned": encrypted.who_learned_what(description, messages),
     }
-    write_json(place / "engine.json", account | _who_learned(result.description, place))
+    write_json(path, account)
     main = rates(start, state)
     if difference is not None:
         main["weights_max_difference"] = difference
@@ -205,7 +219,6 @@ def _iterate(encryption, world, start, plan, operations, place):
         ),
         np.stack([each.rows for each in plan]),
         folder=place,
-        resume=(place / "agreement.json").exists(),
     )
 
 
@@ -265,14 +278,3 @@ def _folder_name(unit, attack: Attack) -> str:
     name = "-".join(str(word) for word in words if word not in ("", None))
     name = re.sub(r"[^\w.-]", "_", name)
     return f"{name}-{digest[:8]}"
-
-
-def _who_learned(description, place):
-    """Who learned what, from the log of messages, for the report."""
-    log = (place / "messages.jsonl").read_text().splitlines()
-    messages = encrypted.summarize_messages(map(json.loads, log))
-    return {
-        "description": description,
-        "messages": messages,
-        "learned": encrypted.who_learned_what(description, messages),
-    }

@@ -6,12 +6,7 @@ rounding, so every attack, goal and report works on both.
 """
 
 import dataclasses
-from collections.abc import Generator, Sequence
-from pathlib import Path
 from typing import Any, Literal, get_args
-
-import jax
-import jax.numpy as jnp
 
 from vfljax import models
 from vfljax._checks import check_choice, require
@@ -35,26 +30,20 @@ class Encryption:
     """Scheme: bfv encrypts, plain_int computes with the same integers in the clear."""
     preset: PresetName = "default"
     """Sizes of the scheme; flood hides the noise of answers, small is for tests."""
-    hidden: tuple[int, ...] = ()
-    """Widths of random hidden layers below the trained one, which are never trained;
-    without any, the trained layer is given the features themselves."""
     processes: bool = True
     """Whether every role has a process of its own; the results are the same."""
 
     def __post_init__(self):
         """Checks the choices."""
-        check_choice("encryption.mode", self.mode, get_args(LossMode))
-        check_choice("encryption.layout", self.layout, get_args(LayoutName))
-        check_choice("encryption.backend", self.backend, get_args(BackendName))
-        check_choice("encryption.preset", self.preset, get_args(PresetName))
+        for field in dataclasses.fields(self)[:-1]:
+            allowed = get_args(field.type)
+            check_choice(f"encryption.{field.name}", getattr(self, field.name), allowed)
         require(
             self.mode == "exact" or self.layout == "row",
             "encryption.layout",
             self.layout,
             "'row' where encryption.mode is 'taylor'",
         )
-        for width in self.hidden:
-            require(width >= 1, "encryption.hidden", self.hidden, "widths >= 1")
 
     def check(self, experiment: Any) -> None:
         """Raises a `ValueError` unless the experiment can run on ciphertexts.
@@ -62,38 +51,20 @@ class Encryption:
         Args:
             experiment: An `Experiment` that holds this encryption.
         """
-        training = experiment.training
-        require(
-            experiment.protocol.sums_logits,
-            "protocol",
-            experiment.protocol.name,
-            "SumOfLogits under encryption, which has no top model",
+        training, protocol = experiment.training, experiment.protocol
+        one_layer = (
+            "MLP(hidden=()) under encryption: a linear layer per party is trained"
         )
-        require(
-            experiment.model == models.MLP(hidden=()),
-            "model",
-            experiment.model,
-            "MLP(hidden=()) under encryption, which trains one linear layer per party; "
-            "encryption.hidden puts random layers below it",
-        )
-        require(
-            experiment.data.class_counts is None,
-            "data.class_counts",
-            experiment.data.class_counts,
-            "None under encryption: all classes",
-        )
+        model, counts = experiment.model, experiment.data.class_counts
+        require(protocol.sums_logits, "protocol", protocol.name, "a sum of logits")
+        require(model == models.MLP(hidden=()), "model", model, one_layer)
+        require(counts is None, "data.class_counts", counts, "None under encryption")
         for label, attack in experiment.attacks.items():
             require(
                 attack.sees.name != "sample_gradient",
                 f"attacks.{label}",
                 type(attack).__name__,
                 "one that sees no message in plain text, as all are encrypted",
-            )
-            require(
-                not self.hidden or attack.sees.name != "message_rows",
-                "encryption.hidden",
-                self.hidden,
-                f"() for attacks.{label}, whose trigger is one of features",
             )
         for label, defense in experiment.defenses.items():
             require(
@@ -109,58 +80,5 @@ class Encryption:
             or experiment.batch_sizes == (training.batch_size,),
             "batch_sizes",
             experiment.batch_sizes,
-            f"(training.batch_size,) = ({training.batch_size},) under encryption, "
-            "whose batches have one size",
-        )
-
-    def trained_layers_see(self, arrays: Any, seed: int) -> Any:
-        """The arrays with what each party's trained layer is given.
-
-        Args:
-            arrays: Of the experiment.
-            seed: Of the random layers, which are the same in all trials.
-        """
-        if not self.hidden:
-            return arrays
-        body = models.mlp(self.hidden[:-1], embed=self.hidden[-1], relu_output=True)
-        key = jax.random.fold_in(jax.random.key(seed), 1)
-
-        def activations(features):
-            return tuple(
-                models.embed_in_parts(
-                    body, body.init(jax.random.fold_in(key, party), own[:1]), own
-                )
-                for party, own in enumerate(features)
-            )
-
-        return arrays._replace(
-            features=activations(arrays.features),
-            test_features=activations(arrays.test_features),
-        )
-
-    def victims(
-        self,
-        experiment: Any,
-        units: Sequence[Any],
-        attacks: Sequence[Any],
-        arrays: Any,
-        folder: Path,
-    ) -> Generator[str, None, Any]:
-        """Trains a victim per unit on ciphertexts; see `ciphertexts.encrypted_victim`.
-
-        Yields:
-            How far it is, in words.
-
-        Returns:
-            A `Victim` stacked over the units, as the simulation's program returns it.
-        """
-        from vfljax.experiments import ciphertexts
-
-        made: dict[Any, Any] = {}
-        for unit in dict.fromkeys(units):
-            made[unit] = yield from ciphertexts.encrypted_victim(
-                self, experiment, unit, attacks, arrays, folder
-            )
-        return jax.tree.map(
-            lambda *leaves: jnp.stack(leaves), *(made[unit] for unit in units)
+            f"({training.batch_size},), that of training, under encryption",
         )

@@ -18,6 +18,7 @@ from vfljax import data
 from vfljax.attacks import Attack
 from vfljax.defenses.base import relabel
 from vfljax.experiments import records, rows
+from vfljax.experiments.ciphertexts import encrypted_victims
 from vfljax.experiments.experiment import Experiment
 from vfljax.experiments.programs import Programs, numbers_of
 from vfljax.experiments.task import (
@@ -223,13 +224,13 @@ class _RunningChunk:
     def train_on_ciphertexts(self) -> Generator[str, None, None]:
         """Trains all victims, where messages are encrypted; says how far it is."""
         chunks = self._chunks
-        experiment, encryption = chunks.experiment, chunks.experiment.encryption
-        if encryption is None:
+        experiment = chunks.experiment
+        if experiment.encryption is None:
             return
         for label, attack in experiment.attacks.items():
             if attack.victim not in self._victims:
                 start = time.perf_counter()
-                victim = yield from encryption.victims(
+                victim = yield from encrypted_victims(
                     experiment,
                     self._padded,
                     chunks.programs.sharing(attack),

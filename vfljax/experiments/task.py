@@ -196,7 +196,7 @@ def load_arrays(task: Task) -> Arrays:
 
     table = data.class_table(dataset.train_labels, len(dataset.class_names))
     features = split(dataset.train_features)
-    arrays = Arrays(
+    return Arrays(
         features=features,
         labels=jnp.asarray(dataset.train_labels),
         table=jax.tree.map(jnp.asarray, table),
@@ -206,6 +206,3 @@ def load_arrays(task: Task) -> Arrays:
             experiment.embed(num_classes), features[0][:1]
         ),
     )
-    if experiment.encryption is None:
-        return arrays
-    return experiment.encryption.trained_layers_see(arrays, experiment.seed)

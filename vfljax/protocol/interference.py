@@ -41,7 +41,7 @@ class Manipulation(NamedTuple):
     alter: Callable[..., Any] = _features_as_they_are
     send: Callable[..., Float[Array, "batch embed"]] = _send_as_it_is
     receive: Callable[..., Float[Array, "batch embed"]] = _receive_as_it_is
-    on_ciphertexts: Callable[..., Any] | None = None
+    on_ciphertexts: Callable[[Any, int], Mapping[str, Any]] | None = None
 
 
 class Interference(NamedTuple):

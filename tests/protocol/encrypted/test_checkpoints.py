@@ -43,7 +43,7 @@ def test_resumed_run_ends_the_same(make_training, tmp_path, settings, kind):
     expected = encrypted.run_here(*training)
     with pytest.raises(Interrupted):
         encrypted.run_here(*training, folder=tmp_path, on_message=stop_at(2, kind))
-    run = encrypted.run_here(*training, folder=tmp_path, resume=True)
+    run = encrypted.run_here(*training, folder=tmp_path)
     assert run.first_iteration == 2
     jax.tree.map(np.testing.assert_array_equal, run.params, expected.params)
     np.testing.assert_array_equal(run.losses, expected.losses)
@@ -66,7 +66,7 @@ def test_folder_has_states_progress_and_log(make_training, tmp_path):
     assert [encrypted.MessageRecord(**json.loads(line)) for line in lines] == list(
         run.messages
     )
-    again = encrypted.run_here(*training, folder=tmp_path, resume=True)
+    again = encrypted.run_here(*training, folder=tmp_path)
     assert again.first_iteration == 4  # nothing left but the result
     jax.tree.map(np.testing.assert_array_equal, again.params, run.params)
 
@@ -117,8 +117,8 @@ def test_runs_are_not_resumed_with_other_inputs(make_training, tmp_path, name):
         encrypted.run_here(*training, folder=tmp_path, on_message=stop_at(1, "batch"))
     other, party = with_other_inputs(training, name)
     with pytest.raises(ValueError, match=f"{party}: {name}: not what it began"):
-        encrypted.run_here(*other, folder=tmp_path, resume=True)
-    encrypted.run_here(*training, folder=tmp_path, resume=True)
+        encrypted.run_here(*other, folder=tmp_path)
+    encrypted.run_here(*training, folder=tmp_path)
 
 
 def test_hashes_of_inputs_are_for_the_party_alone(make_training, tmp_path):
@@ -137,15 +137,9 @@ def test_hashes_of_inputs_are_for_the_party_alone(make_training, tmp_path):
                 assert (str(digest).encode() in content) == is_own, (path, name)
 
 
-def test_folders_that_do_not_fit_are_refused(make_training, tmp_path):
+def test_folder_with_another_run_is_refused(make_training, tmp_path):
     training = make_training(backend="plain_int")
-    with pytest.raises(ValueError, match="resume=True: needs the folder"):
-        encrypted.run_here(*training, resume=True)
-    with pytest.raises(ValueError, match="has no run in it"):
-        encrypted.run_here(*training, folder=tmp_path, resume=True)
     encrypted.run_here(*training, folder=tmp_path)
-    with pytest.raises(ValueError, match="has a run in it"):
-        encrypted.run_here(*training, folder=tmp_path)
     other = training._replace(batches=training.batches[::-1])
     with pytest.raises(ValueError, match="another agreement or other batches"):
-        encrypted.run_here(*other, folder=tmp_path, resume=True)
+        encrypted.run_here(*other, folder=tmp_path)

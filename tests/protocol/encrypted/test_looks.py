@@ -130,7 +130,7 @@ def test_a_run_is_resumed_at_a_look(make_training, tmp_path):
 
     with pytest.raises(KeyboardInterrupt):
         encrypted.run_here(*training, folder=tmp_path, on_message=stop)
-    run = encrypted.run_here(*training, folder=tmp_path, resume=True)
+    run = encrypted.run_here(*training, folder=tmp_path)
     assert run.first_iteration == 2
     jax.tree.map(np.testing.assert_array_equal, run.params, expected.params)
     np.testing.assert_array_equal(run.losses, expected.losses)

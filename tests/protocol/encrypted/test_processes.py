@@ -92,7 +92,7 @@ def test_killed_role_is_named_and_the_run_resumed(
     reason = f"{role} failed in iteration 2: its process was ended by SIGKILL"
     assert reason in str(caught.value)
     assert not wait_for_end()
-    run = resume(*training, folder=tmp_path, resume=True)
+    run = resume(*training, folder=tmp_path)
     assert run.first_iteration == 2
     assert_same(run, encrypted.run_here(*training))
 

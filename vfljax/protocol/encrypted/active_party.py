@@ -168,19 +168,19 @@ class ActiveParty(Party):
             self._labels[self._rows],
             self._rows.astype(np.int32),
         )
-        before = self._states["defense"]
-        is_bare = defenses.count_unprotected(answer.state)
-        is_bare = is_bare > defenses.count_unprotected(before)
-        record = self._record["unprotected"]
-        self._record["unprotected"] = np.append(record, bool(is_bare))
+        count, before = defenses.count_unprotected, self._states["defense"]
+        self._note("unprotected", bool(count(answer.state) > count(before)))
         if not self._is_look:
             self._states["defense"] = answer.state
         return answer
 
     def _end(self, gradient, loss):
         if not self._is_look:
-            self._record["losses"] = np.append(self._record["losses"], loss)
+            self._note("losses", loss)
         self._finish(gradient)
+
+    def _note(self, name, value):
+        self._record[name] = np.append(self._record[name], value)
 
     def _added(self, place, residues):
         """The passive parties' ciphertexts plus a fresh encryption of the own part.
@@ -205,14 +205,7 @@ class ActiveParty(Party):
 
 
 class ExactAnswer(NamedTuple):
-    """dL/dH of a batch, in the clear.
-
-    Attributes:
-        sent: As sent to passive parties, after the defense.
-        own: As the active party uses it.
-        loss: Mean cross-entropy in nats.
-        state: The defense's, afterwards.
-    """
+    """dL/dH of a batch as sent and as used by the sender; loss in nats; defense."""
 
     sent: Float[Array, "batch classes"]
     own: Float[Array, "batch classes"]
@@ -240,12 +233,7 @@ class TaylorTerms(NamedTuple):
     """What is added to the encrypted logits, in units of 1/(C·B).
 
     The softmax's first-order expansion at zero is (1 + H)/C for centered H, so that
-    C·B·dL/dH = H + 1 - C·y.
-
-    Attributes:
-        labels: 1 - C·y.
-        noise: The defense's.
-        state: The defense's, afterwards.
+    C·B·dL/dH = H + labels, where `labels` are 1 - C·y. `noise` is the defense's.
     """
 
     labels: Float[Array, "batch classes"]

@@ -93,7 +93,10 @@ def used_rows(operations: RowOperations, batch_size: int) -> tuple[_Rows, _Rows]
 def rewritten_activations(
     operations: RowOperations, activations: Int64[np.ndarray, "batch columns"]
 ) -> Int64[np.ndarray, "batch columns"]:
-    """Activations with which the rows as received give what the rows used would."""
+    """Activations with which the rows as received give what the rows used would.
+
+    Rows can't be taken out of a ciphertext that holds several; and it saves products.
+    """
     sources, weights = used_rows(operations, len(activations))
     result = np.zeros_like(activations)
     np.add.at(result, sources, weights[:, None] * activations)
@@ -159,10 +162,7 @@ class GradientProduct:
         for place, polynomial in added.items():
             residues = self._agreement.residues(polynomial)
             ciphertexts[place] = self._public.add_plain(ciphertexts[place], residues)
-        if self._layout.samples_per_ciphertext == 1:
-            ciphertexts = self._swapped(ciphertexts, operations)
-        else:  # the same, as rows can't be taken out of a ciphertext
-            columns = rewritten_activations(operations, columns)
+        columns = rewritten_activations(operations, columns)
         self._masks = [
             random_residues(self._agreement) for _ in range(self._layout.num_answers)
         ]
@@ -195,24 +195,12 @@ class GradientProduct:
                 "for this gradient_bound, these bits and this preset"
             )
 
-    def _swapped(self, ciphertexts, operations):
-        """Rows as they are used; `None` for one that is skipped."""
-        sources, weights = used_rows(operations, len(ciphertexts))
-        result = [ciphertexts[source] for source in sources.tolist()]
-        for place, weight in enumerate(weights.tolist()):
-            if weight == 0:
-                result[place] = None
-            elif weight > 1:
-                factor = self._agreement.residues(np.full(1, weight, np.int64))
-                result[place] = self._public.multiply_plain(result[place], factor)
-        return result
-
     def _masked(self, ciphertexts, columns, answer):
         """Σ_b a_b·[[u_b]] + [[mask]]: zero polynomials are left out, not multiplied."""
         total = self._public.encrypt(self._masks[answer])
         for place, ciphertext in enumerate(ciphertexts):
             factor = self._layout.activation_polynomial(columns, place, answer)
-            if ciphertext is not None and factor.any():
+            if factor.any():
                 factor = self._agreement.residues(factor)
                 product = self._public.multiply_plain(ciphertext, factor)
                 total = self._public.add(total, product)

@@ -42,17 +42,10 @@ class Message(NamedTuple):
 
 
 class MessageRecord(NamedTuple):
-    """A line of the message log: what the network knows about a message.
+    """A line of the message log: what the network knows about a `Message`.
 
-    Attributes:
-        iteration: As in `Message`, like the next four.
-        sender: Who.
-        receiver: To whom.
-        kind: What it is.
-        form: Who can read it.
-        num_ciphertexts: In it; 0 for plain parts.
-        num_bytes: Of the payload; the header adds some hundred.
-        sha256: Of the payload.
+    Plain parts are no ciphertexts; bytes are those of the payload, to which a header
+    adds some hundred, and so is the hash.
     """
 
     iteration: int

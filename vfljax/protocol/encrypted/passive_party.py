@@ -78,14 +78,11 @@ class PassiveParty(Party):
         return self._asked("masked_gradient", masked)
 
     def _update(self, message):
-        integers = self._product.unmask(message.parts)
-        if self._iteration in self._observe:
-            fields = params_arrays(self._params) | {
-                "features": self._activations[self._rows],
-                "integers": integers,
-            }
-            for name, array in fields.items():
-                self._record[f"{_OBSERVED}_{self._iteration}_{name}"] = array
+        integers, number = self._product.unmask(message.parts), self._iteration
+        if number in self._observe:
+            fields = {"features": self._activations[self._rows], "integers": integers}
+            for name, array in (fields | params_arrays(self._params)).items():
+                self._record[f"{_OBSERVED}_{number}_{name}"] = array
         self._finish(integers / self._agreement.gradient_scale)
         return []
 
@@ -103,19 +100,15 @@ def read_observations(
         if name.startswith(_OBSERVED):
             _, iteration, field = name.split("_")
             by_iteration.setdefault(int(iteration), {})[field] = array
-    return {
-        iteration: _observation(agreement, fields)
-        for iteration, fields in sorted(by_iteration.items())
-    }
-
-
-def _observation(agreement, fields):
-    features = encryption.decode(fields["features"], agreement.activation_bits)
-    view = BatchGradientView(
-        model=models.mlp((), embed=agreement.num_classes),
-        params=params_tree(fields),
-        features=features.astype(np.float32),
-        gradient=gradient_tree(fields["integers"] / agreement.gradient_scale),
-        num_classes=agreement.num_classes,
-    )
-    return Observation(view, fields["integers"])
+    observations = {}
+    for iteration, fields in sorted(by_iteration.items()):
+        features = encryption.decode(fields["features"], agreement.activation_bits)
+        view = BatchGradientView(
+            model=models.mlp((), embed=agreement.num_classes),
+            params=params_tree(fields),
+            features=features.astype(np.float32),
+            gradient=gradient_tree(fields["integers"] / agreement.gradient_scale),
+            num_classes=agreement.num_classes,
+        )
+        observations[iteration] = Observation(view, fields["integers"])
+    return observations

@@ -78,7 +78,6 @@ def iterate_in_processes(
     *,
     on_message: OnMessage | None = None,
     folder: Path | None = None,
-    resume: bool = False,
     answer_seconds: int | float = 600.0,
 ) -> Generator[int, None, EncryptedRun]:
     """Trains with every role in a process of its own; else as `iterate_here`.
@@ -89,13 +88,10 @@ def iterate_in_processes(
     is there for a process that was stopped or hangs. All else is as in `iterate_here`.
 
     Raises:
-        RoleFailed: If a role's process ends, doesn't answer in time, or raises an error
-            such as those of `run_here`. Nothing goes on after that; with a folder the
-            run can be resumed.
-        EncryptionError: If a role speaks for another role, or hasn't taken its step
-            when nobody has anything to say.
-        ValueError: As in `run_here`, for inputs that can't be sent, or for
-            `answer_seconds`.
+        RoleFailed: If a role's process ends, doesn't answer in time, or raises an
+            error. Nothing goes on after that; with a folder the run can be resumed.
+        EncryptionError: As in `run_here`, where it is no role's own.
+        ValueError: As in `run_here`, or for inputs that can't be sent.
     """
     check_number("answer_seconds", answer_seconds, low=0, high=1e6, low_excluded=True)
     check_inputs(agreement, passive, active, batches)
@@ -105,12 +101,12 @@ def iterate_in_processes(
         name: _pickled(name, (agreement, name, inputs))
         for name, inputs in inputs_by_role(agreement, passive, active).items()
     }
-    completed = prepare_folder(folder, agreement, batches, resume)
+    completed = prepare_folder(folder, agreement, batches)
     network = _Processes(answer_seconds)
+    path = None if folder is None else folder.absolute()
     try:
         for name in contents:
             network.start(name)
-        path = None if folder is None else folder.absolute()
         for name, content in contents.items():
             network.send(name, pickle.dumps((content, path, completed)))
         for _ in contents:

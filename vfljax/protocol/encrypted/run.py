@@ -141,13 +141,11 @@ def iterate_here(
     *,
     on_message: OnMessage | None = None,
     folder: Path | None = None,
-    resume: bool = False,
 ) -> Generator[int, None, EncryptedRun]:
     """Trains with all roles as objects in this process, which exchange only bytes.
 
-    Zou et al. (2022, https://arxiv.org/abs/2112.05409), Algorithm 1. The paper doesn't
-    say how dL/dH is computed under encryption: see `Agreement.mode`. With
-    `backend="plain_int"` the same integers pass without encryption.
+    Zou et al. (2022, https://arxiv.org/abs/2112.05409), Algorithm 1, which doesn't say
+    how dL/dH is computed under encryption: see `Agreement.mode`.
 
     Args:
         agreement: The public settings.
@@ -155,24 +153,23 @@ def iterate_here(
         active: What the active party brings.
         batches: Sample numbers of each iteration (iterations, B), public.
         on_message: Called with the record of each message as it passes.
-        folder: For states after each iteration and `messages.jsonl`; `None` for none.
-        resume: Whether to go on in `folder` after its last completed iteration, with
-            the same inputs.
+        folder: For states after each iteration and `messages.jsonl`; a run that is in
+            it goes on after its last completed iteration. `None` for none.
 
     Yields:
         The number of each iteration that is over; `run_here` returns what comes out.
 
     Raises:
         ValueError: For inputs that don't fit the agreement, a number too large for its
-            fixed point, a folder that doesn't fit `resume`, or other inputs than those
-            that the run was begun with; makers can't be compared.
+            fixed point, or other inputs than those that the folder's run was begun
+            with; makers can't be compared.
         EncryptionError: If a role refuses a message, speaks for another role, or hasn't
             taken its step when nobody has anything to say.
         ImportError: If the backend's library isn't installed.
     """
     check_inputs(agreement, passive, active, batches)
     batches = np.asarray(batches, "<i8")
-    completed = prepare_folder(folder, agreement, batches, resume)
+    completed = prepare_folder(folder, agreement, batches)
     roles = {
         name: make_role(agreement, name, inputs, folder, completed)
         for name, inputs in inputs_by_role(agreement, passive, active).items()
@@ -215,10 +212,7 @@ def make_role(
 
 
 def prepare_folder(
-    folder: Path | None,
-    agreement: Agreement,
-    batches: Int[np.ndarray, "_ _"],
-    resume: bool,
+    folder: Path | None, agreement: Agreement, batches: Int[np.ndarray, "_ _"]
 ) -> int:
     """Makes the folder of a new run, or finds out where its run is to go on.
 
@@ -226,27 +220,18 @@ def prepare_folder(
         The last iteration that all roles completed; -1 if there was none.
 
     Raises:
-        ValueError: If a new run's folder has a run in it already, or the folder to go
-            on in has none, or one of other settings or batches.
+        ValueError: If its run is one of other settings or batches.
     """
     if folder is None:
-        if resume:
-            raise ValueError("resume=True: needs the folder of the run to go on with")
         return -1
     path, progress = folder / "agreement.json", folder / "progress.json"
     settings = dataclasses.asdict(agreement)
     settings["batches_sha256"] = hashlib.sha256(batches.tobytes()).hexdigest()
     content = json.dumps(settings, indent=2).encode()
-    if not resume:
-        if path.exists():
-            allowed = "allowed is a new folder, or resume=True"
-            raise ValueError(f"folder={folder}: has a run in it; {allowed}")
+    if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)
         _write(path, content)
-        return -1
-    if not path.exists():
-        raise ValueError(f"folder={folder}: has no run in it, resume=True needs one")
-    if path.read_bytes() != content:
+    elif path.read_bytes() != content:
         raise ValueError(
             f"folder={folder}: its run has another agreement or other batches; it can "
             "be resumed with those it was begun with"
