@@ -9,6 +9,7 @@ from scipy.special import stdtrit
 from vfljax.experiments.frame import rows_to_frame
 from vfljax.reports.columns import (
     COLUMNS,
+    DEFAULTS,
     ENDS,
     MODEL,
     POINT,
@@ -74,24 +75,22 @@ def summarize(rows: Sequence[Mapping[str, Any]]) -> Frame:
             too narrow.
     """
     raw = _typed(rows)
-    failures = pl.col("status").filter(pl.col("status") != "ok")
+    status, knowledge = pl.col("status"), pl.col("knowledge").drop_nulls()
+    failures = status.filter(status != "ok")
     summary = raw.group_by(*SETTINGS, "defense_label", maintain_order=True).agg(
         *(pl.col(name).drop_nulls().first() for name in names_of("first")),
-        pl.col("knowledge").drop_nulls().unique(maintain_order=True).alias("known"),
         pl.len().cast(pl.Int64).alias("num_trials"),
         failures.len().cast(pl.Int64).alias("num_failed"),
-        failures.unique().sort().alias("failures"),
+        failures.unique().sort().str.join(" ").alias("failures"),
+        knowledge.unique(maintain_order=True).str.join(" or ").alias("known"),
         pl.col("seconds").median(),
-        *(expression for name in RATES for expression in _spread(name)),
-        *_account(),
+        *(column for name in RATES for column in _spread(name)),
+        *map(_accounted, names_of("account")),
     )
     summary = summary.with_columns(
         pl.col("attack_family").fill_null(pl.col("attack")),
         pl.col("is_adaptive").fill_null(value=False),
-        pl.col("failures").list.join(" "),
-        pl.when(pl.col("known").list.len() > 0)
-        .then(pl.col("known").list.join(" or "))
-        .alias("knowledge"),
+        pl.when(pl.col("known") != "").then("known").alias("knowledge"),
     )
     kinds = ("setting", "first", "derived", "rate", "median", "account", "judgment")
     ends = [f"{name}_{end}" for name in RATES for end in ENDS]
@@ -113,7 +112,8 @@ def _typed(rows: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
     columns = [c for c in COLUMNS if c.kind not in ("derived", "judgment")]
     absent = [pl.lit(None).alias(c.name) for c in columns if c.name not in found]
     raw = found.with_columns(absent).select(
-        pl.col(c.name).cast(c.type).fill_null(pl.lit(c.default)) for c in columns
+        pl.col(c.name).cast(c.type).fill_null(pl.lit(DEFAULTS.get(c.name)))
+        for c in columns
     )
     for name in RATES:
         wrong = raw[name].filter(~raw[name].is_between(0, 1))
@@ -144,45 +144,35 @@ def _spread(name: str) -> list[pl.Expr]:
     )
     spread = pl.when(agree).then(0.0).otherwise(rate.std())
     half = quantile * spread / number.cast(pl.Int64).sqrt()
-    ends = {"low": mean - half, "high": mean + half}
+    has_ends = pl.when(number > 1)
     return [
         mean.alias(name),
+        has_ends.then((mean - half).clip(0, 1)).alias(f"{name}_low"),
+        has_ends.then((mean + half).clip(0, 1)).alias(f"{name}_high"),
         number.cast(pl.Int64).alias(f"{name}_number"),
-        *(
-            pl.when(number > 1).then(end.clip(0, 1)).alias(f"{name}_{which}")
-            for which, end in ends.items()
-        ),
     ]
 
 
-def _account() -> list[pl.Expr]:
-    """The privacy account, the same in every trial; no field of it without a sentence.
+def _accounted(name: str) -> pl.Expr:
+    """A field of the privacy account, the same in every trial; none without a sentence.
 
     JSON has no infinity, so an ε that is null beside a sentence is infinite.
     """
     has_one = pl.col("budget").is_not_null()
-    fields = []
-    for name in names_of("account"):
-        field = pl.col(name).filter(has_one).first()
-        if "epsilon" in name:
-            field = pl.when(has_one.any()).then(field.fill_null(float("inf")))
-        fields.append(field.alias(name))
-    return fields
+    field = pl.col(name).filter(has_one).first()
+    if "epsilon" in name:
+        field = pl.when(has_one.any()).then(field.fill_null(float("inf")))
+    return field.alias(name)
 
 
 def _judged(summary: pl.DataFrame) -> pl.DataFrame:
     """The judgments; what an attack that knows a defense finds counts for all of it."""
     knows = pl.col("is_adaptive") & _clearly_above("attack_accuracy", "chance_accuracy")
-    return (
-        summary.with_columns(
-            _clearly_above("matched_accuracy", "matched_chance").alias("finds_classes"),
-            knows.alias("found"),
-        )
-        .with_columns(
-            labels_are_found=pl.col("finds_classes") | pl.col("found").any().over(POINT)
-        )
-        .with_columns(_of_reading())
-    )
+    finds_classes = _clearly_above("matched_accuracy", "matched_chance")
+    return summary.with_columns(
+        finds_classes=finds_classes,
+        labels_are_found=finds_classes | knows.any().over(POINT),
+    ).with_columns(_of_reading())
 
 
 def _clearly_above(name: str, chance: str) -> pl.Expr:
@@ -204,14 +194,12 @@ def _of_reading() -> list[pl.Expr]:
     beyond = pl.col("matched_accuracy") - pl.col("matched_chance")
     is_guess = pl.col("view") != MESSAGE_ROWS  # a backdoor that fails tells no labels
     is_below = (pl.col("num_failed") == 0) & (end < 1 / pl.col("num_classes"))
-    judgments = {
-        "below_chance": is_guess & is_below,
-        "hides_names_only": pl.col("finds_classes") & (rate - chance < beyond / 2),
-        "says_nothing": chance.is_between(low, high) & (high - low >= (1 - chance) / 2),
-    }
+    hides = pl.col("finds_classes") & (rate - chance < beyond / 2)
+    silent = chance.is_between(low, high) & (high - low >= (1 - chance) / 2)
     return [
-        judgment.fill_null(value=False).alias(name)
-        for name, judgment in judgments.items()
+        (is_guess & is_below).fill_null(value=False).alias("below_chance"),
+        hides.fill_null(value=False).alias("hides_names_only"),
+        silent.fill_null(value=False).alias("says_nothing"),
     ]
 
 
@@ -227,15 +215,12 @@ def groups(
 
 def varying(table: pl.DataFrame, names: Iterable[str] = SETTINGS) -> tuple[str, ...]:
     """Those of the columns with several values that the variant does not tell."""
-    found = [name for name in names if table[name].n_unique() > 1]
+    found = tuple(name for name in names if table[name].n_unique() > 1)
     if "variant" not in found:
-        return tuple(found)
-    num_variants = table["variant"].n_unique()
-    return tuple(
-        name
-        for name in found
-        if name == "variant" or table.select("variant", name).n_unique() > num_variants
-    )
+        return found
+    others, number = set(found) - {"variant"}, table["variant"].n_unique()
+    told = {n for n in others if table.select("variant", n).n_unique() == number}
+    return tuple(name for name in found if name not in told)
 
 
 def _readings(summary: pl.DataFrame) -> pl.DataFrame:
@@ -249,10 +234,7 @@ def _readings(summary: pl.DataFrame) -> pl.DataFrame:
         pl.col("view") != MESSAGE_ROWS,
     ).with_columns(
         pl.col("attack") + " (published)",
-        *(
-            pl.col(f"published_accuracy{end}").alias(f"attack_accuracy{end}")
-            for end in ("", "_low", "_high", "_number")
-        ),
+        pl.col("^published_accuracy.*$").name.replace("^published", "attack"),
     )
     return pl.concat([summary, published])
 
@@ -281,15 +263,12 @@ def strongest(summary: pl.DataFrame) -> pl.DataFrame:
         naive_first = [pl.col("attack_accuracy"), ~pl.col("is_adaptive")]
         row = _first(_readings(attacks), "attack_accuracy", naive_first)
         model = models[tuple(row[name] for name in MODEL)]
-        for other, names in (
-            (main_of(pl.concat([attacks, model])), ("main_", "floor_")),
-            (_up_to_names(attacks), ("matched_", "finds_classes")),
-        ):
-            row |= {name: other[name] for name in other if name.startswith(names)}
-        is_knowing = row["defense"] == UNDEFENDED or any(attacks["is_adaptive"])
-        row["is_knowing_tried"] = is_knowing
-        row["any_failed"] = any(attacks["num_failed"])
-        best.append(row)
+        main, names = main_of(pl.concat([attacks, model])), _up_to_names(attacks)
+        row |= {n: main[n] for n in main if n.startswith(("main_", "floor_"))}
+        row |= {n: names[n] for n in names if n.startswith(("matched_", "finds_"))}
+        is_known = row["defense"] == UNDEFENDED or any(attacks["is_adaptive"])
+        tried = {"is_knowing_tried": is_known, "any_failed": any(attacks["num_failed"])}
+        best.append(row | tried)
     more = dict.fromkeys(("is_knowing_tried", "any_failed"), pl.Boolean)
     chosen = pl.DataFrame(best, schema=summary.schema | more)
     return chosen.with_columns(_of_reading())
@@ -314,10 +293,9 @@ def _up_to_names(attacks: pl.DataFrame) -> dict[str, Any]:
     return _first(attacks, "matched_accuracy", order)
 
 
-def _first(
-    attacks: pl.DataFrame, rate: str, highest: Sequence[pl.Expr]
-) -> dict[str, Any]:
-    """Of the rows that have a rate the one highest in some columns, or {}."""
-    having = attacks.filter(pl.col(rate).is_not_null())
-    ordered = having.sort(highest, descending=True, maintain_order=True)
+def _first(attacks: pl.DataFrame, rate: str, order: list[pl.Expr]) -> dict[str, Any]:
+    """Of the rows that have a rate the highest in some columns, or {}."""
+    ordered = attacks.filter(pl.col(rate).is_not_null()).sort(
+        order, descending=True, maintain_order=True
+    )
     return next(ordered.iter_rows(named=True), {})

@@ -10,7 +10,7 @@ from rich import box
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from vfljax.reports.columns import BY_NAME, view_of
+from vfljax.reports.columns import BLIND, BY_NAME, view_of
 from vfljax.reports.frame import UNDEFENDED, Frame
 
 NOTHING = "-"
@@ -147,8 +147,8 @@ def _rate(row: Row, name: str, has_ends: bool) -> str:
     low, high = row[f"{name}_low"], row[f"{name}_high"]
     if has_ends and low is not None:
         text += f" ± {scale * max(value - low, high - value):.{digits}f}"
-    if column.blind and row[column.blind] is not None:
-        text += f" ({scale * row[column.blind]:.{digits}f})"
+    if name in BLIND and row[BLIND[name]] is not None:
+        text += f" ({scale * row[BLIND[name]]:.{digits}f})"
     if name == "attack_accuracy":
         text += "".join(f" {mark}" for of, mark in _MARKS.items() if row[of])
     return text + f" {_FEWER_TRIALS}" * (row[f"{name}_number"] < row["num_trials"])

@@ -1,5 +1,6 @@
 """The answer in words: what was tried, what leaks, and which defense to take if any."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
@@ -24,7 +25,6 @@ RULE = (
     "that are left the one that leaks least is named; if there is none, none is worth "
     "its price."
 )
-_CANNOT = "Which defense to take cannot be said"
 
 Row = Mapping[str, Any]
 
@@ -48,35 +48,33 @@ class Scene(NamedTuple):
         if not self.defended:
             return "No defense was tried, so there is none to choose."
         if base is None:
-            return f"{_CANNOT}: nothing was tried without one, to compare with."
-        if any(row["main_accuracy"] is None for row in (base, *self.defended)):
-            return f"{_CANNOT}: what they cost the main task was not recorded."
-        if base["says_nothing"] or base["any_failed"]:
-            return f"{_CANNOT}: without one, trials failed or the interval is too wide."
-        if _leakage(base) <= 0:
-            return f"{_CANNOT}: even without one no attack finds more than chance."
-        return ""
+            why = "nothing was tried without one, to compare with"
+        elif any(row["main_accuracy"] is None for row in (base, *self.defended)):
+            why = "what they cost the main task was not recorded"
+        elif base["says_nothing"] or base["any_failed"]:
+            why = "without one, trials failed or the interval is too wide"
+        elif _leakage(base) <= 0:
+            why = "even without one no attack finds more than chance"
+        else:
+            return ""
+        return f"Which defense to take cannot be said: {why}."
 
     def why_not(self, row: Row) -> str:
         """Why a defense is not worth its price, or ""."""
-        base, floor = self.undefended or row, row["floor_accuracy"]
-        checks = {
-            "trials failed": row["any_failed"],
-            "the interval says nothing": row["says_nothing"],
-            "only names are hidden, or the rate is below chance": (
-                row["below_chance"] or row["hides_names_only"]
-            ),
-            "more than half of the leakage above chance is left": (
-                _leakage(row) > MOST_LEFT * _leakage(base)
-            ),
-            "the main task loses more than 5 points": (
-                row["main_accuracy"] < base["main_accuracy"] - MOST_LOST
-            ),
-            "the model is no better than the label party alone": (
-                floor is not None and row["main_accuracy"] <= floor
-            ),
-        }
-        return next((reason for reason, holds in checks.items() if holds), "")
+        base, main = self.undefended or row, row["main_accuracy"]
+        if row["any_failed"]:
+            return "trials failed"
+        if row["says_nothing"]:
+            return "the interval says nothing"
+        if row["below_chance"] or row["hides_names_only"]:
+            return "only names are hidden, or the rate is below chance"
+        if _leakage(row) > MOST_LEFT * _leakage(base):
+            return "more than half of the leakage above chance is left"
+        if main < base["main_accuracy"] - MOST_LOST:
+            return "the main task loses more than 5 points"
+        if row["floor_accuracy"] is not None and main <= row["floor_accuracy"]:
+            return "the model is no better than the label party alone"
+        return ""
 
     def chosen(self) -> Row | None:
         """The defense to take by `RULE`, the first on a tie; None if none is or can."""
@@ -91,12 +89,10 @@ class Scene(NamedTuple):
         if self.unjudged() or base is None:
             return self.unjudged(), ""
         if chosen is None:
-            reasons = [self.why_not(row) for row in self.defended]
-            why = ", ".join(
-                f"{reason} ({reasons.count(reason)} of {len(reasons)})"
-                for reason in dict.fromkeys(reasons)
-            )
-            return "None of the defenses tried is worth its price.", f"{capital(why)}."
+            reasons = Counter(self.why_not(row) for row in self.defended)
+            why = (f"{why} ({n} of {reasons.total()})" for why, n in reasons.items())
+            none = "None of the defenses tried is worth its price."
+            return none, f"{capital(', '.join(why))}."
         numbers = (
             f"The strongest attack on it ({chosen['attack']}) reaches "
             f"{percent(chosen['attack_accuracy'])} where chance is "
@@ -230,20 +226,20 @@ def has_defenses(frame: Frame) -> bool:
 def opening(frame: Frame) -> str:
     """Which settings were tried."""
     summary = frame.summary
-    same = [n for n in ("num_classes", "num_parties") if summary[n].n_unique() == 1]
-    sets = ", ".join(summary["dataset"].unique(maintain_order=True))
-    data = ", ".join(filter(None, (sets, describe(summary.row(0, named=True), same))))
-    defended = summary.filter(pl.col("defense") != UNDEFENDED)
-    number, strengths = (defended[n].n_unique() for n in ("defense", "defense_label"))
+    num = {name: summary[name].n_unique() for name in summary.columns}
+    same = [name for name in ("num_classes", "num_parties") if num[name] == 1]
+    on = [*summary["dataset"].unique(maintain_order=True)]
+    on += filter(None, [describe(summary.row(0, named=True), same)])
+    number = num["defense"] - (UNDEFENDED in summary["defense"])
+    strengths = num["defense_label"] - (UNDEFENDED in summary["defense_label"])
     defenses = count(number, "defense") if number else "no defense"
     if strengths > number:
         defenses += f" at {strengths} strengths in all"
-    attacks = count(summary["attack"].n_unique(), "attack")
-    views = count(summary["view"].n_unique(), "threat model")
-    trials = sorted(set(summary["num_trials"]))
-    many = " to ".join(map(str, dict.fromkeys((trials[0], trials[-1]))))
+    ends = summary["num_trials"].min(), summary["num_trials"].max()
+    many = " to ".join(map(str, dict.fromkeys(ends)))
     return (
-        f"{attacks} under {views} and {defenses} were tried on {data}: "
+        f"{count(num['attack'], 'attack')} under {count(num['view'], 'threat model')} "
+        f"and {defenses} were tried on {', '.join(on)}: "
         f"{count(summary.height, 'setting')}, {many} "
         f"{'trial' if many == '1' else 'trials'} each."
     )
@@ -252,28 +248,24 @@ def opening(frame: Frame) -> str:
 def remarks(frame: Frame) -> list[str]:
     """The rule where a defense was tried; failed trials, wide or no intervals."""
     summary = frame.summary
-    said = [RULE] if has_defenses(frame) else []
     failed, trials = summary["num_failed"].sum(), summary["num_trials"].sum()
     why = sorted(set(" ".join(summary["failures"]).split()))
-    if failed:
-        said.append(
-            f"{failed} of {trials} trials failed ({', '.join(why)}). They are counted "
-            "in every mean."
-        )
-    if "sent_unprotected" in why:
-        said.append(
-            "sent_unprotected: the defense was on and could do nothing for the batch "
-            "attacked, which was sent as it was. Its rate is no rate of the defense."
-        )
     silent = summary["says_nothing"].sum()
-    if silent:
-        said.append(
-            f"{silent} of {summary.height} settings say nothing either way, as their "
-            "interval is too wide. More trials would tell."
-        )
-    if 1 in set(summary["num_trials"]):
-        said.append("A single trial has no interval: the next one may differ.")
-    return said
+    said = {
+        RULE: has_defenses(frame),
+        f"{failed} of {trials} trials failed ({', '.join(why)}). They are counted in "
+        "every mean.": failed,
+        "sent_unprotected: the defense was on and could do nothing for the batch "
+        "attacked, which was sent as it was. Its rate is no rate of the defense.": (
+            "sent_unprotected" in why
+        ),
+        f"{silent} of {summary.height} settings say nothing either way, as their "
+        "interval is too wide. More trials would tell.": silent,
+        "A single trial has no interval: the next one may differ.": (
+            1 in set(summary["num_trials"])
+        ),
+    }
+    return [text for text, holds in said.items() if holds]
 
 
 def count(number: int, noun: str) -> str:
