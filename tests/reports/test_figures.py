@@ -1,11 +1,10 @@
 import numpy as np
 import pytest
 
-from vfljax.reports.drawing import HOLLOW, style
+from vfljax.reports.drawing import HOLLOW, picture, style
 from vfljax.reports.frame import summarize
 from vfljax.reports.panels import PANELS
 from vfljax.reports.panels.curves import CURVES
-from vfljax.reports.picture import picture
 
 
 def choose_figures(rows):

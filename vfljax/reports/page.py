@@ -1,13 +1,15 @@
 """The report as one page that needs nothing else: no script, no font, no request."""
 
+import html
 import json
+import re
 from importlib.resources import files
 
 from vfljax.experiments.records import Run
 from vfljax.reports import contents, words
-from vfljax.reports.panels import Part
-from vfljax.reports.picture import inline_svg
-from vfljax.reports.table import escape, to_html
+from vfljax.reports.drawing import picture
+from vfljax.reports.panels import Panel, Part
+from vfljax.reports.table import boxed, escape, to_html
 
 _PAGE = """<!doctype html>
 <html lang="en">
@@ -82,22 +84,31 @@ def _card(finding: words.Finding) -> str:
 def _section(part: Part) -> str:
     """One panel."""
     panel = part.panel
-    title = escape(panel.title)
-    blocks = [f'<section id="{panel.name}"><h2>{title}</h2>']
+    blocks = [f'<section id="{panel.name}"><h2>{escape(panel.title)}</h2>']
     if part.figure is not None:
-        name = f"picture_{panel.name}"
-        svg = inline_svg(part.figure, name, panel.title, panel.caption)
-        blocks.append(
-            '<figure><div class="scroll" role="region" tabindex="0" '
-            f'aria-label="{title}, picture">{svg}</div>'
-            f"<figcaption>{escape(panel.caption)}</figcaption></figure>"
-        )
+        svg = _inline(picture(part.figure, "svg").decode(), panel)
+        box = boxed(f"{panel.title}, picture", svg)
+        words = f"<figcaption>{escape(panel.caption)}</figcaption>"
+        blocks.append(f"<figure>{box}{words}</figure>")
     if part.table is not None:
         blocks.append(to_html(part.table, f"{panel.title}, table"))
     if part.notes:
         notes = "".join(f"<li>{escape(note)}</li>" for note in part.notes)
         blocks.append(f'<ul class="notes">{notes}</ul>')
     return "\n".join([*blocks, "</section>"])
+
+
+def _inline(svg: str, panel: Panel) -> str:
+    """A figure as an element, named and described, with ids that no other one has."""
+    name = f"picture_{panel.name}"
+    svg = re.sub(r"\s*<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
+    svg = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{name}-", svg)
+    start, rest = svg[svg.index("<svg") :].strip().split(">", 1)
+    return (
+        f'{start} role="img" aria-labelledby="{name}-title {name}-desc">'
+        f'<title id="{name}-title">{html.escape(panel.title)}</title>'
+        f'<desc id="{name}-desc">{html.escape(panel.caption)}</desc>{rest}'
+    )
 
 
 def _how(run: Run) -> str:

@@ -9,10 +9,10 @@ from rich.text import Text
 from vfljax.experiments.records import Run, read_run
 from vfljax.reports import contents, words
 from vfljax.reports.columns import ENDS, RATES
+from vfljax.reports.drawing import picture
 from vfljax.reports.frame import Frame, summarize
 from vfljax.reports.page import make_page
 from vfljax.reports.panels.defenses import table as defense_table
-from vfljax.reports.picture import picture
 from vfljax.reports.table import to_markdown, to_rich
 
 PAGE = "report/report.html"

@@ -183,8 +183,14 @@ def escape(text: str) -> str:
     return html.escape(text).replace(" %", "&nbsp;%").replace(" ± ", "&nbsp;±&nbsp;")
 
 
-def to_html(table: Table, caption: str) -> str:
-    """The same in a box of its own, which scrolls where the page is too narrow."""
+def boxed(label: str, content: str) -> str:
+    """A box of its own for a wide part, which scrolls where the page is too narrow."""
+    role = f'role="region" tabindex="0" aria-label="{escape(label)}"'
+    return f'<div class="scroll" {role}>{content}</div>'
+
+
+def to_html(table: Table, label: str) -> str:
+    """Constants, the body in a box, footnotes."""
     n = table.num_groups
     classes = [' class="number"' if right else "" for right in table.is_number[n:]]
 
@@ -193,19 +199,16 @@ def to_html(table: Table, caption: str) -> str:
         texts = (f"<{tag}{of}>{escape(text)}</{tag}>" for text, of in pairs)
         return f"<tr>{''.join(texts)}</tr>"
 
-    region = f'role="region" tabindex="0" aria-label="{escape(caption)}"'
-    head = line(table.headings[n:], "th")
-    parts = [f'<p class="constants">{escape(table.constants)}</p>']
-    parts.append(f'<div class="scroll" {region}><table><thead>{head}</thead>')
+    body = [f"<table><thead>{line(table.headings[n:], 'th')}</thead>"]
     for group, lines in table.groups():
-        parts.append("<tbody>")
+        body.append("<tbody>")
         if group:
             head = f'<th scope="rowgroup" colspan="{len(classes)}">{escape(group)}</th>'
-            parts.append(f'<tr class="group">{head}</tr>')
-        parts += [*(line(cells, "td") for cells in lines), "</tbody>"]
-    parts.append("</table></div>")
-    notes = (f'<p class="footnote">{escape(note)}</p>' for note in table.footnotes)
-    return "\n".join([*parts, *notes])
+            body.append(f'<tr class="group">{head}</tr>')
+        body += [*(line(cells, "td") for cells in lines), "</tbody>"]
+    notes = [f'<p class="footnote">{escape(note)}</p>' for note in table.footnotes]
+    constants = f'<p class="constants">{escape(table.constants)}</p>'
+    return "\n".join([constants, boxed(label, "\n".join([*body, "</table>"])), *notes])
 
 
 def to_rich(table: Table) -> RichTable:

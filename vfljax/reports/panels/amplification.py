@@ -5,7 +5,7 @@ from matplotlib.figure import Figure
 
 from vfljax.reports import drawing
 from vfljax.reports.drawing import percent
-from vfljax.reports.frame import MESSAGE_ROWS, Frame, varying
+from vfljax.reports.frame import MESSAGE_ROWS, Frame, groups, varying
 from vfljax.reports.panels.base import Panel
 from vfljax.reports.settings import SETTINGS
 
@@ -19,15 +19,13 @@ _LOOKS: dict[str, tuple[str, drawing.Look]] = {
 def _figure(frame: Frame, title: str) -> Figure:
     """One panel per defense and whatever else varies, with 95 % bands."""
     names = [name for name in varying(frame.summary, SETTINGS) if name != "attack"]
-    figure, all_panels = drawing.small_multiples(
-        frame.summary, names, title, "accuracy (%)"
-    )
-    for axes, line in all_panels:
+    lines = [line for _, line in groups(frame.summary, names)]
+    figure, all_axes = drawing.small_multiples(lines, names, title, "accuracy (%)")
+    for axes, line in zip(all_axes, lines, strict=True):
         line = line.sort("amplification", maintain_order=True)
         xs = line["amplification"].to_numpy()
         for name, (label, look) in _LOOKS.items():
-            drawing.draw_series(axes, xs, percent(line, name), look, label)
-            drawing.draw_band(axes, line, "amplification", name, look, alpha=0.15)
+            drawing.draw_line(axes, line, xs, name, look, label, alpha=0.15)
         light: drawing.Look = {"color": _BACKDOOR["color"], "lw": 0.8, "alpha": 0.6}
         ys = percent(line, "published_accuracy")
         axes.plot(xs, ys, label="own class included", **light)

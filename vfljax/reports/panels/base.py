@@ -3,11 +3,10 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
-import matplotlib as mpl
 import polars as pl
 from matplotlib.figure import Figure
 
-from vfljax.reports.drawing import LOOK
+from vfljax.reports.drawing import the_look
 from vfljax.reports.frame import Frame
 from vfljax.reports.table import Table
 
@@ -53,7 +52,7 @@ class Panel(NamedTuple):
         frame = frame.only(self.about)
         if not (frame.summary.height and self.wants(frame)):
             return None
-        with mpl.rc_context(LOOK):
+        with the_look():
             figure = self.figure(frame, title) if self.figure else None
         table = self.table(frame) if self.table else None
         return Part(self, figure, table, self.notes(frame))

@@ -60,17 +60,23 @@ def _figure(frame: Frame, title: str, sweep: Sweep) -> Figure:
     if is_published:
         names = tuple(dict.fromkeys(("attack", *names)))
     looks = _looks(summary, series)
-    figure, all_panels = drawing.small_multiples(
-        summary, names, title, "labels recovered (%)"
+    alpha = 0.18 if len(looks) <= _FEW_SERIES else 0.07
+    parts = [part.sort("x", maintain_order=True) for _, part in groups(summary, names)]
+    figure, all_axes = drawing.small_multiples(
+        parts, names, title, "labels recovered (%)"
     )
-    for axes, in_panel in all_panels:
-        in_panel = in_panel.sort("x", maintain_order=True)
+    for axes, in_panel in zip(all_axes, parts, strict=True):
         for key, line in groups(in_panel, series):
-            _draw_line(axes, line, series, looks[key], len(looks))
+            xs, look = line["x"].to_numpy(), looks[key]
+            label = describe(line.row(0, named=True), series)
+            label += ", the baseline" * _is_baseline(line)
+            drawing.draw_line(
+                axes, line, xs, "attack_accuracy", look, label, alpha=alpha
+            )
             if is_published and line["published_accuracy"].count():
                 published = percent(line, "published_accuracy")
-                look = looks[key] | _PUBLISHED
-                axes.plot(line["x"], published, label="published readout", **look)
+                look = look | _PUBLISHED
+                axes.plot(xs, published, label="published readout", **look)
         _draw_chance(axes, in_panel, series, looks)
         if sweep.setting == "variant":
             _draw_models(axes, in_panel)
@@ -136,18 +142,6 @@ def _has_dashes(summary: pl.DataFrame, series: Sequence[str]) -> bool:
 def _is_baseline(line: pl.DataFrame) -> bool:
     """Whether an attack needs no model that was trained with others."""
     return line["view"][0] == TRAINED_MODEL and line["attack_family"][0] in _BASELINES
-
-
-def _draw_line(
-    axes: Axes, line: pl.DataFrame, series: tuple[str, ...], look: Look, num_lines: int
-) -> None:
-    """A series with its band, which is light where it can lie over many others."""
-    label = describe(line.row(0, named=True), series)
-    label += ", the baseline" * _is_baseline(line)
-    xs, ys = line["x"].to_numpy(), percent(line, "attack_accuracy")
-    drawing.draw_series(axes, xs, ys, look, label, drawing.leaks(line))
-    alpha = 0.18 if num_lines <= _FEW_SERIES else 0.07
-    drawing.draw_band(axes, line, "x", "attack_accuracy", look, alpha)
 
 
 def _draw_chance(

@@ -29,11 +29,9 @@ def _figure(frame: Frame, title: str) -> Figure:
     every = [trials for _, trials in groups(counted, KEYS)]
     chosen = _choose(every)
     names = ["defense_label", *panel_settings(counted, ("attack", "defense_label"))]
-    figure, all_axes = drawing.panels(
-        len(chosen),
-        title,
-        most_columns=4,
-        size=(2.5, 2.85) if len(chosen) > 1 else (4.2, 3.6),
+    layout = {"most_columns": 4, "size": (2.5, 2.85) if len(chosen) > 1 else (4.2, 3.6)}
+    figure, all_axes = drawing.small_multiples(
+        chosen, names, title, "true class", sharey=False, **layout
     )
     figure.set_layout_engine("constrained", h_pad=0.08)
     for axes, trials in zip(all_axes, chosen, strict=True):
@@ -51,7 +49,6 @@ def _figure(frame: Frame, title: str) -> Figure:
     )
     if len(chosen) < len(every):
         figure.supxlabel(left_out, fontsize=7, color="0.4")
-    drawing.label_left(all_axes, "true class")
     return figure
 
 

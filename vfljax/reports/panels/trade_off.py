@@ -64,14 +64,13 @@ def _draw(points: pl.DataFrame, names: list[str], title: str) -> Figure:
     defenses = points["defense"].unique(maintain_order=True)
     defended = defenses.filter(defenses != UNDEFENDED)
     looks = {name: drawing.style(index) for index, name in enumerate(defended)}
-    is_crowded = len(points) > _FEW_POINTS * len(groups(points, names))
+    parts = [part for _, part in groups(points, names)]
+    is_crowded = len(points) > _FEW_POINTS * len(parts)
     layout = {"most_columns": 2, "size": (6.4, 5.0)} if is_crowded else {}
     y_label = "main-task accuracy (%)\n(higher: model is better)"
-    figure, all_panels = drawing.small_multiples(
-        points, names, title, y_label, **layout
-    )
+    figure, all_axes = drawing.small_multiples(parts, names, title, y_label, **layout)
     labels: list[list[Label]] = []
-    for axes, in_panel in all_panels:
+    for axes, in_panel in zip(all_axes, parts, strict=True):
         labels.append([])
         curves = groups(in_panel, ["defense"])
         curves.sort(key=lambda curve: curve[0] == (UNDEFENDED,))  # the star on top
@@ -84,7 +83,7 @@ def _draw(points: pl.DataFrame, names: list[str], title: str) -> Figure:
         _set_main_axis(axes, points)
     drawing.draw_legend(figure)
     figure.draw_without_rendering()  # settles the layout
-    for (axes, _), of_panel in zip(all_panels, labels, strict=True):
+    for axes, of_panel in zip(all_axes, labels, strict=True):
         drawing.write_labels(axes, of_panel)
     return figure
 
@@ -109,9 +108,8 @@ def _draw_curve(axes: Axes, curve: pl.DataFrame, look: Look) -> list[Label]:
     name, strength_name = first["defense"], first["strength_name"]
     label = f"{name} ({strength_name})" if strength_name else name
     is_bare = name == UNDEFENDED
-    is_hollow = drawing.leaks(curve) & (not is_bare) & (not _is_backdoor(curve))
     label = "no defense" if is_bare else label
-    drawing.draw_series(axes, xs, ys, look, label, is_hollow)
+    drawing.draw_line(axes, curve, xs, _MAIN, look, label, with_hollow=not is_bare)
     (left, right), (low, high) = interval(curve, _ATTACK), interval(curve, _MAIN)
     cross = {"ecolor": color, "alpha": 0.45, "elinewidth": 1, "zorder": 2}
     ends = {"xerr": [xs - left, right - xs], "yerr": [ys - low, high - ys]}
