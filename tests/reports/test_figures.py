@@ -10,7 +10,9 @@ from vfljax.reports.panels.curves import CURVES
 def choose_figures(rows):
     """Names of the figures that a run with these rows has."""
     frame = summarize(rows)
-    return [panel.name for panel in PANELS if panel.figure and panel.fill(frame)]
+    return [
+        panel.name for panel in PANELS if (part := panel.fill(frame)) and part.figure
+    ]
 
 
 def draw(what, rows, title=""):

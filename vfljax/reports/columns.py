@@ -33,12 +33,8 @@ BLIND = {
 class Column(NamedTuple):
     """One column.
 
-    Attributes:
-        kind: how trials are summed up.
-        name: of the field in rows and summaries.
-        heading: in a table that a person reads.
-        type: of the values; rates are fractions in [0, 1].
-        words: what it says, as a sentence that stands alone.
+    The name is that of the field in rows and summaries, the heading that in a table;
+    rates are fractions in [0, 1]; the words stand alone, as a sentence.
     """
 
     kind: Kind
@@ -192,10 +188,9 @@ MODEL = tuple(name for name in POINT if name != "view")
 
 
 class View(NamedTuple):
-    """What an attacker sees, in words.
+    """What an attacker sees: its only name in reports, and a sentence.
 
-    The only name that reports use; a sentence; what an attack does, where `{}` is a
-    share in percent; what that would be without an attack.
+    Then what an attack does, `{}` being a share in percent, and what chance does.
     """
 
     name: str

@@ -136,14 +136,8 @@ def small_multiples(
 ) -> tuple[Figure, list[Axes]]:
     """An empty figure with a panel per part of some rows, row by row.
 
-    Args:
-        parts: the rows of each panel.
-        names: the settings that tell them apart, which are the titles of the panels.
-        title: the figure's title, or "".
-        y_label: of the axes at the left edge.
-        most_columns: panels in a row, at most.
-        size: inches a panel, or None for sizes that suit curves.
-        sharey: whether all panels have the same y axis.
+    The settings that tell the parts apart are the titles of the panels; the y label is
+    at the left edge; the size of a panel is in inches, by default one for curves.
     """
     num_rows = -(-len(parts) // most_columns)
     num_columns = -(-len(parts) // num_rows)

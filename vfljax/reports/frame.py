@@ -32,11 +32,9 @@ _CLEAR_MARGIN = 0.05  # of a rate above its chance level
 class Frame(NamedTuple):
     """What a report is made from.
 
-    Attributes:
-        summary: one row per setting; its columns are those of `columns.py` but those of
-            a trial, and for each rate R also `R_low`, `R_high` (its 95 % interval, null
-            for one trial) and `R_number` (trials that have it). Rates are fractions.
-        raw: one row per trial, with the confusion matrices where they were recorded.
+    `summary` has a row per setting and the columns of `columns.py` but those of a
+    trial; of each rate R also `R_low`, `R_high` (its 95 % interval, null for one trial)
+    and `R_number` (trials that have it). `raw` has a row per trial.
     """
 
     summary: pl.DataFrame
@@ -65,14 +63,10 @@ def summarize(rows: Sequence[Mapping[str, Any]]) -> Frame:
     Args:
         rows: one per trial, as in `trials.jsonl`; fields it does not know are ignored.
 
-    Returns:
-        One row per distinct value of `columns.SETTINGS`, and the trials themselves.
-
     Raises:
         ValueError: without rows; if a row lacks a field; if a rate is not in [0, 1]; or
-            if two rows of one setting have the same trial number. Counting one trial
-            twice, or pooling a swept value that is no setting, would make the interval
-            too narrow.
+            if two rows of one setting have the same trial number: to count one twice,
+            or pool a swept value that is no setting, makes the interval too narrow.
     """
     raw = _typed(rows)
     status, knowledge = pl.col("status"), pl.col("knowledge").drop_nulls()
@@ -98,10 +92,7 @@ def summarize(rows: Sequence[Mapping[str, Any]]) -> Frame:
 
 
 def _typed(rows: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
-    """The rows with every column that a row can have and the defense's label, checked.
-
-    The label is `dp_gaussian noise_std=0.001`.
-    """
+    """The rows, checked, with every column and labels as `dp_gaussian noise_std=0.1`."""
     if not rows:
         raise ValueError("rows is empty; allowed: at least one finished trial")
     for index, row in enumerate(rows):
@@ -249,14 +240,9 @@ def strongest(summary: pl.DataFrame) -> pl.DataFrame:
     benign optimizers if any. What is found up to a renaming, and `hides_names_only`,
     are by whichever of the attacks finds most of it.
 
-    Args:
-        summary: of a `Frame`, or the rows of it to choose from.
-
-    Returns:
-        One row per distinct value of `columns.POINT`, in order of first appearance,
-        with the columns of `summary` and two more: `is_knowing_tried` (some attack on
-        it knows the defense, or there is none to know) and `any_failed` (a trial of any
-        attack on it did).
+    There are two more columns than those of `summary`: `is_knowing_tried` (some attack
+    on the model knows the defense, or there is none to know), and `any_failed` (a trial
+    of any attack on it did).
     """
     models, best = dict(groups(summary, MODEL)), []
     for _, attacks in groups(summary, POINT):

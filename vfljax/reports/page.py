@@ -5,11 +5,11 @@ import json
 import re
 from importlib.resources import files
 
-from vfljax.experiments.records import Run
-from vfljax.reports import contents, words
+from vfljax.reports.contents import HOW_TITLE, HOW_TO_READ, Report
 from vfljax.reports.drawing import picture
 from vfljax.reports.panels import Panel, Part
 from vfljax.reports.table import boxed, escape, to_html
+from vfljax.reports.words import Finding
 
 _PAGE = """<!doctype html>
 <html lang="en">
@@ -40,27 +40,26 @@ _PAGE = """<!doctype html>
 """
 
 
-def make_page(report: contents.Report) -> str:
+def make_page(report: Report) -> str:
     """The whole page as HTML; the same for the same report."""
     links = {part.panel.name: part.panel.title for part in report.parts}
-    links["how"] = contents.HOW_TITLE
-    remarks = words.remarks(report.frame)
+    links["how"] = HOW_TITLE
     return _PAGE.format(
-        title=escape(contents.title_of(report.run)),
+        title=escape(report.title),
         style=files("vfljax.reports").joinpath("page.css").read_text("utf-8"),
-        opening=escape(words.opening(report.frame)),
-        cards="\n".join(map(_card, words.findings(report.frame.summary))),
-        remarks="\n".join(f'<p class="rule">{escape(text)}</p>' for text in remarks),
+        opening=escape(report.opening),
+        cards="\n".join(map(_card, report.findings)),
+        remarks="\n".join(f'<p class="rule">{escape(r)}</p>' for r in report.remarks),
         links="".join(
             f'<li><a href="#{name}">{escape(text)}</a></li>'
             for name, text in links.items()
         ),
         sections="\n".join(map(_section, report.parts)),
-        how=_how(report.run),
+        how=_how(report),
     )
 
 
-def _card(finding: words.Finding) -> str:
+def _card(finding: Finding) -> str:
     """What leaks under one threat model and what to do about it.
 
     The bar shows how much leaks, with a mark at chance; the words say it too.
@@ -111,16 +110,16 @@ def _inline(svg: str, panel: Panel) -> str:
     )
 
 
-def _how(run: Run) -> str:
+def _how(report: Report) -> str:
     """Everything that is needed to compute the run again."""
     lines = "".join(
         f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>"
-        for name, value in contents.how_computed(run).items()
+        for name, value in report.how.items()
     )
-    config = escape(json.dumps(run.config, indent=1, ensure_ascii=False))
+    config = escape(json.dumps(report.config, indent=1, ensure_ascii=False))
     return (
-        f'<section id="how"><h2>{contents.HOW_TITLE}</h2>'
-        f"<p>{escape(contents.HOW_TO_READ)}</p><dl>{lines}</dl>"
+        f'<section id="how"><h2>{HOW_TITLE}</h2>'
+        f"<p>{escape(HOW_TO_READ)}</p><dl>{lines}</dl>"
         "<details><summary>The whole configuration (config.json)</summary>"
         f'<pre class="scroll" tabindex="0">{config}</pre></details></section>'
     )

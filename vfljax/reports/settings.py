@@ -18,13 +18,7 @@ _OF_ATTACK = ("view", "known_per_class", "adversary_optimizer")
 
 
 def is_told(frame: pl.DataFrame, name: str, attack: str = "attack") -> bool:
-    """Whether the variant or the attack says the value of this setting as well.
-
-    Args:
-        frame: what is drawn, a row per setting.
-        name: the setting.
-        attack: the column that tells attacks apart, "attack" or "attack_family".
-    """
+    """Whether the variant or the attack (or its family) says this setting as well."""
     tellers = [("variant", _OF_VARIANT), (attack, _OF_ATTACK)]
     return any(
         name in told

@@ -30,16 +30,10 @@ Line = tuple[str, ...]
 
 
 class Table(NamedTuple):
-    """Texts to be drawn.
+    """Texts to be drawn, a tuple of them per line; numbers are aligned to the right.
 
-    Attributes:
-        headings: of the columns.
-        is_number: whether a column is aligned to the right.
-        cells: one tuple of texts per line.
-        constants: what holds for every line, in one line of text, or "".
-        footnotes: what the marks in the cells mean.
-        num_groups: leading columns that a person reads once, above the lines that share
-            them.
+    The constants hold for every line; footnotes say what marks in the cells mean; so
+    many leading columns are read once, above the lines that share them (`num_groups`).
     """
 
     headings: list[str]
@@ -62,12 +56,8 @@ def lay_out(
     """Chooses the columns: constants are said once, a result that no row has nowhere.
 
     A setting that never varies is said once, above the table; a result stays in the
-    body even then, because a rate is read beside its chance level.
-
-    Args:
-        names: all columns that there could be, of the summary or of texts of one's own.
-        rows: of a summary, one per line, with those texts.
-        headings: by name, where they are not those of `columns.py`.
+    body even then, because a rate is read beside its chance level. The rows are those
+    of a summary, and may have texts of their own, whose headings are given by name.
     """
     constants, kept = [], {}
     for name in names:
@@ -116,10 +106,7 @@ def explain(frame: Frame, names: Iterable[str]) -> list[str]:
 def cell(row: Row, name: str, *, has_ends: bool | None = None) -> str:
     """One value of a summary as text; a rate with its interval, marks, chance level.
 
-    Args:
-        row: of a summary, or with a text of that name.
-        name: of the column.
-        has_ends: whether with its interval; None is as `columns.py` says.
+    Whether with its interval is as `columns.py` says, if it is not said here.
     """
     column, value = BY_NAME.get(name), row.get(name)
     if name == "knowledge":

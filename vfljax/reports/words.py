@@ -32,10 +32,8 @@ Row = Mapping[str, Any]
 class Scene(NamedTuple):
     """One setting under one threat model: what to compare defenses in.
 
-    Attributes:
-        setting: the values of `columns.SCENE`.
-        undefended: what the strongest attack finds without a defense, or None.
-        defended: the same for each defense and strength that was tried.
+    The setting by `columns.SCENE`; what the strongest attack finds without a defense;
+    the same for each defense and strength that was tried.
     """
 
     setting: dict[str, Any]
@@ -109,17 +107,10 @@ class Scene(NamedTuple):
 
 
 class Finding(NamedTuple):
-    """What is found under one threat model, in words.
+    """What is found under one threat model, in words, and its numbers for a bar.
 
-    Attributes:
-        title: what the attacker sees.
-        found: what leaks without a defense, against chance.
-        verdict: which defense to take, or that none is worth its price.
-        reasons: why, or "".
-        rate: what the strongest attack finds without a defense, or None.
-        chance: what chance finds there, or None.
-        kind: "take" where a defense is named, "none" where none is worth its price in
-            any setting, "open" where it cannot be said.
+    It is of kind "take" where a defense is named, "none" where none is worth its price
+    in any setting, "open" where it cannot be said.
     """
 
     title: str

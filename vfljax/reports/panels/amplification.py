@@ -16,8 +16,10 @@ _LOOKS: dict[str, tuple[str, drawing.Look]] = {
 }
 
 
-def _figure(frame: Frame, title: str) -> Figure:
+def _figure(frame: Frame, title: str) -> Figure | None:
     """One panel per defense and whatever else varies, with 95 % bands."""
+    if frame.summary["amplification"].n_unique() == 1:
+        return None
     names = [name for name in varying(frame.summary, SETTINGS) if name != "attack"]
     lines = [line for _, line in groups(frame.summary, names)]
     figure, all_axes = drawing.small_multiples(lines, names, title, "accuracy (%)")
@@ -41,7 +43,6 @@ AMPLIFICATION = Panel(
     name="backdoor_against_amplification",
     title="Backdoors and amplification",
     about=pl.col("view") == MESSAGE_ROWS,
-    wants=lambda frame: frame.summary["amplification"].n_unique() > 1,
     figure=_figure,
     caption=(
         "Backdoor and main-task accuracy against the amplification of the replaced "

@@ -17,10 +17,8 @@ NOT_TRIED = "not tried"
 def table(frame: Frame, *, is_short: bool = False) -> Table:
     """A line per model and threat model, with the strongest attacker of each kind.
 
-    Args:
-        frame: of any run.
-        is_short: at most seven columns, for a terminal, without the names of attacks
-            and what never varies.
+    The short one, for a terminal, has at most seven columns, without the names of
+    attacks and what never varies.
     """
     is_defended = has_defenses(frame)
     headings = {

@@ -16,7 +16,7 @@ _MOST_PANELS = 12
 _MOST_NUMBERED = 10  # classes whose cells have room for a number
 
 
-def _figure(frame: Frame, title: str) -> Figure:
+def _figure(frame: Frame, title: str) -> Figure | None:
     """A panel per setting and attack: P(restored j | true i) over all trials.
 
     In its published readout where every trial has that. At most twelve panels: attacks
@@ -26,6 +26,8 @@ def _figure(frame: Frame, title: str) -> Figure:
         ValueError: if a trial has not classes² counts.
     """
     counted = frame.raw.filter(pl.col("confusion").is_not_null())
+    if counted.is_empty():
+        return None
     every = [trials for _, trials in groups(counted, KEYS)]
     chosen = _choose(every)
     names = ["defense_label", *panel_settings(counted, ("attack", "defense_label"))]
@@ -108,7 +110,6 @@ def _draw(axes: Axes, counts: np.ndarray) -> AxesImage:
 RESTORED = Panel(
     name="restored_given_true",
     title="Which class is taken for which",
-    wants=lambda frame: frame.raw["confusion"].count() > 0,
     figure=_figure,
     caption=(
         "How often each class is restored as which, of the samples of that class that "

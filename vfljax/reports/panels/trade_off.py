@@ -27,10 +27,11 @@ _ATTACK, _MAIN = "attack_accuracy", "main_accuracy"
 _IS_BACKDOOR = pl.col("view") == MESSAGE_ROWS
 
 
-def _trade_off(frame: Frame, title: str) -> Figure:
+def _trade_off(frame: Frame, title: str) -> Figure | None:
     """The strongest attack on each model, one panel per view (threat model)."""
     ignoring = naive(frame.summary).select(*POINT, pl.col(_ATTACK).alias("ignoring"))
-    points = _points(frame).join(
+    points = strongest(frame.summary).drop_nulls(_MAIN)
+    points = points.join(
         ignoring, on=POINT, how="left", nulls_equal=True, maintain_order="left"
     )
     is_less = pl.col("ignoring") < pl.col(_ATTACK)
@@ -43,24 +44,21 @@ def _trade_off(frame: Frame, title: str) -> Figure:
     return _draw(points, names, title)
 
 
-def _points(frame: Frame) -> pl.DataFrame:
-    """The strongest attack on each model that has a main-task accuracy."""
-    return strongest(frame.summary).drop_nulls(_MAIN)
-
-
-def _backdoor_trade_off(frame: Frame, title: str) -> Figure:
+def _backdoor_trade_off(frame: Frame, title: str) -> Figure | None:
     """Every backdoor, which has a training of its own, one panel each."""
     points = frame.summary.with_columns(pl.lit(None, pl.Float64).alias("ignoring"))
     names = [n for n in varying(points, SETTINGS) if n != "defense_label"]
     return _draw(points, names, title)
 
 
-def _draw(points: pl.DataFrame, names: list[str], title: str) -> Figure:
+def _draw(points: pl.DataFrame, names: list[str], title: str) -> Figure | None:
     """A panel per value of some settings, a curve per defense over its strengths.
 
     `ignoring` is the best rate of an attack that ignores the defense, where knowing it
-    is better.
+    is better. None without several defenses or strengths.
     """
+    if points["defense_label"].n_unique() <= 1:
+        return None
     defenses = points["defense"].unique(maintain_order=True)
     defended = defenses.filter(defenses != UNDEFENDED)
     looks = {name: drawing.style(index) for index, name in enumerate(defended)}
@@ -167,7 +165,6 @@ TRADE_OFF = Panel(
     name="trade_off",
     title="What defenses cost and what they buy",
     about=~_IS_BACKDOOR,
-    wants=lambda frame: _points(frame)["defense_label"].n_unique() > 1,
     figure=_trade_off,
     caption=(
         "Main-task accuracy against the labels recovered by the strongest attack, a "
@@ -184,7 +181,6 @@ BACKDOOR_TRADE_OFF = Panel(
     name="backdoor_trade_off",
     title="What defenses against backdoors cost and what they buy",
     about=_IS_BACKDOOR,
-    wants=lambda frame: frame.summary["defense_label"].n_unique() > 1,
     figure=_backdoor_trade_off,
     caption=(
         "Main-task accuracy against backdoor accuracy, as in Figure 9 of Zou et al. "
