@@ -3,7 +3,7 @@
 import io
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from typing import Any, NamedTuple
+from typing import Any
 
 import matplotlib.style
 import numpy as np
@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.text import Annotation
 from matplotlib.transforms import Bbox
 
 from vfljax.reports.settings import describe
@@ -54,7 +55,7 @@ COLORS = (
 )
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">")
 _DASHES = ("-", (0, (6, 1.5)), (0, (4, 1, 1, 1)), (0, (2, 1)), (0, (8, 1, 1, 1, 1, 1)))
-SERIES, _HOLLOW = 3, 3.5  # the layers of lines and of the hollow markers on them
+SERIES, _HOLLOW, _LABELS = 3, 3.5, 4  # layers; hollow markers are on lines
 CHANCE: Look = {"color": "0.45", "ls": (0, (2, 2)), "lw": 1, "zorder": 1.5}
 FLOOR: Look = {"color": "#8B0000", "ls": (0, (5, 1, 1, 1)), "lw": 1, "zorder": 1.6}
 HOLLOW = "hollow: leaks in other names"
@@ -98,30 +99,29 @@ def interval(frame: pl.DataFrame, name: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def draw_line(
-    axes: Axes,
-    frame: pl.DataFrame,
-    xs: np.ndarray,
-    rate: str,
-    look: Look,
-    label: str,
-    *,
-    alpha: float = 0.0,
-    with_hollow: bool = True,
+    axes: Axes, line: pl.DataFrame, rate: str, look: Look, alpha: float = 0.0
 ) -> None:
-    """A rate of each row as a series, with its interval as a band where alpha says so.
+    """A rate along the column `x`, with its interval as a band where alpha says so.
 
-    Markers are hollow where the low rate would be misread as protection.
+    Markers are hollow where a low rate of a series would be misread as protection.
     """
-    ys, (low, high) = percent(frame, rate), interval(frame, rate)
-    axes.plot(xs, ys, label=label, clip_on=False, zorder=SERIES, **look)
+    xs, ys, (low, high) = (
+        line["x"].to_numpy(),
+        percent(line, rate),
+        interval(line, rate),
+    )
+    axes.plot(xs, ys, clip_on=False, zorder=SERIES, **look)
     if alpha:
         band = {"color": look["color"], "alpha": alpha, "linewidth": 0}
         axes.fill_between(xs, low, high, **band)
-    leaks = (frame["below_chance"] | frame["hides_names_only"]).to_numpy()
-    if with_hollow and leaks.any():
-        hollow = {**look, "linestyle": "none", "markerfacecolor": "white"}
-        xs, ys = xs[leaks], ys[leaks]
-        axes.plot(xs, ys, label=HOLLOW, clip_on=False, zorder=_HOLLOW, **hollow)
+    leaks = (line["below_chance"] | line["hides_names_only"]).to_numpy()
+    if look["marker"] in _MARKERS and leaks.any():
+        hollow: Look = {
+            "linestyle": "none",
+            "markerfacecolor": "white",
+            "label": HOLLOW,
+        }
+        axes.plot(xs[leaks], ys[leaks], clip_on=False, zorder=_HOLLOW, **look | hollow)
 
 
 def small_multiples(
@@ -205,16 +205,6 @@ def tick_values(axes: Axes, values: Sequence[int | float]) -> None:
     axes.minorticks_off()
 
 
-class Label(NamedTuple):
-    """A short text that belongs to a point in data coordinates."""
-
-    x: float
-    y: float
-    text: str
-    color: str
-    is_required: bool
-
-
 # Places around a point for its label, in typographic points, the nearest first.
 _OFFSETS = [
     (reach * x, reach * y)
@@ -223,36 +213,38 @@ _OFFSETS = [
 ]
 
 
-def write_labels(axes: Axes, labels: Sequence[Label]) -> None:
-    """Writes each label at the first of some places around its point that is free.
+def write(axes: Axes, place: tuple[float, float], text: str, color: str, rank: int):
+    """Adds a label to a point, for `place_labels` to find a place for it."""
+    font: Look = {"fontsize": 7, "ha": "center", "va": "center", "color": color}
+    annotation = axes.annotate(text, place, (0, 0), textcoords="offset points", **font)
+    annotation.set(in_layout=False, zorder=_LABELS + rank)
 
-    Required labels first, at the best place there is; the others only where one is
-    free of lines, markers and other labels. The layout of the figure must be final.
+
+def place_labels(axes: Axes) -> None:
+    """Puts each label at the first of some places around its point that is free.
+
+    Those of the highest rank first, at the best place there is; those of rank 0 only
+    where one is free of lines, markers and other labels. The layout must be final.
     """
     frame = axes.get_window_extent()
     drawn = [line.get_path().transformed(line.get_transform()) for line in axes.lines]
     for crosses in axes.collections:
         drawn += [path.transformed(axes.transData) for path in crosses.get_paths()]
     written: list[Bbox] = []
-    font: dict[str, Any] = {"fontsize": 7, "ha": "center", "va": "center"}
-    place: dict[str, Any] = {"textcoords": "offset points", "in_layout": False}
-    for label in sorted(labels, key=lambda label: not label.is_required):
-        point = (label.x, label.y)
-        text = axes.annotate(
-            label.text, point, (0, 0), color=label.color, **place, **font
-        )
+    labels = [text for text in axes.texts if isinstance(text, Annotation)]
+    for label in sorted(labels, key=lambda label: -label.get_zorder()):
         costs = []
         for offset in _OFFSETS:
-            text.xyann = offset
-            box = text.get_window_extent()
+            label.xyann = offset
+            box = label.get_window_extent()
             is_inside = frame.contains(*box.min) and frame.contains(*box.max)
             hidden = [path.intersects_bbox(box, filled=False) for path in drawn]
             hidden += [box.count_contains(path.vertices) for path in drawn]
             overlaps = 4 * box.count_overlaps(written)
             costs.append(sum(hidden) + overlaps + (0 if is_inside else 20))
         best = int(np.argmin(costs))
-        text.xyann = _OFFSETS[best]
-        if costs[best] and not label.is_required:
-            text.remove()
+        label.xyann = _OFFSETS[best]
+        if costs[best] and label.get_zorder() == _LABELS:
+            label.remove()
         else:
-            written.append(text.get_window_extent())
+            written.append(label.get_window_extent())

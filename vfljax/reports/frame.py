@@ -85,14 +85,20 @@ def summarize(rows: Sequence[Mapping[str, Any]]) -> Frame:
         pl.col("attack_family").fill_null(pl.col("attack")),
         pl.col("is_adaptive").fill_null(value=False),
         pl.when(pl.col("known") != "").then("known").alias("knowledge"),
+        _clearly_above("matched_accuracy", "matched_chance").alias("finds_classes"),
+        _clearly_above("attack_accuracy", "chance_accuracy").alias("found"),
     )
+    # What an attack that knows a defense finds counts for all of its attacks.
+    found = (pl.col("is_adaptive") & pl.col("found")).any().over(POINT)
+    summary = summary.with_columns(labels_are_found=pl.col("finds_classes") | found)
+    summary = summary.with_columns(_of_reading())
     kinds = ("setting", "first", "derived", "rate", "median", "account", "judgment")
     ends = [f"{name}_{end}" for name in RATES for end in ENDS]
-    return Frame(_judged(summary).select(*names_of(*kinds), *ends), raw)
+    return Frame(summary.select(*names_of(*kinds), *ends), raw)
 
 
 def _typed(rows: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
-    """The rows, checked, with every column and labels as `dp_gaussian noise_std=0.1`."""
+    """The rows, checked, with every column and labels as `gaussian noise_std=0.1`."""
     if not rows:
         raise ValueError("rows is empty; allowed: at least one finished trial")
     for index, row in enumerate(rows):
@@ -154,16 +160,6 @@ def _accounted(name: str) -> pl.Expr:
     if "epsilon" in name:
         field = pl.when(has_one.any()).then(field.fill_null(float("inf")))
     return field.alias(name)
-
-
-def _judged(summary: pl.DataFrame) -> pl.DataFrame:
-    """The judgments; what an attack that knows a defense finds counts for all of it."""
-    knows = pl.col("is_adaptive") & _clearly_above("attack_accuracy", "chance_accuracy")
-    finds_classes = _clearly_above("matched_accuracy", "matched_chance")
-    return summary.with_columns(
-        finds_classes=finds_classes,
-        labels_are_found=finds_classes | knows.any().over(POINT),
-    ).with_columns(_of_reading())
 
 
 def _clearly_above(name: str, chance: str) -> pl.Expr:
@@ -249,9 +245,11 @@ def strongest(summary: pl.DataFrame) -> pl.DataFrame:
         naive_first = [pl.col("attack_accuracy"), ~pl.col("is_adaptive")]
         row = _first(_readings(attacks), "attack_accuracy", naive_first)
         model = models[tuple(row[name] for name in MODEL)]
-        main, names = main_of(pl.concat([attacks, model])), _up_to_names(attacks)
+        most_names = [pl.col("finds_classes"), pl.col("matched_accuracy")]
+        named = _first(attacks, "matched_accuracy", most_names)
+        main = main_of(pl.concat([attacks, model]))
         row |= {n: main[n] for n in main if n.startswith(("main_", "floor_"))}
-        row |= {n: names[n] for n in names if n.startswith(("matched_", "finds_"))}
+        row |= {n: named[n] for n in named if n.startswith(("matched_", "finds_"))}
         is_known = row["defense"] == UNDEFENDED or any(attacks["is_adaptive"])
         tried = {"is_knowing_tried": is_known, "any_failed": any(attacks["num_failed"])}
         best.append(row | tried)
@@ -271,12 +269,6 @@ def main_of(attacks: pl.DataFrame) -> dict[str, Any]:
     An active attack has a training of its own, which is not what a defense costs.
     """
     return _first(attacks, "main_accuracy", [pl.col("adversary_optimizer") == BENIGN])
-
-
-def _up_to_names(attacks: pl.DataFrame) -> dict[str, Any]:
-    """The attack that finds most up to a renaming, one clearly above chance first."""
-    order = [pl.col("finds_classes"), pl.col("matched_accuracy")]
-    return _first(attacks, "matched_accuracy", order)
 
 
 def _first(attacks: pl.DataFrame, rate: str, order: list[pl.Expr]) -> dict[str, Any]:

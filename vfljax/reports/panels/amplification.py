@@ -9,11 +9,12 @@ from vfljax.reports.frame import MESSAGE_ROWS, Frame, groups, varying
 from vfljax.reports.panels.base import Panel
 from vfljax.reports.settings import SETTINGS
 
-_BACKDOOR = drawing.style(0)
-_LOOKS: dict[str, tuple[str, drawing.Look]] = {
-    "attack_accuracy": ("backdoor", _BACKDOOR),
-    "main_accuracy": ("main task", {"color": "0.35", "marker": "d", "ls": (0, (4, 1))}),
+_BACKDOOR, _BROKEN = drawing.style(0), {"linestyle": (0, (4, 1))}
+_LOOKS: dict[str, drawing.Look] = {
+    "attack_accuracy": {"label": "backdoor", **_BACKDOOR},
+    "main_accuracy": {"label": "main task", "color": "0.35", "marker": "d", **_BROKEN},
 }
+_LIGHT: drawing.Look = {"color": _BACKDOOR["color"], "lw": 0.8, "alpha": 0.6}
 
 
 def _figure(frame: Frame, title: str) -> Figure | None:
@@ -21,16 +22,14 @@ def _figure(frame: Frame, title: str) -> Figure | None:
     if frame.summary["amplification"].n_unique() == 1:
         return None
     names = [name for name in varying(frame.summary, SETTINGS) if name != "attack"]
-    lines = [line for _, line in groups(frame.summary, names)]
+    summary = frame.summary.with_columns(pl.col("amplification").alias("x"))
+    lines = [line.sort("x", maintain_order=True) for _, line in groups(summary, names)]
     figure, all_axes = drawing.small_multiples(lines, names, title, "accuracy (%)")
     for axes, line in zip(all_axes, lines, strict=True):
-        line = line.sort("amplification", maintain_order=True)
-        xs = line["amplification"].to_numpy()
-        for name, (label, look) in _LOOKS.items():
-            drawing.draw_line(axes, line, xs, name, look, label, alpha=0.15)
-        light: drawing.Look = {"color": _BACKDOOR["color"], "lw": 0.8, "alpha": 0.6}
-        ys = percent(line, "published_accuracy")
-        axes.plot(xs, ys, label="own class included", **light)
+        for name, look in _LOOKS.items():
+            drawing.draw_line(axes, line, name, look, alpha=0.15)
+        ys, xs = percent(line, "published_accuracy"), line["x"].to_numpy()
+        axes.plot(xs, ys, label="own class included", **_LIGHT)
         axes.set_xscale("symlog", linthresh=min(xs[xs > 0], default=1.0))
         drawing.tick_values(axes, xs.tolist())
         drawing.percent_axis(axes, "y")

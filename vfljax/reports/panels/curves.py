@@ -24,14 +24,14 @@ _MOST_SERIES = 8
 _FEW_SERIES = 5  # whose bands can lie over each other
 _SAME_CHANCE = 2.0  # percentage points between series that share one line
 _LONG_NAMES = 30  # letters of all variants that fit below one panel
-_FOUND = "attack_accuracy"
 _BASELINES = ("direct", "direct_semi_supervised")  # families that use no trained model
 
+Names = tuple[str, ...]
 Looks = dict[tuple[Any, ...], Look]
 
 
 def _figure(
-    frame: Frame, title: str, setting: str, series: tuple[str, ...], x_label: str
+    frame: Frame, title: str, setting: str, series: Names, x_label: str
 ) -> Figure | None:
     """A line per series with its 95 % band, a panel per value of what else varies.
 
@@ -54,13 +54,13 @@ def _figure(
     figure, all_axes = drawing.small_multiples(parts, names, title, y_label)
     for axes, part in zip(all_axes, parts, strict=True):
         for key, line in groups(part, series):
-            xs, look = line["x"].to_numpy(), looks[key]
             label = describe(line.row(0, named=True), series)
-            label += ", the baseline" * line["is_baseline"][0]
-            drawing.draw_line(axes, line, xs, _FOUND, look, label, alpha=alpha)
+            look = {"label": label + ", the baseline" * line["is_baseline"][0]}
+            look |= looks[key]
+            drawing.draw_line(axes, line, "attack_accuracy", look, alpha)
             if is_published and line["published_accuracy"].count():
                 published = percent(line, "published_accuracy")
-                axes.plot(xs, published, label="published readout", **look | _PUBLISHED)
+                axes.plot(line["x"], published, **look | _PUBLISHED)
         _draw_chance(axes, part, series, looks)
         if setting == "variant":
             _draw_models(axes, part)
@@ -94,9 +94,7 @@ def _drawn(frame: Frame, setting: str) -> pl.DataFrame:
     return summary.with_columns(x=x.cast(pl.Float64), is_baseline=is_baseline)
 
 
-def _series(
-    summary: pl.DataFrame, setting: str, series: tuple[str, ...]
-) -> tuple[str, ...]:
+def _series(summary: pl.DataFrame, setting: str, series: Names) -> Names:
     """What tells lines apart here: nothing that is the same everywhere, or told."""
     first, *others = series
     if setting == "variant" and is_swept(summary, "known_per_class"):
@@ -109,7 +107,7 @@ def _series(
     return (first, *others)
 
 
-def _looks(summary: pl.DataFrame, series: tuple[str, ...], has_dashes: bool) -> Looks:
+def _looks(summary: pl.DataFrame, series: Names, has_dashes: bool) -> Looks:
     """A look per series; where there are adaptive attacks, they and only they dash."""
     looks: Looks = {}
     for index, (key, line) in enumerate(groups(summary, series)):
@@ -121,18 +119,16 @@ def _looks(summary: pl.DataFrame, series: tuple[str, ...], has_dashes: bool) -> 
     return looks
 
 
-def _draw_chance(
-    axes: Axes, in_panel: pl.DataFrame, series: tuple[str, ...], looks: Looks
-) -> None:
+def _draw_chance(axes: Axes, part: pl.DataFrame, series: Names, looks: Looks) -> None:
     """The chance level along x, a line per series where these differ."""
     chance = 100 * pl.col("chance_accuracy")
-    levels = in_panel.group_by("x", maintain_order=True).agg(
+    levels = part.group_by("x", maintain_order=True).agg(
         chance.max().alias("chance"), (chance.max() - chance.min()).alias("spread")
     )
     if (levels["spread"] <= _SAME_CHANCE).all():
         axes.plot(levels["x"], levels["chance"], label="chance", **drawing.CHANCE)
         return
-    for key, line in groups(in_panel, series):
+    for key, line in groups(part, series):
         look = drawing.CHANCE | {"color": looks[key]["color"], "alpha": 0.7}
         label = "chance (in the color of its line)"
         axes.plot(line["x"], percent(line, "chance_accuracy"), label=label, **look)
@@ -169,8 +165,9 @@ def _scale_x(axes: Axes, setting: str, xs: list[float], variants: list[str]) -> 
 
 _DASHED: Look = {"color": "0.3", "ls": "--", "zorder": drawing.SERIES}
 _DASHED["label"] = "dashed: knows the defense"
+_READOUT = {"label": "published readout", "markersize": 4}
 _DOTTED = {"linestyle": ":", "linewidth": 1, "alpha": 0.6, "zorder": 2}
-_PUBLISHED: Look = {"markersize": 4, "markerfacecolor": "white", **_DOTTED}
+_PUBLISHED: Look = {"markerfacecolor": "white", **_READOUT, **_DOTTED}
 _THIN = {"linewidth": 1, "zorder": 1.7}
 _ALONE = "attacker alone, all labels (test)"
 _MODELS: dict[str, Look] = {
@@ -181,12 +178,7 @@ _MODELS: dict[str, Look] = {
 
 
 def _curve(
-    what: str,
-    setting: str,
-    series: tuple[str, ...],
-    title: str,
-    x_label: str,
-    caption: str,
+    what: str, setting: str, series: Names, title: str, x_label: str, caption: str
 ) -> Panel:
     """A figure: the setting on its x axis, what tells lines apart, words."""
     return Panel(

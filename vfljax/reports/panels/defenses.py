@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from vfljax.reports.columns import POINT, SCENE
-from vfljax.reports.frame import Frame, naive, varying
+from vfljax.reports.frame import Frame, groups, naive, varying
 from vfljax.reports.panels.base import Panel
 from vfljax.reports.settings import describe
 from vfljax.reports.table import NAMES_ONLY, NOTHING, Row, Table, cell, lay_out
@@ -46,12 +46,13 @@ def table(frame: Frame, *, is_short: bool = False) -> Table:
 
 def _rows(frame: Frame, is_short: bool) -> Iterator[dict[str, Any]]:
     """The strongest attack on each model, with what else its line says."""
-    ignoring = {_point(row): row for row in naive(frame.summary).to_dicts()}
+    ignoring = dict(groups(naive(frame.summary), POINT))
     names = varying(frame.summary, SCENE)
     for scene in scenes(frame.summary):
         for row in filter(None, [scene.undefended, *scene.defended]):
-            of_naive, is_tried = ignoring.get(_point(row)), row["is_knowing_tried"]
-            found = "attack_accuracy"
+            point, found = tuple(row[name] for name in POINT), "attack_accuracy"
+            of_naive = ignoring[point].row(0, named=True) if point in ignoring else None
+            is_tried = row["is_knowing_tried"]
             main = cell(row, "main_accuracy", has_ends=not is_short)
             bare = scene.undefended and scene.undefended["main_accuracy"]
             if None not in (bare, row["main_accuracy"]) and scene.undefended != row:
@@ -74,10 +75,6 @@ def _names(row: Row) -> str:
         text = cell(row, "matched_accuracy")
         return f"{text} {NAMES_ONLY}" if row["hides_names_only"] else text
     return NEAR_CHANCE
-
-
-def _point(row: Row) -> tuple[Any, ...]:
-    return tuple(row[name] for name in POINT)
 
 
 def _notes(frame: Frame) -> list[str]:

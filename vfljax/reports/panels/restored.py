@@ -1,5 +1,7 @@
 """Which class is restored as which: matrices of counts as heat maps."""
 
+from typing import Any
+
 import numpy as np
 import polars as pl
 from matplotlib.axes import Axes
@@ -29,7 +31,12 @@ def _figure(frame: Frame, title: str) -> Figure | None:
     if counted.is_empty():
         return None
     every = [trials for _, trials in groups(counted, KEYS)]
-    chosen = _choose(every)
+    turn = pl.int_range(pl.len()).over("defense", "attack")
+    settings = counted.unique(KEYS, keep="first", maintain_order=True).with_columns(
+        pl.col("is_adaptive").fill_null(value=False), turn=turn
+    )
+    first = settings.with_row_index().sort("is_adaptive", "turn", "index")["index"]
+    chosen = [every[index] for index in sorted(first[:_MOST_PANELS])]
     names = ["defense_label", *panel_settings(counted, ("attack", "defense_label"))]
     layout = {"most_columns": 4, "size": (2.5, 2.85) if len(chosen) > 1 else (4.2, 3.6)}
     figure, all_axes = drawing.small_multiples(
@@ -45,39 +52,23 @@ def _figure(frame: Frame, title: str) -> Figure | None:
         setting = describe(trials.row(0, named=True), names, width=30)
         axes.set_title(f"{setting}\n{trials['attack'][0]}{readout}", fontsize=8)
     figure.colorbar(image, ax=all_axes, label="of the true class (%)", aspect=30)
-    left_out = (
-        f"{len(every) - len(chosen)} of {len(every)} matrices are left out: attacks "
-        "that know the defense, then further settings of each defense"
-    )
     if len(chosen) < len(every):
-        figure.supxlabel(left_out, fontsize=7, color="0.4")
+        left_out = f"{len(every) - len(chosen)} of {len(every)} matrices are left out"
+        why = "attacks that know the defense, then further settings of each defense"
+        figure.supxlabel(f"{left_out}: {why}", fontsize=7, color="0.4")
     return figure
 
 
 def _counts(trials: pl.DataFrame, name: str) -> np.ndarray:
     """How often each true class (row) is restored as which, in all trials."""
     num_classes = trials["num_classes"][0]
-    lengths = trials[name].list.len()
-    wrong = lengths.filter(lengths != num_classes**2)
-    if wrong.len():
+    wrong = set(trials[name].list.len()) - {num_classes**2}
+    if wrong:
         raise ValueError(
-            f"{name} has {wrong[0]} counts; allowed: num_classes² = {num_classes**2}"
+            f"{name} has {wrong.pop()} counts; allowed: num_classes² = {num_classes**2}"
         )
     counts = np.asarray(trials[name].to_list())
     return counts.sum(axis=0).reshape(num_classes, num_classes)
-
-
-def _choose(every: list[pl.DataFrame]) -> list[pl.DataFrame]:
-    """The first by priority, in the order they came in."""
-    turns: dict[tuple[str, str], int] = {}
-    priorities = []
-    for index, trials in enumerate(every):
-        first = trials.row(0, named=True)
-        key = first["defense"], first["attack"]
-        turns[key] = turns.get(key, 0) + 1
-        priorities.append((bool(first["is_adaptive"]), turns[key], index))
-    kept = sorted(priorities)[:_MOST_PANELS]
-    return [every[index] for index in sorted(index for *_, index in kept)]
 
 
 def _draw(axes: Axes, counts: np.ndarray) -> AxesImage:
@@ -92,18 +83,16 @@ def _draw(axes: Axes, counts: np.ndarray) -> AxesImage:
     ticks = np.arange(0, num_classes, -(-num_classes // _MOST_NUMBERED))
     axes.set(xticks=ticks, yticks=ticks)
     axes.tick_params(length=2, labelsize=7)
+    font: Any = {
+        "ha": "center",
+        "va": "center",
+        "fontsize": 8 if num_classes < 6 else 5.5,
+    }
     for (i, j), share in np.ndenumerate(shares):
         # Below 0.5 it would round to a zero in an empty cell.
         if num_classes <= _MOST_NUMBERED and share >= 0.5:
-            axes.text(
-                j,
-                i,
-                f"{share:.0f}",
-                ha="center",
-                va="center",
-                fontsize=5.5 if num_classes > 5 else 8,
-                color="white" if share > 55 else "0.15",
-            )
+            color = "white" if share > 55 else "0.15"
+            axes.text(j, i, f"{share:.0f}", color=color, **font)
     return image
 
 
