@@ -21,7 +21,9 @@ _TYPES: dict[Kind, Any] = {
     "judgment": pl.Boolean,
 }
 _WITH_ENDS = ("attack_", "matched_accuracy", "auc", "main_accuracy")
-DEFAULTS = {"variant": "", "adversary_optimizer": "benign"}
+UNDEFENDED, BENIGN = "none", "benign"
+TRAINED_MODEL, MESSAGE_ROWS = "trained_model", "message_rows"
+DEFAULTS = {"variant": "", "adversary_optimizer": BENIGN}
 """What a row has that lacks the field, where that is not null."""
 BLIND = {
     "matched_accuracy": "matched_chance",
@@ -210,12 +212,12 @@ VIEWS = {
         "Messages are encrypted: the attacker sees no gradient of a sample, only the "
         "gradient of its own model summed over the batch, which it needs to train.",
     ),
-    "trained_model": View(
+    TRAINED_MODEL: View(
         "trained bottom model",
         "After training, the attacker keeps its own bottom model and completes it with "
         "a few labels that it knows.",
     ),
-    "message_rows": View(
+    MESSAGE_ROWS: View(
         "manipulated messages",
         "The attacker departs from the protocol: it swaps messages during training, to "
         "plant a trigger that later leads a sample to the class of its choice.",

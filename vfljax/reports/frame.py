@@ -8,20 +8,20 @@ from scipy.special import stdtrit
 
 from vfljax.experiments.frame import rows_to_frame
 from vfljax.reports.columns import (
+    BENIGN,
     COLUMNS,
     DEFAULTS,
     ENDS,
+    MESSAGE_ROWS,
     MODEL,
     POINT,
     RATES,
     SETTINGS,
+    UNDEFENDED,
     names_of,
 )
 
 CONFIDENCE = 0.95
-UNDEFENDED = "none"
-BENIGN = "benign"
-TRAINED_MODEL, MESSAGE_ROWS = "trained_model", "message_rows"
 _REQUIRED = {
     *("dataset", "view", "train_step", "batch_size", "num_classes", "defense"),
     *("attack", "trial", "attack_accuracy", "chance_accuracy", "status"),
@@ -200,14 +200,18 @@ def groups(
     return list(table.group_by(names, maintain_order=True)) if names else [((), table)]
 
 
+def told(table: pl.DataFrame, teller: str, names: Iterable[str]) -> set[str]:
+    """Those of the columns whose value another one says as well."""
+    number = table[teller].n_unique()
+    others = set(names) - {teller}
+    return {n for n in others if table.select(teller, n).n_unique() == number}
+
+
 def varying(table: pl.DataFrame, names: Iterable[str] = SETTINGS) -> tuple[str, ...]:
     """Those of the columns with several values that the variant does not tell."""
-    found = tuple(name for name in names if table[name].n_unique() > 1)
-    if "variant" not in found:
-        return found
-    others, number = set(found) - {"variant"}, table["variant"].n_unique()
-    told = {n for n in others if table.select("variant", n).n_unique() == number}
-    return tuple(name for name in found if name not in told)
+    found = [name for name in names if table[name].n_unique() > 1]
+    known = told(table, "variant", found) if "variant" in found else ()
+    return tuple(name for name in found if name not in known)
 
 
 def _readings(summary: pl.DataFrame) -> pl.DataFrame:

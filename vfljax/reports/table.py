@@ -10,8 +10,8 @@ from rich import box
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from vfljax.reports.columns import BLIND, BY_NAME, view_of
-from vfljax.reports.frame import UNDEFENDED, Frame
+from vfljax.reports.columns import BLIND, BY_NAME, UNDEFENDED, view_of
+from vfljax.reports.frame import Frame
 
 NOTHING = "-"
 NAMES_ONLY = "§"

@@ -6,8 +6,8 @@ from typing import Any, Literal, NamedTuple
 
 import polars as pl
 
-from vfljax.reports.columns import SCENE, View, view_of
-from vfljax.reports.frame import UNDEFENDED, Frame, groups, strongest, varying
+from vfljax.reports.columns import SCENE, UNDEFENDED, View, view_of
+from vfljax.reports.frame import Frame, groups, strongest, varying
 from vfljax.reports.settings import describe
 from vfljax.reports.table import NOTHING, cell
 
@@ -29,81 +29,76 @@ RULE = (
 Row = Mapping[str, Any]
 
 
-class Scene(NamedTuple):
-    """One setting under one threat model: what to compare defenses in.
+def judge(best: pl.DataFrame) -> tuple[str, str, str]:
+    """The defense to take by `RULE` in one setting, or that none is; why; and a kind.
 
-    The setting by `columns.SCENE`; what the strongest attack finds without a defense;
-    the same for each defense and strength that was tried.
+    Args:
+        best: rows of `strongest` in one setting: without a defense and with each.
+
+    Returns:
+        The verdict, the reasons or "", and the kind of `Finding`, "" if nothing can be
+        judged.
     """
-
-    setting: dict[str, Any]
-    undefended: Row | None
-    defended: Sequence[Row]
-
-    def unjudged(self) -> str:
-        """Why no defense can be chosen, as a sentence, or ""."""
-        base = self.undefended
-        if not self.defended:
-            return "No defense was tried, so there is none to choose."
-        if base is None:
-            why = "nothing was tried without one, to compare with"
-        elif any(row["main_accuracy"] is None for row in (base, *self.defended)):
-            why = "what they cost the main task was not recorded"
-        elif base["says_nothing"] or base["any_failed"]:
-            why = "without one, trials failed or the interval is too wide"
-        elif _leakage(base) <= 0:
-            why = "even without one no attack finds more than chance"
-        else:
-            return ""
-        return f"Which defense to take cannot be said: {why}."
-
-    def why_not(self, row: Row) -> str:
-        """Why a defense is not worth its price, or ""."""
-        base, main = self.undefended or row, row["main_accuracy"]
-        if row["any_failed"]:
-            return "trials failed"
-        if row["says_nothing"]:
-            return "the interval says nothing"
-        if row["below_chance"] or row["hides_names_only"]:
-            return "only names are hidden, or the rate is below chance"
-        if _leakage(row) > MOST_LEFT * _leakage(base):
-            return "more than half of the leakage above chance is left"
-        if main < base["main_accuracy"] - MOST_LOST:
-            return "the main task loses more than 5 points"
-        if row["floor_accuracy"] is not None and main <= row["floor_accuracy"]:
-            return "the model is no better than the label party alone"
-        return ""
-
-    def chosen(self) -> Row | None:
-        """The defense to take by `RULE`, the first on a tie; None if none is or can."""
-        if self.unjudged():
-            return None
-        worth = [row for row in self.defended if not self.why_not(row)]
-        return min(worth, key=lambda row: row["attack_accuracy"], default=None)
-
-    def verdict(self) -> tuple[str, str]:
-        """The defense to take or that none is, and why."""
-        chosen, base = self.chosen(), self.undefended
-        if self.unjudged() or base is None:
-            return self.unjudged(), ""
-        if chosen is None:
-            reasons = Counter(self.why_not(row) for row in self.defended)
-            why = (f"{why} ({n} of {reasons.total()})" for why, n in reasons.items())
-            none = "None of the defenses tried is worth its price."
-            return none, f"{capital(', '.join(why))}."
-        numbers = (
+    is_bare = pl.col("defense") == UNDEFENDED
+    base = next(best.filter(is_bare).iter_rows(named=True), None)
+    defended = best.filter(~is_bare).to_dicts()
+    if not defended:
+        return "No defense was tried, so there is none to choose.", "", ""
+    unjudged = _unjudged(base, defended)
+    if base is None or unjudged:
+        return f"Which defense to take cannot be said: {unjudged}.", "", ""
+    reasons = [_why_not(row, base) for row in defended]
+    worth = [row for row, why in zip(defended, reasons, strict=True) if not why]
+    if not worth:
+        counted = Counter(reasons).items()
+        why = ", ".join(f"{why} ({n} of {len(reasons)})" for why, n in counted)
+        none = "None of the defenses tried is worth its price."
+        return none, f"{capital(why)}.", "none"
+    chosen = min(worth, key=lambda row: row["attack_accuracy"])
+    label, numbers = (
+        chosen["defense_label"],
+        (
             f"The strongest attack on it ({chosen['attack']}) reaches "
             f"{percent(chosen['attack_accuracy'])} where chance is "
             f"{percent(chosen['chance_accuracy'])}, and the main task goes from "
             f"{percent(base['main_accuracy'])} to {percent(chosen['main_accuracy'])}."
-        )
-        label = chosen["defense_label"]
-        if chosen["is_knowing_tried"]:
-            return f"Take {label}.", numbers
-        return (
-            f"{label} meets the rule so far, but no attack that knows it was tried.",
-            f"{numbers} More may leak to an attacker who knows it.",
-        )
+        ),
+    )
+    if chosen["is_knowing_tried"]:
+        return f"Take {label}.", numbers, "take"
+    so_far = f"{label} meets the rule so far, but no attack that knows it was tried."
+    return so_far, f"{numbers} More may leak to an attacker who knows it.", "open"
+
+
+def _unjudged(base: Row | None, defended: Sequence[Row]) -> str:
+    """Why no defense can be chosen, or ""."""
+    if base is None:
+        return "nothing was tried without one, to compare with"
+    if any(row["main_accuracy"] is None for row in (base, *defended)):
+        return "what they cost the main task was not recorded"
+    if base["says_nothing"] or base["any_failed"]:
+        return "without one, trials failed or the interval is too wide"
+    if _leakage(base) <= 0:
+        return "even without one no attack finds more than chance"
+    return ""
+
+
+def _why_not(row: Row, base: Row) -> str:
+    """Why a defense is not worth its price, or ""."""
+    main, floor = row["main_accuracy"], row["floor_accuracy"]
+    if row["any_failed"]:
+        return "trials failed"
+    if row["says_nothing"]:
+        return "the interval says nothing"
+    if row["below_chance"] or row["hides_names_only"]:
+        return "only names are hidden, or the rate is below chance"
+    if _leakage(row) > MOST_LEFT * _leakage(base):
+        return "more than half of the leakage above chance is left"
+    if main < base["main_accuracy"] - MOST_LOST:
+        return "the main task loses more than 5 points"
+    if floor is not None and main <= floor:
+        return "the model is no better than the label party alone"
+    return ""
 
 
 class Finding(NamedTuple):
@@ -122,45 +117,29 @@ class Finding(NamedTuple):
     kind: Literal["take", "none", "open"]
 
 
-def scenes(summary: pl.DataFrame) -> list[Scene]:
-    """The settings in which defenses are compared, in order of first appearance."""
-    found = []
-    for setting, best in groups(strongest(summary), SCENE):
-        is_bare = pl.col("defense") == UNDEFENDED
-        bare, others = (best.filter(one).to_dicts() for one in (is_bare, ~is_bare))
-        values = dict(zip(SCENE, setting, strict=True))
-        found.append(Scene(values, bare[0] if bare else None, others))
-    return found
-
-
 def findings(summary: pl.DataFrame) -> list[Finding]:
     """One per threat model, in order of first appearance."""
-    found: dict[str, list[Scene]] = {}
-    for scene in scenes(summary):
-        found.setdefault(scene.setting["view"], []).append(scene)
-    return [_finding(view_of(view), some) for view, some in found.items()]
+    by_view = groups(strongest(summary), ["view"])
+    return [_finding(view_of(view), best) for (view,), best in by_view]
 
 
-def _finding(view: View, some: Sequence[Scene]) -> Finding:
+def _finding(view: View, best: pl.DataFrame) -> Finding:
     """What the settings of one threat model say together."""
-    bare = [scene.undefended for scene in some if scene.undefended is not None]
-    bare.sort(key=lambda row: row["attack_accuracy"])
-    judged = [scene.chosen() for scene in some if not scene.unjudged()]
-    kind = "none" if judged and not any(judged) else "open"
-    if any(row and row["is_knowing_tried"] for row in judged):
-        kind = "take"
-    names = varying(pl.DataFrame([scene.setting for scene in some]), SCENE)
-    settings = [describe(scene.setting, names) for scene in some]
-    verdicts, reasons = zip(*(scene.verdict() for scene in some), strict=True)
+    names, settings = varying(best, SCENE), [part for _, part in groups(best, SCENE)]
+    where = [describe(part.row(0, named=True), names) for part in settings]
+    verdicts, reasons, kinds = zip(*map(judge, settings), strict=True)
+    is_none = {*kinds} - {""} == {"none"}
+    is_bare = pl.col("defense") == UNDEFENDED
+    bare = best.filter(is_bare).sort("attack_accuracy", maintain_order=True).to_dicts()
     is_one = len(set(verdicts)) == 1
     return Finding(
         title=capital(view.name),
         found=_found(bare, view, names),
-        verdict=verdicts[0] if is_one else _by_setting(settings, verdicts),
-        reasons=_by_setting(settings, reasons),
+        verdict=verdicts[0] if is_one else _by_setting(where, verdicts),
+        reasons=_by_setting(where, reasons),
         rate=bare[-1]["attack_accuracy"] if bare else None,
         chance=bare[-1]["chance_accuracy"] if bare else None,
-        kind=kind,
+        kind="take" if "take" in kinds else "none" if is_none else "open",
     )
 
 

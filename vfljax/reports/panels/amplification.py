@@ -4,8 +4,9 @@ import polars as pl
 from matplotlib.figure import Figure
 
 from vfljax.reports import drawing
+from vfljax.reports.columns import MESSAGE_ROWS
 from vfljax.reports.drawing import percent
-from vfljax.reports.frame import MESSAGE_ROWS, Frame, groups, varying
+from vfljax.reports.frame import Frame, groups, varying
 from vfljax.reports.panels.base import Panel
 from vfljax.reports.settings import SETTINGS
 

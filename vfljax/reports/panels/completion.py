@@ -2,8 +2,8 @@
 
 import polars as pl
 
-from vfljax.reports.columns import COMPLETION, SCENE
-from vfljax.reports.frame import TRAINED_MODEL, Frame, varying
+from vfljax.reports.columns import COMPLETION, SCENE, TRAINED_MODEL
+from vfljax.reports.frame import Frame, varying
 from vfljax.reports.panels.base import Panel
 from vfljax.reports.table import explain, table_of
 

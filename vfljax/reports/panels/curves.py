@@ -8,17 +8,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from vfljax.reports import drawing
+from vfljax.reports.columns import MESSAGE_ROWS, TRAINED_MODEL
 from vfljax.reports.drawing import Look, percent
-from vfljax.reports.frame import (
-    MESSAGE_ROWS,
-    TRAINED_MODEL,
-    Frame,
-    groups,
-    main_of,
-    varying,
-)
+from vfljax.reports.frame import Frame, groups, main_of, told, varying
 from vfljax.reports.panels.base import Panel
-from vfljax.reports.settings import describe, is_swept, is_told, panel_settings
+from vfljax.reports.settings import OF_ATTACK, describe, is_swept, panel_settings
 
 _MOST_SERIES = 8
 _FEW_SERIES = 5  # whose bands can lie over each other
@@ -99,9 +93,8 @@ def _series(summary: pl.DataFrame, setting: str, series: Names) -> Names:
     first, *others = series
     if setting == "variant" and is_swept(summary, "known_per_class"):
         first = "attack_family"
-    others = [
-        name for name in varying(summary, others) if not is_told(summary, name, first)
-    ]
+    said = told(summary, first, OF_ATTACK)
+    others = [name for name in varying(summary, others) if name not in said]
     if summary.select(first, *others).n_unique() > _MOST_SERIES:
         others = [name for name in others if name != "defense_label"]
     return (first, *others)

@@ -3,12 +3,14 @@
 from collections.abc import Iterator
 from typing import Any
 
-from vfljax.reports.columns import POINT, SCENE
-from vfljax.reports.frame import Frame, groups, naive, varying
+import polars as pl
+
+from vfljax.reports.columns import POINT, SCENE, UNDEFENDED
+from vfljax.reports.frame import Frame, groups, naive, strongest, varying
 from vfljax.reports.panels.base import Panel
 from vfljax.reports.settings import describe
 from vfljax.reports.table import NAMES_ONLY, NOTHING, Row, Table, cell, lay_out
-from vfljax.reports.words import capital, has_defenses, scenes
+from vfljax.reports.words import capital, has_defenses
 
 NEAR_CHANCE = "≈ chance"
 NOT_TRIED = "not tried"
@@ -48,14 +50,16 @@ def _rows(frame: Frame, is_short: bool) -> Iterator[dict[str, Any]]:
     """The strongest attack on each model, with what else its line says."""
     ignoring = dict(groups(naive(frame.summary), POINT))
     names = varying(frame.summary, SCENE)
-    for scene in scenes(frame.summary):
-        for row in filter(None, [scene.undefended, *scene.defended]):
+    is_defended = pl.col("defense") != UNDEFENDED
+    for _, best in groups(strongest(frame.summary), SCENE):
+        rows = best.sort(is_defended, maintain_order=True).to_dicts()
+        bare = rows[0]["main_accuracy"] if rows[0]["defense"] == UNDEFENDED else None
+        for row in rows:
             point, found = tuple(row[name] for name in POINT), "attack_accuracy"
             of_naive = ignoring[point].row(0, named=True) if point in ignoring else None
             is_tried = row["is_knowing_tried"]
             main = cell(row, "main_accuracy", has_ends=not is_short)
-            bare = scene.undefended and scene.undefended["main_accuracy"]
-            if None not in (bare, row["main_accuracy"]) and scene.undefended != row:
+            if row is not rows[0] and None not in (bare, row["main_accuracy"]):
                 main += f" ({100 * (row['main_accuracy'] - bare):+.1f})"
             yield {
                 **row,

@@ -8,17 +8,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from vfljax.reports import drawing
-from vfljax.reports.columns import POINT
+from vfljax.reports.columns import MESSAGE_ROWS, POINT, UNDEFENDED
 from vfljax.reports.drawing import Look, interval, percent
-from vfljax.reports.frame import (
-    MESSAGE_ROWS,
-    UNDEFENDED,
-    Frame,
-    groups,
-    naive,
-    strongest,
-    varying,
-)
+from vfljax.reports.frame import Frame, groups, naive, strongest, varying
 from vfljax.reports.panels.base import Panel
 from vfljax.reports.settings import SETTINGS, panel_settings
 
