@@ -7,15 +7,12 @@ from another; of a rate there are the mean, `_low`, `_high` (95 % interval) and
 derived: worked out from the others; trial: not summed up, as it belongs to one trial.
 """
 
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import polars as pl
 
-Kind = Literal[
-    "setting", "first", "rate", "median", "account", "judgment", "derived", "trial"
-]
 _COUNTS = pl.List(pl.Int64)
-_TYPES: dict[Kind, Any] = {
+_TYPES: dict[str, Any] = {
     **dict.fromkeys(("setting", "first", "derived", "trial"), pl.String),
     **dict.fromkeys(("rate", "median", "account"), pl.Float64),
     "judgment": pl.Boolean,
@@ -39,7 +36,7 @@ class Column(NamedTuple):
     rates are fractions in [0, 1]; the words stand alone, as a sentence.
     """
 
-    kind: Kind
+    kind: str
     name: str
     heading: str
     type: Any
@@ -172,7 +169,7 @@ COLUMNS = tuple(
 )
 
 
-def names_of(*kinds: Kind) -> tuple[str, ...]:
+def names_of(*kinds: str) -> tuple[str, ...]:
     """The names of the columns of some kinds, in order."""
     return tuple(column.name for column in COLUMNS if column.kind in kinds)
 

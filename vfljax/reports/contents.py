@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 from vfljax.experiments.records import Run
 from vfljax.reports import words
 from vfljax.reports.frame import Frame, summarize
-from vfljax.reports.panels import PANELS, Panel, Part
+from vfljax.reports.panels import PANELS
+from vfljax.reports.panels.base import Panel, Part
 
 HOW_TITLE = "How this was computed, and how to compute it again"
 HOW_TO_READ = (
@@ -30,11 +31,7 @@ class Report(NamedTuple):
 
 
 def make_report(run: Run, panels: Sequence[Panel] = PANELS) -> Report:
-    """Says what a run says, and fills those panels that it has something for.
-
-    Raises:
-        ValueError: if it has no rows, or `summarize` does not take them.
-    """
+    """Says what a run with rows says, and fills the panels that have a part in it."""
     frame, config = summarize(run.rows), run.config
     title = config.get("title") or config.get("name") or "Untitled experiment"
     filled = (panel.fill(frame, title) for panel in panels)

@@ -75,10 +75,7 @@ def picture(figure: Figure, file_format: str) -> bytes:
 
 
 def style(index: int) -> Look:
-    """The look of series `index`: no two of the first 360 are the same.
-
-    They are told apart by color, and without color.
-    """
+    """The look of series `index`, told by color or without; the first 360 differ."""
     return {
         "color": COLORS[index % len(COLORS)],
         "marker": _MARKERS[index % len(_MARKERS)],
@@ -142,9 +139,8 @@ def small_multiples(
     num_rows = -(-len(parts) // most_columns)
     num_columns = -(-len(parts) // num_rows)
     width, height = size or ({1: 5.0, 2: 3.6}.get(num_columns, 3.2), 3.0)
-    figure = Figure(
-        figsize=(width * num_columns, height * num_rows + 0.4), layout="constrained"
-    )
+    inches = (width * num_columns, height * num_rows + 0.4)
+    figure = Figure(figsize=inches, layout="constrained")
     FigureCanvasAgg(figure)
     grid = figure.subplots(num_rows, num_columns, squeeze=False, sharey=sharey)
     for unused in grid.flat[len(parts) :]:
@@ -174,13 +170,12 @@ def draw_legend(figure: Figure) -> None:
         known = entries.setdefault(str(line.get_label()), entry)
         if known.get_color() != line.get_color():
             known.set(color="0.3", marker="o" if known.get_marker() != "None" else "")
-    handles = {key: line for key, line in entries.items() if not key.startswith("_")}
+    handles = [line for label, line in entries.items() if not label.startswith("_")]
     # 8 pt text is about 0.055 inch a letter; the handle and gaps take 0.6 inch.
-    width = 0.055 * max(map(len, handles)) + 0.6
+    width = 0.055 * max(len(str(line.get_label())) for line in handles) + 0.6
     columns = max(1, min(len(handles), int(figure.get_figwidth() / width)))
     figure.set_figheight(figure.get_figheight() + 0.18 * -(-len(handles) // columns))
-    place: Any = {"loc": "outside lower center", "ncols": columns}
-    figure.legend(list(handles.values()), list(handles), **place)
+    figure.legend(handles=handles, loc="outside lower center", ncols=columns)
 
 
 def percent_axis(axes: Axes, axis: str) -> None:

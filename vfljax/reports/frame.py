@@ -21,7 +21,6 @@ from vfljax.reports.columns import (
     names_of,
 )
 
-CONFIDENCE = 0.95
 _REQUIRED = {
     *("dataset", "view", "train_step", "batch_size", "num_classes", "defense"),
     *("attack", "trial", "attack_accuracy", "chance_accuracy", "status"),
@@ -39,10 +38,6 @@ class Frame(NamedTuple):
 
     summary: pl.DataFrame
     raw: pl.DataFrame
-
-    def only(self, condition: pl.Expr) -> "Frame":
-        """The rows of both tables that meet a condition on their settings."""
-        return Frame(self.summary.filter(condition), self.raw.filter(condition))
 
     def has(self, name: str) -> bool:
         """Whether any row of the summary has a value in that column."""
@@ -119,9 +114,8 @@ def _typed(rows: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
     twice = raw.filter(raw.select(*SETTINGS, "trial").is_duplicated())
     if twice.height:
         raise ValueError(
-            f"rows contains a trial twice in setting {twice.row(0)[: len(SETTINGS)]}; "
-            "allowed: each trial once, and attacks or defenses that differ in another "
-            "value under different labels"
+            f"rows contains a trial twice in setting {twice.row(0)[: len(SETTINGS)]}: "
+            "attacks or defenses that differ in another value must have other labels"
         )
     strength = pl.col("defense_strength").map_elements(
         lambda value: f"{value:g}", return_dtype=pl.String
@@ -136,8 +130,7 @@ def _spread(name: str) -> list[pl.Expr]:
     agree = rate.min() == rate.max()  # a rounded mean would give a tiny width
     mean = pl.when(agree).then(rate.min()).otherwise(rate.mean())
     quantile = number.map_elements(
-        lambda n: float(stdtrit(max(n - 1, 1), (1 + CONFIDENCE) / 2)),
-        return_dtype=pl.Float64,
+        lambda n: float(stdtrit(max(n - 1, 1), 0.975)), return_dtype=pl.Float64
     )
     spread = pl.when(agree).then(0.0).otherwise(rate.std())
     half = quantile * spread / number.cast(pl.Int64).sqrt()
@@ -193,17 +186,13 @@ def _of_reading() -> list[pl.Expr]:
 def groups(
     table: pl.DataFrame, names: Sequence[str]
 ) -> list[tuple[tuple[Any, ...], pl.DataFrame]]:
-    """The rows that share their values in some columns, in order of first appearance.
-
-    Without names, all rows are one group, of the values ().
-    """
+    """The rows that share values, in order of first appearance; all without names."""
     return list(table.group_by(names, maintain_order=True)) if names else [((), table)]
 
 
 def told(table: pl.DataFrame, teller: str, names: Iterable[str]) -> set[str]:
     """Those of the columns whose value another one says as well."""
-    number = table[teller].n_unique()
-    others = set(names) - {teller}
+    number, others = table[teller].n_unique(), set(names) - {teller}
     return {n for n in others if table.select(teller, n).n_unique() == number}
 
 

@@ -7,7 +7,7 @@ from importlib.resources import files
 
 from vfljax.reports.contents import HOW_TITLE, HOW_TO_READ, Report
 from vfljax.reports.drawing import picture
-from vfljax.reports.panels import Panel, Part
+from vfljax.reports.panels.base import Panel, Part
 from vfljax.reports.table import boxed, escape, to_html
 from vfljax.reports.words import Finding
 
@@ -33,7 +33,9 @@ _PAGE = """<!doctype html>
 </section>
 <nav aria-label="Contents"><ul>{links}</ul></nav>
 {sections}
-{how}
+<section id="how"><h2>{how_title}</h2><p>{how_to_read}</p><dl>{how}</dl>
+<details><summary>The whole configuration (config.json)</summary>
+<pre class="scroll" tabindex="0">{config}</pre></details></section>
 </main>
 </body>
 </html>
@@ -42,20 +44,22 @@ _PAGE = """<!doctype html>
 
 def make_page(report: Report) -> str:
     """The whole page as HTML; the same for the same report."""
-    links = {part.panel.name: part.panel.title for part in report.parts}
-    links["how"] = HOW_TITLE
+    titles = {part.panel.name: part.panel.title for part in report.parts}
+    titles["how"] = HOW_TITLE
+    links = (f'<li><a href="#{at}">{escape(to)}</a></li>' for at, to in titles.items())
+    how = (f"<dt>{escape(n)}</dt><dd>{escape(v)}</dd>" for n, v in report.how.items())
     return _PAGE.format(
         title=escape(report.title),
         style=files("vfljax.reports").joinpath("page.css").read_text("utf-8"),
         opening=escape(report.opening),
         cards="\n".join(map(_card, report.findings)),
         remarks="\n".join(f'<p class="rule">{escape(r)}</p>' for r in report.remarks),
-        links="".join(
-            f'<li><a href="#{name}">{escape(text)}</a></li>'
-            for name, text in links.items()
-        ),
+        links="".join(links),
         sections="\n".join(map(_section, report.parts)),
-        how=_how(report),
+        how_title=HOW_TITLE,
+        how_to_read=escape(HOW_TO_READ),
+        how="".join(how),
+        config=escape(json.dumps(report.config, indent=1, ensure_ascii=False)),
     )
 
 
@@ -100,26 +104,10 @@ def _section(part: Part) -> str:
 def _inline(svg: str, panel: Panel) -> str:
     """A figure as an element, named and described, with ids that no other one has."""
     name = f"picture_{panel.name}"
-    svg = re.sub(r"\s*<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
     svg = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{name}-", svg)
     start, rest = svg[svg.index("<svg") :].strip().split(">", 1)
     return (
         f'{start} role="img" aria-labelledby="{name}-title {name}-desc">'
         f'<title id="{name}-title">{html.escape(panel.title)}</title>'
         f'<desc id="{name}-desc">{html.escape(panel.caption)}</desc>{rest}'
-    )
-
-
-def _how(report: Report) -> str:
-    """Everything that is needed to compute the run again."""
-    lines = "".join(
-        f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>"
-        for name, value in report.how.items()
-    )
-    config = escape(json.dumps(report.config, indent=1, ensure_ascii=False))
-    return (
-        f'<section id="how"><h2>{HOW_TITLE}</h2>'
-        f"<p>{escape(HOW_TO_READ)}</p><dl>{lines}</dl>"
-        "<details><summary>The whole configuration (config.json)</summary>"
-        f'<pre class="scroll" tabindex="0">{config}</pre></details></section>'
     )

@@ -36,7 +36,6 @@ def write_report(run_dir: Path) -> list[Path]:
     Raises:
         ValueError: if the run has no rows.
     """
-    run_dir = Path(run_dir)
     run = read_run(run_dir)
     if not run.rows:
         raise ValueError(f"run_dir {run_dir}: must have at least one finished trial")

@@ -73,18 +73,11 @@ def lay_out(
             constants.append(f"{heading}: {values.pop()}")
     cells = list(zip(*(texts for _, texts in kept.values()), strict=True))
     marks = {word for line in cells for text in line for word in text.split(" ")}
-    notes = [
-        f"{_MARKS[of]} {BY_NAME[of].words}" for of in _MARKS if _MARKS[of] in marks
-    ]
-    if _FEWER_TRIALS in marks:
-        notes.append(f"{_FEWER_TRIALS} Mean over the trials that have this number.")
-    return Table(
-        headings=list(kept),
-        is_number=[is_number for is_number, _ in kept.values()],
-        cells=cells,
-        constants=", ".join(constants),
-        footnotes=tuple(notes),
-    )
+    words = {mark: BY_NAME[of].words for of, mark in _MARKS.items()}
+    words[_FEWER_TRIALS] = "Mean over the trials that have this number."
+    notes = tuple(f"{mark} {words[mark]}" for mark in words if mark in marks)
+    is_number = [is_number for is_number, _ in kept.values()]
+    return Table(list(kept), is_number, cells, ", ".join(constants), notes)
 
 
 def table_of(
@@ -96,11 +89,8 @@ def table_of(
 
 def explain(frame: Frame, names: Iterable[str]) -> list[str]:
     """What some columns mean, of those that a frame has."""
-    return [
-        f"{BY_NAME[name].heading}: {BY_NAME[name].words}"
-        for name in names
-        if frame.has(name)
-    ]
+    columns = [BY_NAME[name] for name in names if frame.has(name)]
+    return [f"{column.heading}: {column.words}" for column in columns]
 
 
 def cell(row: Row, name: str, *, has_ends: bool | None = None) -> str:
@@ -152,17 +142,12 @@ def _knows(row: Row) -> str:
 
 def to_markdown(table: Table) -> str:
     """Constants, body, footnotes, each its own block."""
-    lines = [
-        _markdown_row(table.headings),
-        _markdown_row("---:" if right else "---" for right in table.is_number),
-        *map(_markdown_row, table.cells),
-    ]
-    blocks = [table.constants, "\n".join(lines), *table.footnotes]
-    return "\n\n".join(block for block in blocks if block)
-
-
-def _markdown_row(cells: Iterable[str]) -> str:
-    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+    rule = ["---:" if right else "---" for right in table.is_number]
+    body = "\n".join(
+        "| " + " | ".join(text.replace("|", "\\|") for text in line) + " |"
+        for line in (table.headings, rule, *table.cells)
+    )
+    return "\n\n".join(filter(None, [table.constants, body, *table.footnotes]))
 
 
 def escape(text: str) -> str:
@@ -203,15 +188,13 @@ def to_rich(table: Table) -> RichTable:
     drawn = RichTable(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     n = table.num_groups
     for i, heading in enumerate(table.headings[n:], start=n):
-        right = table.is_number[i]
         texts = [*heading.split(" "), *(cells[i] for cells in table.cells)]
+        side, width = "left", None
+        if table.is_number[i]:
+            side, width = "right", max(map(len, texts))
+        # Text, because a label may hold brackets, which are markup in a plain str.
         drawn.add_column(
-            # Text, because a label may hold brackets, which are markup in a plain str.
-            Text(heading),
-            justify="right" if right else "left",
-            vertical="bottom",
-            overflow="fold",
-            width=max(map(len, texts)) if right else None,
+            Text(heading), justify=side, vertical="bottom", overflow="fold", width=width
         )
     for group, lines in table.groups():
         if group:

@@ -1,20 +1,18 @@
 """The answer in words: what was tried, what leaks, and which defense to take if any."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from typing import Any, Literal, NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import polars as pl
 
 from vfljax.reports.columns import SCENE, UNDEFENDED, View, view_of
 from vfljax.reports.frame import Frame, groups, strongest, varying
 from vfljax.reports.settings import describe
-from vfljax.reports.table import NOTHING, cell
+from vfljax.reports.table import NOTHING, Row, cell
 
-MOST_LOST = 0.05
-"""Main-task accuracy that a defense may cost at most."""
-MOST_LEFT = 0.5
-"""Share of the leakage above chance that a defense may leave at most."""
+MOST_LOST = 0.05  # main-task accuracy that a defense may cost
+MOST_LEFT = 0.5  # share of the leakage above chance that it may leave
 RULE = (
     "The rule: against the strongest attack that was tried, one that knows the "
     "defense included, a defense at one strength must leave at most half of what is "
@@ -26,18 +24,11 @@ RULE = (
     "its price."
 )
 
-Row = Mapping[str, Any]
-
 
 def judge(best: pl.DataFrame) -> tuple[str, str, str]:
     """The defense to take by `RULE` in one setting, or that none is; why; and a kind.
 
-    Args:
-        best: rows of `strongest` in one setting: without a defense and with each.
-
-    Returns:
-        The verdict, the reasons or "", and the kind of `Finding`, "" if nothing can be
-        judged.
+    Of the rows of `strongest`. The kind is that of `Finding`, "" without a judgment.
     """
     is_bare = pl.col("defense") == UNDEFENDED
     base = next(best.filter(is_bare).iter_rows(named=True), None)
@@ -114,7 +105,7 @@ class Finding(NamedTuple):
     reasons: str
     rate: float | None
     chance: float | None
-    kind: Literal["take", "none", "open"]
+    kind: str
 
 
 def findings(summary: pl.DataFrame) -> list[Finding]:
@@ -221,19 +212,17 @@ def remarks(frame: Frame) -> list[str]:
     failed, trials = summary["num_failed"].sum(), summary["num_trials"].sum()
     why = sorted(set(" ".join(summary["failures"]).split()))
     silent = summary["says_nothing"].sum()
+    unprotected, single = "sent_unprotected" in why, 1 in set(summary["num_trials"])
     said = {
         RULE: has_defenses(frame),
         f"{failed} of {trials} trials failed ({', '.join(why)}). They are counted in "
         "every mean.": failed,
         "sent_unprotected: the defense was on and could do nothing for the batch "
-        "attacked, which was sent as it was. Its rate is no rate of the defense.": (
-            "sent_unprotected" in why
-        ),
+        "attacked, which was sent as it was. Its rate is no rate of the "
+        "defense.": unprotected,
         f"{silent} of {summary.height} settings say nothing either way, as their "
         "interval is too wide. More trials would tell.": silent,
-        "A single trial has no interval: the next one may differ.": (
-            1 in set(summary["num_trials"])
-        ),
+        "A single trial has no interval: the next one may differ.": single,
     }
     return [text for text, holds in said.items() if holds]
 

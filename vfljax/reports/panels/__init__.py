@@ -3,7 +3,6 @@
 from vfljax.reports.panels.all_attacks import ALL_ATTACKS
 from vfljax.reports.panels.amplification import AMPLIFICATION
 from vfljax.reports.panels.backdoors import BACKDOORS
-from vfljax.reports.panels.base import Panel, Part
 from vfljax.reports.panels.budget import BUDGET
 from vfljax.reports.panels.completion import COMPLETION_PANEL
 from vfljax.reports.panels.curves import CURVES
@@ -25,5 +24,3 @@ PANELS = (
     BUDGET,
     RESTORED,
 )
-
-__all__ = ["PANELS", "Panel", "Part"]

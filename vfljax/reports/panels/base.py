@@ -46,7 +46,7 @@ class Panel(NamedTuple):
 
     def fill(self, frame: Frame, title: str = "") -> Part | None:
         """Fills the panel from all rows of a run; None if it would be empty."""
-        frame = frame.only(self.about)
+        frame = Frame(*(table.filter(self.about) for table in frame))
         if frame.summary.is_empty():
             return None
         with the_look():

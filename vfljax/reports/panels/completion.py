@@ -10,8 +10,6 @@ from vfljax.reports.table import explain, table_of
 _ATTACKER = ("attack", "known_per_class", "adversary_optimizer")
 _LEVELS = ("alone_accuracy", "chance_accuracy", "floor_accuracy")
 _MAIN = ("main_accuracy", "main_top5", "main_f1")
-
-
 _COLUMNS = (
     *(name for name in SCENE if name != "view"),
     *("defense_label", *_ATTACKER, "num_trials", "num_failed"),

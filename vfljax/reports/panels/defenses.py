@@ -12,8 +12,19 @@ from vfljax.reports.settings import describe
 from vfljax.reports.table import NAMES_ONLY, NOTHING, Row, Table, cell, lay_out
 from vfljax.reports.words import capital, has_defenses
 
-NEAR_CHANCE = "≈ chance"
-NOT_TRIED = "not tried"
+_NOT_TRIED = "not tried"
+_KINDS = (
+    "ignores it %: found by the strongest attack that ignores the defense. knows it %: "
+    "by the strongest of all, as an attacker who knows the defense may always use an "
+    "attack that ignores it. Either may know some labels. Of several attacks, and of "
+    "two readings of one, the one with the highest mean is shown, which slightly "
+    "favors the attacks."
+)
+_CHANGE = "In brackets beside the main task: points gained or lost (-) against none."
+_UP_TO_NAMES = (
+    "up to names: labels found after the best one-to-one renaming of the classes, by "
+    "whichever attack finds most; in brackets what blind guesses get so."
+)
 
 
 def table(frame: Frame, *, is_short: bool = False) -> Table:
@@ -64,9 +75,9 @@ def _rows(frame: Frame, is_short: bool) -> Iterator[dict[str, Any]]:
             yield {
                 **row,
                 "setting": capital(describe(row, names)) or NOTHING,
-                "ignoring": cell(of_naive, found) if of_naive else NOT_TRIED,
+                "ignoring": cell(of_naive, found) if of_naive else _NOT_TRIED,
                 "ignoring_by": of_naive["attack"] if of_naive else NOTHING,
-                "knowing": cell(row, found) if is_tried else NOT_TRIED,
+                "knowing": cell(row, found) if is_tried else _NOT_TRIED,
                 "knowing_by": row["attack"] if is_tried else NOTHING,
                 "main": main,
                 "names": _names(row),
@@ -78,31 +89,13 @@ def _names(row: Row) -> str:
     if row["matched_accuracy"] is None or row["finds_classes"]:
         text = cell(row, "matched_accuracy")
         return f"{text} {NAMES_ONLY}" if row["hides_names_only"] else text
-    return NEAR_CHANCE
+    return "≈ chance"
 
 
 def _notes(frame: Frame) -> list[str]:
-    """How to read the columns."""
-    notes = []
-    if has_defenses(frame):
-        notes = [
-            (
-                "ignores it %: found by the strongest attack that ignores the "
-                "defense. knows it %: by the strongest of all, as an attacker who "
-                "knows the defense may always use an attack that ignores it. Either "
-                "may know some labels. Of several attacks, and of two readings of one, "
-                "the one with the highest mean is shown, which slightly favors the "
-                "attacks."
-            ),
-            "In brackets beside the main task: points gained or lost (-) against none.",
-        ]
-    if frame.has("matched_accuracy"):
-        notes.append(
-            "up to names: labels found after the best one-to-one renaming of the "
-            "classes, by whichever attack finds most; in brackets what blind guesses "
-            "get so."
-        )
-    return notes
+    """How to read the columns that there are."""
+    notes = [_KINDS, _CHANGE] if has_defenses(frame) else []
+    return notes + [_UP_TO_NAMES] * frame.has("matched_accuracy")
 
 
 DEFENSES = Panel(

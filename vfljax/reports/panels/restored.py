@@ -1,7 +1,5 @@
 """Which class is restored as which: matrices of counts as heat maps."""
 
-from typing import Any
-
 import numpy as np
 import polars as pl
 from matplotlib.axes import Axes
@@ -23,9 +21,6 @@ def _figure(frame: Frame, title: str) -> Figure | None:
 
     In its published readout where every trial has that. At most twelve panels: attacks
     that ignore the defense first, of those every defense, then its further settings.
-
-    Raises:
-        ValueError: if a trial has not classes² counts.
     """
     counted = frame.raw.filter(pl.col("confusion").is_not_null())
     if counted.is_empty():
@@ -61,12 +56,10 @@ def _figure(frame: Frame, title: str) -> Figure | None:
 
 def _counts(trials: pl.DataFrame, name: str) -> np.ndarray:
     """How often each true class (row) is restored as which, in all trials."""
-    num_classes = trials["num_classes"][0]
-    wrong = set(trials[name].list.len()) - {num_classes**2}
-    if wrong:
-        raise ValueError(
-            f"{name} has {wrong.pop()} counts; allowed: num_classes² = {num_classes**2}"
-        )
+    num_classes, lengths = trials["num_classes"][0], set(trials[name].list.len())
+    if lengths != {num_classes**2}:
+        found = " or ".join(map(str, lengths))
+        raise ValueError(f"{name} has {found} counts: must be {num_classes} squared")
     counts = np.asarray(trials[name].to_list())
     return counts.sum(axis=0).reshape(num_classes, num_classes)
 
@@ -83,7 +76,7 @@ def _draw(axes: Axes, counts: np.ndarray) -> AxesImage:
     ticks = np.arange(0, num_classes, -(-num_classes // _MOST_NUMBERED))
     axes.set(xticks=ticks, yticks=ticks)
     axes.tick_params(length=2, labelsize=7)
-    font: Any = {
+    font: drawing.Look = {
         "ha": "center",
         "va": "center",
         "fontsize": 8 if num_classes < 6 else 5.5,

@@ -1,7 +1,6 @@
 """What a defense costs the model, and what it buys against attacks."""
 
 from textwrap import fill
-from typing import Any
 
 import polars as pl
 from matplotlib.axes import Axes
@@ -26,9 +25,10 @@ _Y_LABEL = "main-task accuracy (%)\n(higher: model is better)"
 def _trade_off(frame: Frame, title: str) -> Figure | None:
     """The strongest attack on each model, one panel per view (threat model)."""
     ignoring = naive(frame.summary).select(*POINT, pl.col(_ATTACK).alias("ignoring"))
-    beside: Any = {"on": POINT, "nulls_equal": True, "maintain_order": "left"}
     points = strongest(frame.summary).drop_nulls(_MAIN)
-    points = points.join(ignoring, how="left", **beside)
+    points = points.join(
+        ignoring, on=POINT, how="left", nulls_equal=True, maintain_order="left"
+    )
     is_less = pl.col("ignoring") < pl.col(_ATTACK)
     points = points.with_columns(ignoring=pl.when(is_less).then("ignoring"))
     told = panel_settings(points, ())
@@ -64,13 +64,11 @@ def _draw(points: pl.DataFrame, names: list[str], title: str) -> Figure | None:
         ordered = in_panel.sort(is_bare, "defense_strength", maintain_order=True)
         for (defense,), curve in groups(ordered, ["defense"]):
             _draw_curve(axes, curve, looks.get(defense, _STAR))
-        chance = "without trigger" if is_backdoor else "chance"
-        _draw_levels(axes, in_panel, chance)
+        _draw_levels(axes, in_panel, "without trigger" if is_backdoor else "chance")
         drawing.percent_axis(axes, "x")
         attacks = ", ".join(in_panel["attack"].unique(maintain_order=True))
         who = fill(f"strongest here: {attacks}", width=60 if is_crowded else 40)
-        x_label = f"{_X_LABEL}\n{who}"
-        axes.set_xlabel(_BACKDOOR_X_LABEL if is_backdoor else x_label)
+        axes.set_xlabel(_BACKDOOR_X_LABEL if is_backdoor else f"{_X_LABEL}\n{who}")
         wish = "backdoor without effect" if is_backdoor else "attack at chance"
         _set_main_axis(axes, points, f"↖ ideal: good model, {wish}")
     drawing.draw_legend(figure)
@@ -106,10 +104,8 @@ def _draw_curve(axes: Axes, curve: pl.DataFrame, look: Look) -> None:
 
 def _draw_levels(axes: Axes, in_panel: pl.DataFrame, label: str) -> None:
     """Chance upright, what the label party has alone level; of several their range."""
-    chance, floor = (
-        percent(in_panel.drop_nulls(name), name)
-        for name in ("chance_accuracy", "floor_accuracy")
-    )
+    chance = percent(in_panel, "chance_accuracy")
+    floor = percent(in_panel.drop_nulls("floor_accuracy"), "floor_accuracy")
     low, high = chance.min(), chance.max()
     for level in {low, high} if high - low > _SAME_LEVEL else {high}:
         axes.axvline(level, label=label, **drawing.CHANCE)
