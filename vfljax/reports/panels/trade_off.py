@@ -60,9 +60,9 @@ def _draw(points: pl.DataFrame, names: list[str], title: str) -> Figure | None:
     layout = {"most_columns": 2, "size": (6.4, 5.0)} if is_crowded else {}
     figure, all_axes = drawing.small_multiples(parts, names, title, _Y_LABEL, **layout)
     for axes, in_panel in zip(all_axes, parts, strict=True):
-        is_bare = pl.col("defense") == UNDEFENDED  # the star is on top
-        ordered = in_panel.sort(is_bare, "defense_strength", maintain_order=True)
-        for (defense,), curve in groups(ordered, ["defense"]):
+        is_bare = pl.col("defense") == UNDEFENDED
+        on_top = in_panel.sort(is_bare, maintain_order=True)  # of all, the star
+        for (defense,), curve in groups(on_top, ["defense"]):
             _draw_curve(axes, curve, looks.get(defense, _STAR))
         _draw_levels(axes, in_panel, "without trigger" if is_backdoor else "chance")
         drawing.percent_axis(axes, "x")
@@ -80,6 +80,7 @@ def _draw(points: pl.DataFrame, names: list[str], title: str) -> Figure | None:
 
 def _draw_curve(axes: Axes, curve: pl.DataFrame, look: Look) -> None:
     """A defense over its strengths, which are written beside them, with crosses."""
+    curve = curve.sort("defense_strength", maintain_order=True)
     curve = curve.with_columns(x=100 * pl.col(_ATTACK))
     xs, ys = percent(curve, _ATTACK), percent(curve, _MAIN)
     name, strength_name = curve["defense"][0], curve["strength_name"][0]
