@@ -69,7 +69,9 @@ def draw(panel, rows, title=""):
 
 def choose_figures(rows):
     frame = summarize(rows)
-    return [panel.name for panel in PANELS if panel.figure and panel.fill(frame)]
+    return [
+        panel.name for panel in PANELS if (part := panel.fill(frame)) and part.figure
+    ]
 
 
 def test_one_line_per_backdoor(rows, labels):

@@ -1,17 +1,18 @@
 import numpy as np
 import pytest
 
-from vfljax.reports.drawing import HOLLOW, style
+from vfljax.reports.drawing import HOLLOW, picture, style
 from vfljax.reports.frame import summarize
 from vfljax.reports.panels import PANELS
 from vfljax.reports.panels.curves import CURVES
-from vfljax.reports.picture import picture
 
 
 def choose_figures(rows):
     """Names of the figures that a run with these rows has."""
     frame = summarize(rows)
-    return [panel.name for panel in PANELS if panel.figure and panel.fill(frame)]
+    return [
+        panel.name for panel in PANELS if (part := panel.fill(frame)) and part.figure
+    ]
 
 
 def draw(what, rows, title=""):

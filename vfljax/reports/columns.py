@@ -7,60 +7,50 @@ from another; of a rate there are the mean, `_low`, `_high` (95 % interval) and
 derived: worked out from the others; trial: not summed up, as it belongs to one trial.
 """
 
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import polars as pl
 
-Kind = Literal[
-    "setting", "first", "rate", "median", "account", "judgment", "derived", "trial"
-]
 _COUNTS = pl.List(pl.Int64)
+_TYPES: dict[str, Any] = {
+    **dict.fromkeys(("setting", "first", "derived", "trial"), pl.String),
+    **dict.fromkeys(("rate", "median", "account"), pl.Float64),
+    "judgment": pl.Boolean,
+}
+_WITH_ENDS = ("attack_", "matched_accuracy", "auc", "main_accuracy")
+UNDEFENDED, BENIGN = "none", "benign"
+TRAINED_MODEL, MESSAGE_ROWS = "trained_model", "message_rows"
+DEFAULTS = {"variant": "", "adversary_optimizer": BENIGN}
+"""What a row has that lacks the field, where that is not null."""
+BLIND = {
+    "matched_accuracy": "matched_chance",
+    "mutual_information": "mutual_information_chance",
+}
+"""The columns of what blind guesses get of a rate, which is shown in brackets."""
 
 
 class Column(NamedTuple):
     """One column.
 
-    Attributes:
-        name: of the field in rows and summaries.
-        kind: how trials are summed up.
-        heading: in a table that a person reads; "%" is of fractions shown in percent.
-        words: what it says, as a sentence that stands alone.
-        type: of the values; rates are fractions in [0, 1].
-        default: what a row has that lacks the field.
-        has_ends: a table shows the half-width of its interval.
-        blind: the column of what blind guesses get of it, shown in brackets.
+    The name is that of the field in rows and summaries, the heading that in a table;
+    rates are fractions in [0, 1]; the words stand alone, as a sentence.
     """
 
+    kind: str
     name: str
-    kind: Kind
     heading: str
+    type: Any
     words: str
-    type: Any = pl.String
-    default: Any = None
-    has_ends: bool = False
-    blind: str | None = None
 
     @property
     def is_percent(self) -> bool:
         """Whether a table shows a fraction in percent."""
         return "%" in self.heading
 
-
-def _setting(name: str, heading: str, words: str, type: Any = pl.String) -> Column:  # noqa: A002
-    default = {"variant": "", "adversary_optimizer": "benign"}.get(name)
-    return Column(name, "setting", heading, words, type, default=default)
-
-
-def _rate(name: str, heading: str, words: str, **more) -> Column:
-    return Column(name, "rate", heading, words, pl.Float64, **more)
-
-
-def _judgment(name: str, words: str) -> Column:
-    return Column(name, "judgment", name.replace("_", " "), words, pl.Boolean)
-
-
-def _account(name: str, heading: str, words: str) -> Column:
-    return Column(name, "account", heading, words, pl.Float64)
+    @property
+    def has_ends(self) -> bool:
+        """Whether a table shows the half-width of the interval."""
+        return self.name.startswith(_WITH_ENDS)
 
 
 SCORES = {
@@ -77,164 +67,109 @@ READINGS = {
     "best_test_attack": ("test{} % best", "{} on test samples, at the best epoch."),
 }
 """Which samples a completed model is scored on, after which epoch of the attack."""
-COMPLETION = tuple(
-    _rate(
-        f"{reading}_{score}",
-        heading.format(short),
-        words.format(long),
-        has_ends=reading == "attack",
-    )
-    for score, (short, long) in SCORES.items()
-    for reading, (heading, words) in READINGS.items()
-)
+COMPLETION = tuple(f"{reading}_{score}" for score in SCORES for reading in READINGS)
 
-COLUMNS = (
-    _setting("dataset", "data", "Name of the data set."),
-    _setting("num_parties", "parties", "Number of parties.", pl.Int64),
-    _setting("variant", "variant", "What else varies in the experiment."),
-    _setting("protocol", "protocol", "Name of the protocol."),
-    _setting("view", "the attacker sees", "What the attacker sees."),
-    _setting("train_step", "step", "Training step at which it looks.", pl.Int64),
-    _setting("batch_size", "batch", "Samples in a batch that it sees.", pl.Int64),
-    _setting("num_classes", "classes", "Classes it decides among.", pl.Int64),
-    _setting("defense", "defense", "Label of the defense, or none."),
-    _setting("strength_name", "strength of", "What the strength of the defense is."),
-    _setting("defense_strength", "strength", "Strength of the defense.", pl.Float64),
-    _setting("attack", "attack", "Label of the attack."),
-    _setting(
-        "known_per_class",
-        "known per class",
-        "Labels of training samples that the attacker knows, for each class; below 1 "
-        "it is the share of the classes that have a known label at all.",
-        pl.Float64,
-    ),
-    _setting(
-        "adversary_optimizer",
-        "optimizer",
-        "How the attacker trains: benign, as all do; malicious, in a training of its "
-        "own, to make its bottom model learn more than its share; all malicious, where "
-        "every party does.",
-    ),
-    _setting("amplification", "amplification", "Factor on its messages.", pl.Float64),
-    Column("attack_family", "first", "family", "Attacks that differ in labels known."),
-    Column("is_adaptive", "first", "adaptive", "Knows the defense.", pl.Boolean),
-    Column("knowledge", "first", "knows", "What the attacker knows beyond its view."),
-    Column("defense_label", "derived", "defense", "The defense with its strength."),
-    Column("num_trials", "derived", "trials", "Trials, failed ones too.", pl.Int64),
-    Column("num_failed", "derived", "failed", "Trials that failed.", pl.Int64),
-    Column("failures", "derived", "why", "Why trials failed, each reason once."),
-    _rate(
-        "attack_accuracy",
-        "found %",
-        "Labels found by the attack, of the samples whose labels it was not given.",
-        has_ends=True,
-    ),
-    _rate("published_accuracy", "published %", "The same attack read as published."),
-    _rate(
-        "matched_accuracy",
-        "up to names % (chance)",
-        "Labels found under the best one-to-one renaming of the classes, and in "
-        "brackets what blind guesses get of that.",
-        has_ends=True,
-        blind="matched_chance",
-    ),
-    _rate("matched_chance", "blind up to names %", "What blind guesses get of that."),
-    _rate(
-        "mutual_information",
-        "information (chance)",
-        "Mutual information of inferred and true labels over the mean of their "
-        "entropies, from 0 to 1, and in brackets what blind guesses get of that.",
-        blind="mutual_information_chance",
-    ),
-    _rate("mutual_information_chance", "blind information", "Of blind guesses."),
-    _rate(
-        "auc",
-        "AUC",
-        "Area under the ROC curve of the attack's scores: 0.5 without any knowledge, "
-        "below it with the classes mistaken for each other.",
-        has_ends=True,
-    ),
-    _rate(
-        "main_accuracy",
-        "main task %",
-        "Test accuracy of the trained model, which is what a defense costs.",
-        has_ends=True,
-    ),
-    _rate("main_top5", "main task top-5 %", "Top-5 test accuracy of that model."),
-    _rate("main_f1", "main task F1 %", "Test F1 score of that model."),
-    _rate("chance_accuracy", "chance %", "Always guessing the most frequent class."),
-    _rate(
-        "alone_accuracy",
-        "attacker alone %",
-        "Test accuracy of a model of the attacker's features alone that was trained "
-        "with all true labels; an upper bound for test %.",
-    ),
-    _rate(
-        "floor_accuracy",
-        "label party alone %",
-        "Test accuracy that the label party reaches alone; a defense that leaves less "
-        "than that buys nothing.",
-    ),
-    _rate("inferred_accuracy", "labels inferred %", "Labels a backdoor infers first."),
-    *COMPLETION[1:],
-    Column("seconds", "median", "s/trial", "Seconds per trial.", pl.Float64),
-    _account(
-        "label_epsilon",
-        "ε per message",
-        "Label differential privacy of one message; infinite where nothing is bounded.",
-    ),
-    _account("label_delta", "δ", "Its δ."),
-    _account(
-        "label_epsilon_training",
-        "ε over training",
-        "Label differential privacy of all messages about a sample.",
-    ),
-    _account(
-        "allowed_accuracy",
-        "allowed %",
-        "Share of labels that a sample's own message can give away in expectation, if "
-        "labels are uniform whatever the features are.",
-    ),
-    Column("budget", "account", "account", "The privacy account in a sentence."),
-    _judgment(
-        "below_chance",
-        "No trial failed and the attack finds less than blind uniform guessing (1 / "
-        "classes): read it as leakage, not protection. With its whole interval, so the "
-        "attacker knows more than nothing; or with its mean, where the labels are "
-        "found up to names or by an attacker who knows the defense.",
-    ),
-    _judgment(
-        "labels_are_found",
-        "It finds classes, or one that knows the defense finds labels of the model.",
-    ),
-    _judgment(
-        "finds_classes",
-        "Labels found up to a renaming of the classes are clearly above chance: by 5 "
-        "points and with the whole interval, or more than halfway from there to all.",
-    ),
-    _judgment(
-        "hides_names_only",
-        "The labels leak up to the names of the classes: under the best renaming they "
-        "are found, clearly above chance. What is hidden is names, and one sample of "
-        "known label in each class gives them back.",
-    ),
-    _judgment(
-        "says_nothing",
-        "The 95 % interval includes chance and is at least half as wide as the room "
-        "between chance and all labels, so the row says nothing either way.",
-    ),
-    Column("trial", "trial", "trial", "Number of the trial.", pl.Int64),
-    Column("seed", "trial", "seed", "Seed of the experiment.", pl.Int64),
-    Column("status", "trial", "status", "ok, or why the trial failed."),
-    Column("train_seconds", "trial", "s", "Seconds of training.", pl.Float64),
-    Column("residual", "trial", "residual", "What the attack leaves.", pl.Float64),
-    Column("bound_held", "trial", "bound", "Its guarantee held.", pl.Boolean),
-    Column("confusion", "trial", "counts", "By true and given class.", _COUNTS),
-    Column("published_confusion", "trial", "counts", "As published.", _COUNTS),
+# By kind, name, heading and type, if it is not the one of the kind.
+_WORDS: dict[tuple[Any, ...], str] = {
+    ("setting", "dataset", "data"): "Name of the data set.",
+    ("setting", "num_parties", "parties", pl.Int64): "Number of parties.",
+    ("setting", "variant", "variant"): "What else varies in the experiment.",
+    ("setting", "protocol", "protocol"): "Name of the protocol.",
+    ("setting", "view", "the attacker sees"): "What the attacker sees.",
+    ("setting", "train_step", "step", pl.Int64): "Training step at which it looks.",
+    ("setting", "batch_size", "batch", pl.Int64): "Samples in a batch that it sees.",
+    ("setting", "num_classes", "classes", pl.Int64): "Classes it decides among.",
+    ("setting", "defense", "defense"): "Label of the defense, or none.",
+    ("setting", "strength_name", "strength of"): "What the strength of the defense is.",
+    ("setting", "defense_strength", "strength", pl.Float64): "Strength of the defense.",
+    ("setting", "attack", "attack"): "Label of the attack.",
+    ("setting", "known_per_class", "known per class", pl.Float64): "Labels of training "
+    "samples that the attacker knows, for each class; below 1 it is the share of the "
+    "classes that have a known label at all.",
+    ("setting", "adversary_optimizer", "optimizer"): "How the attacker trains: benign, "
+    "as all do; malicious, in a training of its own, to make its bottom model learn "
+    "more than its share; all malicious, where every party does.",
+    ("setting", "amplification", "amplification", pl.Float64): "Factor on messages.",
+    ("first", "attack_family", "family"): "Attacks that differ in labels known.",
+    ("first", "is_adaptive", "adaptive", pl.Boolean): "Knows the defense.",
+    ("first", "knowledge", "knows"): "What the attacker knows beyond its view.",
+    ("derived", "defense_label", "defense"): "The defense with its strength.",
+    ("derived", "num_trials", "trials", pl.Int64): "Trials, failed ones too.",
+    ("derived", "num_failed", "failed", pl.Int64): "Trials that failed.",
+    ("derived", "failures", "why"): "Why trials failed, each reason once.",
+    ("rate", "attack_accuracy", "found %"): "Labels found by the attack, of the "
+    "samples whose labels it was not given.",
+    ("rate", "published_accuracy", "published %"): "The same attack read as published.",
+    ("rate", "matched_accuracy", "up to names % (chance)"): "Labels found under the "
+    "best one-to-one renaming of the classes, and in brackets what blind guesses get "
+    "of that.",
+    ("rate", "matched_chance", "blind up to names %"): "Of blind guesses.",
+    ("rate", "mutual_information", "information (chance)"): "Mutual information of "
+    "inferred and true labels over the mean of their entropies, from 0 to 1, and in "
+    "brackets what blind guesses get of that.",
+    ("rate", "mutual_information_chance", "blind information"): "Of blind guesses.",
+    ("rate", "auc", "AUC"): "Area under the ROC curve of the attack's scores: 0.5 "
+    "without any knowledge, below it with the classes mistaken for each other.",
+    ("rate", "main_accuracy", "main task %"): "Test accuracy of the trained model, "
+    "which is what a defense costs.",
+    ("rate", "main_top5", "main task top-5 %"): "Top-5 test accuracy of that model.",
+    ("rate", "main_f1", "main task F1 %"): "Test F1 score of that model.",
+    ("rate", "chance_accuracy", "chance %"): "Always guessing the most frequent class.",
+    ("rate", "alone_accuracy", "attacker alone %"): "Test accuracy of a model of the "
+    "attacker's features alone that was trained with all true labels; an upper bound "
+    "for test %.",
+    ("rate", "floor_accuracy", "label party alone %"): "Test accuracy that the label "
+    "party reaches alone; a defense that leaves less than that buys nothing.",
+    ("rate", "inferred_accuracy", "labels inferred %"): "Labels it infers first.",
+    **{
+        ("rate", f"{reading}_{score}", heading.format(short)): words.format(long)
+        for score, (short, long) in SCORES.items()
+        for reading, (heading, words) in READINGS.items()
+        if (reading, score) != ("attack", "accuracy")  # which every attack has
+    },
+    ("median", "seconds", "s/trial"): "Seconds per trial.",
+    ("account", "label_epsilon", "ε per message"): "Label differential privacy of one "
+    "message; infinite where nothing is bounded.",
+    ("account", "label_delta", "δ"): "Its δ.",
+    ("account", "label_epsilon_training", "ε over training"): "Label differential "
+    "privacy of all messages about a sample.",
+    ("account", "allowed_accuracy", "allowed %"): "Share of labels that a sample's own "
+    "message can give away in expectation, if labels are uniform whatever the features "
+    "are.",
+    ("account", "budget", "account", pl.String): "The privacy account in a sentence.",
+    ("judgment", "below_chance", "below chance"): "No trial failed and the attack "
+    "finds less than blind uniform guessing (1 / classes): read it as leakage, not "
+    "protection. With its whole interval, so the attacker knows more than nothing; or "
+    "with its mean, where the labels are found up to names or by an attacker who knows "
+    "the defense.",
+    ("judgment", "labels_are_found", "labels are found"): "It finds classes, or one "
+    "that knows the defense finds labels of the model.",
+    ("judgment", "finds_classes", "finds classes"): "Labels found up to a renaming of "
+    "the classes are clearly above chance: by 5 points and with the whole interval, or "
+    "more than halfway from there to all.",
+    ("judgment", "hides_names_only", "hides names only"): "The labels leak up to the "
+    "names of the classes: under the best renaming they are found, clearly above "
+    "chance. What is hidden is names, and one sample of known label in each class "
+    "gives them back.",
+    ("judgment", "says_nothing", "says nothing"): "The 95 % interval includes chance "
+    "and is at least half as wide as the room between chance and all labels, so the "
+    "row says nothing either way.",
+    ("trial", "trial", "trial", pl.Int64): "Number of the trial.",
+    ("trial", "seed", "seed", pl.Int64): "Seed of the experiment.",
+    ("trial", "status", "status"): "ok, or why the trial failed.",
+    ("trial", "train_seconds", "s", pl.Float64): "Seconds of training.",
+    ("trial", "residual", "residual", pl.Float64): "What the attack leaves.",
+    ("trial", "bound_held", "bound", pl.Boolean): "Its guarantee held.",
+    ("trial", "confusion", "counts", _COUNTS): "By true and given class.",
+    ("trial", "published_confusion", "counts", _COUNTS): "As published.",
+}
+COLUMNS = tuple(
+    Column(kind, name, heading, type_[0] if type_ else _TYPES[kind], words)
+    for (kind, name, heading, *type_), words in _WORDS.items()
 )
 
 
-def names_of(*kinds: Kind) -> tuple[str, ...]:
+def names_of(*kinds: str) -> tuple[str, ...]:
     """The names of the columns of some kinds, in order."""
     return tuple(column.name for column in COLUMNS if column.kind in kinds)
 
@@ -252,13 +187,9 @@ MODEL = tuple(name for name in POINT if name != "view")
 
 
 class View(NamedTuple):
-    """What an attacker sees, in words.
+    """What an attacker sees: its only name in reports, and a sentence.
 
-    Attributes:
-        name: the only one that reports use.
-        words: who sees what, as a sentence.
-        finds: what an attack does; `{}` is a share in percent.
-        chance: what it would be without an attack.
+    Then what an attack does, `{}` being a share in percent, and what chance does.
     """
 
     name: str
@@ -278,12 +209,12 @@ VIEWS = {
         "Messages are encrypted: the attacker sees no gradient of a sample, only the "
         "gradient of its own model summed over the batch, which it needs to train.",
     ),
-    "trained_model": View(
+    TRAINED_MODEL: View(
         "trained bottom model",
         "After training, the attacker keeps its own bottom model and completes it with "
         "a few labels that it knows.",
     ),
-    "message_rows": View(
+    MESSAGE_ROWS: View(
         "manipulated messages",
         "The attacker departs from the protocol: it swaps messages during training, to "
         "plant a trigger that later leads a sample to the class of its choice.",

@@ -1,10 +1,13 @@
-"""What a report is written from: a run, its settings, and the panels it can fill."""
+"""What a report says of a run: the answer, the panels it can fill, how it was made."""
 
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 from vfljax.experiments.records import Run
+from vfljax.reports import words
 from vfljax.reports.frame import Frame, summarize
-from vfljax.reports.panels import PANELS, Part
+from vfljax.reports.panels import PANELS
+from vfljax.reports.panels.base import Panel, Part
 
 HOW_TITLE = "How this was computed, and how to compute it again"
 HOW_TO_READ = (
@@ -15,46 +18,49 @@ HOW_TO_READ = (
 
 
 class Report(NamedTuple):
-    """A run, one row per setting of it, and the panels that it has something for."""
+    """The experiment's title or name, the answer in words, and what it rests on."""
 
-    run: Run
+    title: str
+    opening: str
+    findings: Sequence[words.Finding]
+    remarks: Sequence[str]
+    parts: Sequence[Part]
+    how: Mapping[str, str]
+    config: Mapping[str, Any]
     frame: Frame
-    parts: list[Part]
 
 
-def make_report(run: Run) -> Report:
-    """Fills the panels of a run.
-
-    Raises:
-        ValueError: if it has no rows, or `summarize` does not take them.
-    """
+def make_report(run: Run, panels: Sequence[Panel] = PANELS) -> Report:
+    """Says what a run with rows says, and fills the panels that have a part in it."""
     frame = summarize(run.rows)._replace(engines=run.engines)
-    filled = (panel.fill(frame, title_of(run)) for panel in PANELS)
-    return Report(run, frame, [part for part in filled if part])
+    config = run.config
+    title = config.get("title") or config.get("name") or "Untitled experiment"
+    filled = (panel.fill(frame, title) for panel in panels)
+    return Report(
+        title=title,
+        opening=words.opening(frame),
+        findings=words.findings(frame.summary),
+        remarks=words.remarks(frame),
+        parts=[part for part in filled if part],
+        how=_how_computed(run),
+        config=config,
+        frame=frame,
+    )
 
 
-def title_of(run: Run) -> str:
-    """The experiment's title, else its name."""
-    return run.config.get("title") or run.config.get("name") or "Untitled experiment"
-
-
-def how_computed(run: Run) -> dict[str, str]:
+def _how_computed(run: Run) -> dict[str, str]:
     """What was recorded of how a run was computed, as far as it was."""
-    config, environment = run.config, run.environment
-    name = config.get("name")
+    name, environment = run.config.get("name"), run.environment
     versions = {"python": environment.get("python"), **environment.get("versions", {})}
-    devices = environment.get("device") or environment.get("devices")
-    if isinstance(devices, list | tuple):
-        devices = ", ".join(map(str, devices))
     seconds = sum(row.get("seconds") or 0.0 for row in run.rows)
     recorded = {
         "experiment": name,
         "command": f"vfljax run {name}" if name else None,
-        "seed": config.get("seed"),
+        "seed": run.config.get("seed"),
         "rows": f"{len(run.rows)}, one per trial, setting and attack",
         "time of attacks": f"{seconds:.3g} s" if seconds else None,
         "versions": ", ".join(f"{what} {v}" for what, v in versions.items() if v),
-        "device": devices,
+        "device": environment.get("device"),
         "number of devices": environment.get("num_devices"),
         "data": environment.get("data"),
         "commit": environment.get("commit"),

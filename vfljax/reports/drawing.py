@@ -1,50 +1,50 @@
 """What all figures share: look, axes, legend, and the files they become."""
 
+import io
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from contextlib import AbstractContextManager
+from typing import Any
 
+import matplotlib.style
 import numpy as np
 import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.path import Path
+from matplotlib.text import Annotation
 from matplotlib.transforms import Bbox
 
-from vfljax.reports.frame import groups
 from vfljax.reports.settings import describe
 
 Look = dict[str, Any]
 """Properties of a line, by matplotlib's names."""
 
-LOOK: dict[Any, Any] = {
+_LOOK: dict[str, Any] = {
     "axes.edgecolor": "0.3",
     "axes.grid": True,
-    "axes.labelsize": 9,
     "axes.spines.right": False,
     "axes.spines.top": False,
     "axes.titlesize": 9,
     "figure.dpi": 160,
-    "figure.facecolor": "white",  # a card of its own on a dark page
     "figure.titlesize": 10,
-    "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans", "Verdana", "Arial"],  # of like width in a page
     "font.size": 9,
     "grid.color": "0.9",
     "grid.linewidth": 0.6,
     "legend.fontsize": 8,
     "legend.frameon": False,
-    "lines.linewidth": 1.5,
     "lines.markersize": 5,
     "pdf.fonttype": 42,  # text in the PDF stays text
-    "savefig.dpi": 160,
-    "savefig.facecolor": "white",
     "svg.fonttype": "none",  # and in the page too
     "svg.hashsalt": "vfljax",
-    "text.usetex": False,
     "xtick.labelsize": 8,
     "ytick.labelsize": 8,
+}
+_METADATA = {
+    "png": {"Software": None},
+    "pdf": {"CreationDate": None},
+    "svg": dict.fromkeys(("Date", "Creator", "Format", "Type")),
 }
 
 # Okabe and Ito's palette, without the yellow that white paper swallows, and with brown
@@ -55,17 +55,27 @@ COLORS = (
 )
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">")
 _DASHES = ("-", (0, (6, 1.5)), (0, (4, 1, 1, 1)), (0, (2, 1)), (0, (8, 1, 1, 1, 1, 1)))
-SERIES, _HOLLOW = 3, 3.5  # the layers of lines and of the hollow markers on them
+SERIES, _HOLLOW, _LABELS = 3, 3.5, 4  # layers; hollow markers are on lines
 CHANCE: Look = {"color": "0.45", "ls": (0, (2, 2)), "lw": 1, "zorder": 1.5}
 FLOOR: Look = {"color": "#8B0000", "ls": (0, (5, 1, 1, 1)), "lw": 1, "zorder": 1.6}
 HOLLOW = "hollow: leaks in other names"
 
 
-def style(index: int) -> Look:
-    """The look of series `index`: no two of the first 360 are the same.
+def the_look() -> AbstractContextManager[None]:
+    """In which figures are drawn and written, whatever a user's own settings are."""
+    return matplotlib.style.context(["default", _LOOK])
 
-    They are told apart by color, and without color.
-    """
+
+def picture(figure: Figure, file_format: str) -> bytes:
+    """The figure as a file, the same every time: "png", "pdf", "svg" with real text."""
+    buffer = io.BytesIO()
+    with the_look():
+        figure.savefig(buffer, format=file_format, metadata=_METADATA[file_format])
+    return buffer.getvalue()
+
+
+def style(index: int) -> Look:
+    """The look of series `index`, told by color or without; the first 360 differ."""
     return {
         "color": COLORS[index % len(COLORS)],
         "marker": _MARKERS[index % len(_MARKERS)],
@@ -85,86 +95,63 @@ def interval(frame: pl.DataFrame, name: str) -> tuple[np.ndarray, np.ndarray]:
     return percent(both, "low"), percent(both, "high")
 
 
-def leaks(frame: pl.DataFrame) -> np.ndarray:
-    """Whether the low rate of a row would be misread as protection."""
-    return (frame["below_chance"] | frame["hides_names_only"]).to_numpy()
-
-
-def draw_series(
-    axes: Axes,
-    xs: np.ndarray,
-    ys: np.ndarray,
-    look: Look,
-    label: str,
-    is_hollow: np.ndarray | None = None,
+def draw_line(
+    axes: Axes, line: pl.DataFrame, rate: str, look: Look, alpha: float = 0.0
 ) -> None:
-    """One line, with hollow markers where it must not be read as protection."""
-    axes.plot(xs, ys, label=label, clip_on=False, zorder=SERIES, **look)
-    if is_hollow is not None and is_hollow.any():
-        hollow = {**look, "linestyle": "none", "markerfacecolor": "white"}
-        xs, ys = xs[is_hollow], ys[is_hollow]
-        axes.plot(xs, ys, label=HOLLOW, clip_on=False, zorder=_HOLLOW, **hollow)
+    """A rate along the column `x`, with its interval as a band where alpha says so.
 
-
-def draw_band(
-    axes: Axes, frame: pl.DataFrame, x: str, rate: str, look: Look, alpha: float
-) -> None:
-    """The interval of a rate along a column, in the color of its line."""
-    low, high = interval(frame, rate)
-    band = {"color": look["color"], "alpha": alpha, "linewidth": 0}
-    axes.fill_between(frame[x].to_numpy(), low, high, **band)
-
-
-def panels(
-    num_panels: int,
-    title: str,
-    *,
-    most_columns: int = 3,
-    size: tuple[float, float] | None = None,
-    sharey: bool = False,
-) -> tuple[Figure, list[Axes]]:
-    """An empty figure with axes for `num_panels` panels, row by row.
-
-    Args:
-        num_panels: number of panels.
-        title: the figure's title, or "".
-        most_columns: panels in a row, at most.
-        size: inches a panel, or None for sizes that suit curves.
-        sharey: whether all have the same y axis.
+    Markers are hollow where a low rate of a series would be misread as protection.
     """
-    num_rows = -(-num_panels // most_columns)
-    num_columns = -(-num_panels // num_rows)
-    width, height = size or ({1: 5.0, 2: 3.6}.get(num_columns, 3.2), 3.0)
-    figure = Figure(
-        figsize=(width * num_columns, height * num_rows + 0.4), layout="constrained"
+    xs, ys, (low, high) = (
+        line["x"].to_numpy(),
+        percent(line, rate),
+        interval(line, rate),
     )
-    FigureCanvasAgg(figure)
-    grid = figure.subplots(num_rows, num_columns, squeeze=False, sharey=sharey)
-    for unused in grid.flat[num_panels:]:
-        unused.remove()
-    if title:
-        figure.suptitle(title)
-    return figure, list(grid.flat[:num_panels])
+    axes.plot(xs, ys, clip_on=False, zorder=SERIES, **look)
+    if alpha:
+        band = {"color": look["color"], "alpha": alpha, "linewidth": 0}
+        axes.fill_between(xs, low, high, **band)
+    leaks = (line["below_chance"] | line["hides_names_only"]).to_numpy()
+    if look["marker"] in _MARKERS and leaks.any():
+        hollow: Look = {
+            "linestyle": "none",
+            "markerfacecolor": "white",
+            "label": HOLLOW,
+        }
+        axes.plot(xs[leaks], ys[leaks], clip_on=False, zorder=_HOLLOW, **look | hollow)
 
 
 def small_multiples(
-    frame: pl.DataFrame, names: Sequence[str], title: str, y_label: str, **kwargs: Any
-) -> tuple[Figure, list[tuple[Axes, pl.DataFrame]]]:
-    """An empty figure with a panel per value of some settings, and the rows of each.
+    parts: Sequence[pl.DataFrame],
+    names: Sequence[str],
+    title: str,
+    y_label: str,
+    *,
+    most_columns: int = 3,
+    size: tuple[float, float] | None = None,
+    sharey: bool = True,
+) -> tuple[Figure, list[Axes]]:
+    """An empty figure with a panel per part of some rows, row by row.
 
-    Args:
-        frame: rows with those settings.
-        names: the settings, which are the titles of the panels.
-        title: the figure's title, or "".
-        y_label: of the y axes.
-        **kwargs: of `panels`.
+    The settings that tell the parts apart are the titles of the panels; the y label is
+    at the left edge; the size of a panel is in inches, by default one for curves.
     """
-    parts = [part for _, part in groups(frame, names)]
-    figure, all_axes = panels(len(parts), title, sharey=True, **kwargs)
-    for axes, part in zip(all_axes, parts, strict=True):
+    num_rows = -(-len(parts) // most_columns)
+    num_columns = -(-len(parts) // num_rows)
+    width, height = size or ({1: 5.0, 2: 3.6}.get(num_columns, 3.2), 3.0)
+    inches = (width * num_columns, height * num_rows + 0.4)
+    figure = Figure(figsize=inches, layout="constrained")
+    FigureCanvasAgg(figure)
+    grid = figure.subplots(num_rows, num_columns, squeeze=False, sharey=sharey)
+    for unused in grid.flat[len(parts) :]:
+        unused.remove()
+    for axes, part in zip(grid.flat, parts, strict=False):
         axes.set_title(describe(part.row(0, named=True), names, width=42))
-    label_left(all_axes, y_label)
-    return figure, list(zip(all_axes, parts, strict=True))
+    for axes in grid[:, 0]:
+        axes.set_ylabel(y_label)
+    if title:
+        figure.suptitle(title)
+    return figure, list(grid.flat[: len(parts)])
 
 
 def draw_legend(figure: Figure) -> None:
@@ -183,21 +170,12 @@ def draw_legend(figure: Figure) -> None:
         known = entries.setdefault(str(line.get_label()), entry)
         if known.get_color() != line.get_color():
             known.set(color="0.3", marker="o" if known.get_marker() != "None" else "")
-    handles = {key: line for key, line in entries.items() if not key.startswith("_")}
+    handles = [line for label, line in entries.items() if not label.startswith("_")]
     # 8 pt text is about 0.055 inch a letter; the handle and gaps take 0.6 inch.
-    width = 0.055 * max(map(len, handles)) + 0.6
+    width = 0.055 * max(len(str(line.get_label())) for line in handles) + 0.6
     columns = max(1, min(len(handles), int(figure.get_figwidth() / width)))
     figure.set_figheight(figure.get_figheight() + 0.18 * -(-len(handles) // columns))
-    place: Any = {"loc": "outside lower center", "ncols": columns}
-    figure.legend(list(handles.values()), list(handles), **place)
-
-
-def label_left(all_axes: Sequence[Axes], text: str) -> None:
-    """Labels the y axes of the panels at the left edge."""
-    for axes in all_axes:
-        place = axes.get_subplotspec()
-        if place and place.is_first_col():
-            axes.set_ylabel(text)
+    figure.legend(handles=handles, loc="outside lower center", ncols=columns)
 
 
 def percent_axis(axes: Axes, axis: str) -> None:
@@ -212,24 +190,14 @@ def tick_values(axes: Axes, values: Sequence[int | float]) -> None:
     """
     values = sorted(set(values))
     places = axes.xaxis.get_transform().transform(np.asarray(values, dtype=float))
-    gap = 0.07 * (places[-1] - places[0])
+    gap, last = 0.07 * (places[-1] - places[0]), len(values) - 1
     kept = [0]
-    for index in range(1, len(values) - 1):
-        if min(places[index] - places[kept[-1]], places[-1] - places[index]) >= gap:
-            kept.append(index)
-    kept = sorted({*kept, len(values) - 1})
+    for i in range(1, last):
+        if min(places[i] - places[kept[-1]], places[last] - places[i]) >= gap:
+            kept.append(i)
+    kept = sorted({*kept, last})
     axes.set_xticks([values[i] for i in kept], [f"{values[i]:g}" for i in kept])
     axes.minorticks_off()
-
-
-class Label(NamedTuple):
-    """A short text that belongs to a point in data coordinates."""
-
-    x: float
-    y: float
-    text: str
-    color: str
-    is_required: bool
 
 
 # Places around a point for its label, in typographic points, the nearest first.
@@ -240,41 +208,38 @@ _OFFSETS = [
 ]
 
 
-def write_labels(axes: Axes, labels: Sequence[Label]) -> None:
-    """Writes each label at the first of some places around its point that is free.
+def write(axes: Axes, place: tuple[float, float], text: str, color: str, rank: int):
+    """Adds a label to a point, for `place_labels` to find a place for it."""
+    font: Look = {"fontsize": 7, "ha": "center", "va": "center", "color": color}
+    annotation = axes.annotate(text, place, (0, 0), textcoords="offset points", **font)
+    annotation.set(in_layout=False, zorder=_LABELS + rank)
 
-    Required labels first, at the best place there is; the others only where one is
-    free of lines, markers and other labels. The layout of the figure must be final.
+
+def place_labels(axes: Axes) -> None:
+    """Puts each label at the first of some places around its point that is free.
+
+    Those of the highest rank first, at the best place there is; those of rank 0 only
+    where one is free of lines, markers and other labels. The layout must be final.
     """
-    frame, drawn = axes.get_window_extent(), _drawn(axes)
+    frame = axes.get_window_extent()
+    drawn = [line.get_path().transformed(line.get_transform()) for line in axes.lines]
+    for crosses in axes.collections:
+        drawn += [path.transformed(axes.transData) for path in crosses.get_paths()]
     written: list[Bbox] = []
-    font: dict[str, Any] = {"fontsize": 7, "ha": "center", "va": "center"}
-    place: dict[str, Any] = {"textcoords": "offset points", "in_layout": False}
-    for label in sorted(labels, key=lambda label: not label.is_required):
-        point = (label.x, label.y)
-        text = axes.annotate(
-            label.text, point, (0, 0), color=label.color, **place, **font
-        )
+    labels = [text for text in axes.texts if isinstance(text, Annotation)]
+    for label in sorted(labels, key=lambda label: -label.get_zorder()):
         costs = []
         for offset in _OFFSETS:
-            text.xyann = offset
-            box = text.get_window_extent()
+            label.xyann = offset
+            box = label.get_window_extent()
             is_inside = frame.contains(*box.min) and frame.contains(*box.max)
             hidden = [path.intersects_bbox(box, filled=False) for path in drawn]
             hidden += [box.count_contains(path.vertices) for path in drawn]
             overlaps = 4 * box.count_overlaps(written)
             costs.append(sum(hidden) + overlaps + (0 if is_inside else 20))
         best = int(np.argmin(costs))
-        text.xyann = _OFFSETS[best]
-        if costs[best] and not label.is_required:
-            text.remove()
+        label.xyann = _OFFSETS[best]
+        if costs[best] and label.get_zorder() == _LABELS:
+            label.remove()
         else:
-            written.append(text.get_window_extent())
-
-
-def _drawn(axes: Axes) -> list[Path]:
-    """All lines and crosses, in pixels."""
-    paths = [line.get_path().transformed(line.get_transform()) for line in axes.lines]
-    for crosses in axes.collections:
-        paths += [path.transformed(axes.transData) for path in crosses.get_paths()]
-    return paths
+            written.append(label.get_window_extent())

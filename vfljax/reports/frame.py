@@ -8,19 +8,19 @@ from scipy.special import stdtrit
 
 from vfljax.experiments.frame import rows_to_frame
 from vfljax.reports.columns import (
+    BENIGN,
     COLUMNS,
+    DEFAULTS,
     ENDS,
+    MESSAGE_ROWS,
     MODEL,
     POINT,
     RATES,
     SETTINGS,
+    UNDEFENDED,
     names_of,
 )
 
-CONFIDENCE = 0.95
-UNDEFENDED = "none"
-BENIGN = "benign"
-TRAINED_MODEL, MESSAGE_ROWS = "trained_model", "message_rows"
 _REQUIRED = {
     *("dataset", "view", "train_step", "batch_size", "num_classes", "defense"),
     *("attack", "trial", "attack_accuracy", "chance_accuracy", "status"),
@@ -31,22 +31,15 @@ _CLEAR_MARGIN = 0.05  # of a rate above its chance level
 class Frame(NamedTuple):
     """What a report is made from.
 
-    Attributes:
-        summary: one row per setting; its columns are those of `columns.py` but those of
-            a trial, and for each rate R also `R_low`, `R_high` (its 95 % interval, null
-            for one trial) and `R_number` (trials that have it). Rates are fractions.
-        raw: one row per trial, with the confusion matrices where they were recorded.
-        engines: what each training on ciphertexts recorded of itself; see `Run`.
+    `summary` has a row per setting and the columns of `columns.py` but those of a
+    trial; of each rate R also `R_low`, `R_high` (its 95 % interval, null for one trial)
+    and `R_number` (trials that have it). `raw` has a row per trial.
+    `engines` is what each training on ciphertexts recorded of itself; see `Run`.
     """
 
     summary: pl.DataFrame
     raw: pl.DataFrame
     engines: Sequence[Mapping[str, Any]] = ()
-
-    def only(self, condition: pl.Expr) -> "Frame":
-        """The rows of both tables that meet a condition on their settings."""
-        tables = self.summary.filter(condition), self.raw.filter(condition)
-        return Frame(*tables, self.engines)
 
     def has(self, name: str) -> bool:
         """Whether any row of the summary has a value in that column."""
@@ -67,45 +60,42 @@ def summarize(rows: Sequence[Mapping[str, Any]]) -> Frame:
     Args:
         rows: one per trial, as in `trials.jsonl`; fields it does not know are ignored.
 
-    Returns:
-        One row per distinct value of `columns.SETTINGS`, and the trials themselves.
-
     Raises:
         ValueError: without rows; if a row lacks a field; if a rate is not in [0, 1]; or
-            if two rows of one setting have the same trial number. Counting one trial
-            twice, or pooling a swept value that is no setting, would make the interval
-            too narrow.
+            if two rows of one setting have the same trial number: to count one twice,
+            or pool a swept value that is no setting, makes the interval too narrow.
     """
     raw = _typed(rows)
-    failures = pl.col("status").filter(pl.col("status") != "ok")
+    status, knowledge = pl.col("status"), pl.col("knowledge").drop_nulls()
+    failures = status.filter(status != "ok")
     summary = raw.group_by(*SETTINGS, "defense_label", maintain_order=True).agg(
         *(pl.col(name).drop_nulls().first() for name in names_of("first")),
-        pl.col("knowledge").drop_nulls().unique(maintain_order=True).alias("known"),
         pl.len().cast(pl.Int64).alias("num_trials"),
         failures.len().cast(pl.Int64).alias("num_failed"),
-        failures.unique().sort().alias("failures"),
+        failures.unique().sort().str.join(" ").alias("failures"),
+        knowledge.unique(maintain_order=True).str.join(" or ").alias("known"),
         pl.col("seconds").median(),
-        *(expression for name in RATES for expression in _spread(name)),
-        *_account(),
+        *(column for name in RATES for column in _spread(name)),
+        *map(_accounted, names_of("account")),
     )
     summary = summary.with_columns(
         pl.col("attack_family").fill_null(pl.col("attack")),
         pl.col("is_adaptive").fill_null(value=False),
-        pl.col("failures").list.join(" "),
-        pl.when(pl.col("known").list.len() > 0)
-        .then(pl.col("known").list.join(" or "))
-        .alias("knowledge"),
+        pl.when(pl.col("known") != "").then("known").alias("knowledge"),
+        _clearly_above("matched_accuracy", "matched_chance").alias("finds_classes"),
+        _clearly_above("attack_accuracy", "chance_accuracy").alias("found"),
     )
+    # What an attack that knows a defense finds counts for all of its attacks.
+    found = (pl.col("is_adaptive") & pl.col("found")).any().over(POINT)
+    summary = summary.with_columns(labels_are_found=pl.col("finds_classes") | found)
+    summary = summary.with_columns(_of_reading())
     kinds = ("setting", "first", "derived", "rate", "median", "account", "judgment")
     ends = [f"{name}_{end}" for name in RATES for end in ENDS]
-    return Frame(_judged(summary).select(*names_of(*kinds), *ends), raw)
+    return Frame(summary.select(*names_of(*kinds), *ends), raw)
 
 
 def _typed(rows: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
-    """The rows with every column that a row can have and the defense's label, checked.
-
-    The label is `dp_gaussian noise_std=0.001`.
-    """
+    """The rows, checked, with every column and labels as `gaussian noise_std=0.1`."""
     if not rows:
         raise ValueError("rows is empty; allowed: at least one finished trial")
     for index, row in enumerate(rows):
@@ -116,7 +106,8 @@ def _typed(rows: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
     columns = [c for c in COLUMNS if c.kind not in ("derived", "judgment")]
     absent = [pl.lit(None).alias(c.name) for c in columns if c.name not in found]
     raw = found.with_columns(absent).select(
-        pl.col(c.name).cast(c.type).fill_null(pl.lit(c.default)) for c in columns
+        pl.col(c.name).cast(c.type).fill_null(pl.lit(DEFAULTS.get(c.name)))
+        for c in columns
     )
     for name in RATES:
         wrong = raw[name].filter(~raw[name].is_between(0, 1))
@@ -125,9 +116,8 @@ def _typed(rows: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
     twice = raw.filter(raw.select(*SETTINGS, "trial").is_duplicated())
     if twice.height:
         raise ValueError(
-            f"rows contains a trial twice in setting {twice.row(0)[: len(SETTINGS)]}; "
-            "allowed: each trial once, and attacks or defenses that differ in another "
-            "value under different labels"
+            f"rows contains a trial twice in setting {twice.row(0)[: len(SETTINGS)]}: "
+            "attacks or defenses that differ in another value must have other labels"
         )
     strength = pl.col("defense_strength").map_elements(
         lambda value: f"{value:g}", return_dtype=pl.String
@@ -142,50 +132,29 @@ def _spread(name: str) -> list[pl.Expr]:
     agree = rate.min() == rate.max()  # a rounded mean would give a tiny width
     mean = pl.when(agree).then(rate.min()).otherwise(rate.mean())
     quantile = number.map_elements(
-        lambda n: float(stdtrit(max(n - 1, 1), (1 + CONFIDENCE) / 2)),
-        return_dtype=pl.Float64,
+        lambda n: float(stdtrit(max(n - 1, 1), 0.975)), return_dtype=pl.Float64
     )
     spread = pl.when(agree).then(0.0).otherwise(rate.std())
     half = quantile * spread / number.cast(pl.Int64).sqrt()
-    ends = {"low": mean - half, "high": mean + half}
+    has_ends = pl.when(number > 1)
     return [
         mean.alias(name),
+        has_ends.then((mean - half).clip(0, 1)).alias(f"{name}_low"),
+        has_ends.then((mean + half).clip(0, 1)).alias(f"{name}_high"),
         number.cast(pl.Int64).alias(f"{name}_number"),
-        *(
-            pl.when(number > 1).then(end.clip(0, 1)).alias(f"{name}_{which}")
-            for which, end in ends.items()
-        ),
     ]
 
 
-def _account() -> list[pl.Expr]:
-    """The privacy account, the same in every trial; no field of it without a sentence.
+def _accounted(name: str) -> pl.Expr:
+    """A field of the privacy account, the same in every trial; none without a sentence.
 
     JSON has no infinity, so an ε that is null beside a sentence is infinite.
     """
     has_one = pl.col("budget").is_not_null()
-    fields = []
-    for name in names_of("account"):
-        field = pl.col(name).filter(has_one).first()
-        if "epsilon" in name:
-            field = pl.when(has_one.any()).then(field.fill_null(float("inf")))
-        fields.append(field.alias(name))
-    return fields
-
-
-def _judged(summary: pl.DataFrame) -> pl.DataFrame:
-    """The judgments; what an attack that knows a defense finds counts for all of it."""
-    knows = pl.col("is_adaptive") & _clearly_above("attack_accuracy", "chance_accuracy")
-    return (
-        summary.with_columns(
-            _clearly_above("matched_accuracy", "matched_chance").alias("finds_classes"),
-            knows.alias("found"),
-        )
-        .with_columns(
-            labels_are_found=pl.col("finds_classes") | pl.col("found").any().over(POINT)
-        )
-        .with_columns(_of_reading())
-    )
+    field = pl.col(name).filter(has_one).first()
+    if "epsilon" in name:
+        field = pl.when(has_one.any()).then(field.fill_null(float("inf")))
+    return field.alias(name)
 
 
 def _clearly_above(name: str, chance: str) -> pl.Expr:
@@ -207,38 +176,33 @@ def _of_reading() -> list[pl.Expr]:
     beyond = pl.col("matched_accuracy") - pl.col("matched_chance")
     is_guess = pl.col("view") != MESSAGE_ROWS  # a backdoor that fails tells no labels
     is_below = (pl.col("num_failed") == 0) & (end < 1 / pl.col("num_classes"))
-    judgments = {
-        "below_chance": is_guess & is_below,
-        "hides_names_only": pl.col("finds_classes") & (rate - chance < beyond / 2),
-        "says_nothing": chance.is_between(low, high) & (high - low >= (1 - chance) / 2),
-    }
+    hides = pl.col("finds_classes") & (rate - chance < beyond / 2)
+    silent = chance.is_between(low, high) & (high - low >= (1 - chance) / 2)
     return [
-        judgment.fill_null(value=False).alias(name)
-        for name, judgment in judgments.items()
+        (is_guess & is_below).fill_null(value=False).alias("below_chance"),
+        hides.fill_null(value=False).alias("hides_names_only"),
+        silent.fill_null(value=False).alias("says_nothing"),
     ]
 
 
 def groups(
     table: pl.DataFrame, names: Sequence[str]
 ) -> list[tuple[tuple[Any, ...], pl.DataFrame]]:
-    """The rows that share their values in some columns, in order of first appearance.
-
-    Without names, all rows are one group, of the values ().
-    """
+    """The rows that share values, in order of first appearance; all without names."""
     return list(table.group_by(names, maintain_order=True)) if names else [((), table)]
+
+
+def told(table: pl.DataFrame, teller: str, names: Iterable[str]) -> set[str]:
+    """Those of the columns whose value another one says as well."""
+    number, others = table[teller].n_unique(), set(names) - {teller}
+    return {n for n in others if table.select(teller, n).n_unique() == number}
 
 
 def varying(table: pl.DataFrame, names: Iterable[str] = SETTINGS) -> tuple[str, ...]:
     """Those of the columns with several values that the variant does not tell."""
     found = [name for name in names if table[name].n_unique() > 1]
-    if "variant" not in found:
-        return tuple(found)
-    num_variants = table["variant"].n_unique()
-    return tuple(
-        name
-        for name in found
-        if name == "variant" or table.select("variant", name).n_unique() > num_variants
-    )
+    known = told(table, "variant", found) if "variant" in found else ()
+    return tuple(name for name in found if name not in known)
 
 
 def _readings(summary: pl.DataFrame) -> pl.DataFrame:
@@ -252,10 +216,7 @@ def _readings(summary: pl.DataFrame) -> pl.DataFrame:
         pl.col("view") != MESSAGE_ROWS,
     ).with_columns(
         pl.col("attack") + " (published)",
-        *(
-            pl.col(f"published_accuracy{end}").alias(f"attack_accuracy{end}")
-            for end in ("", "_low", "_high", "_number")
-        ),
+        pl.col("^published_accuracy.*$").name.replace("^published", "attack"),
     )
     return pl.concat([summary, published])
 
@@ -270,29 +231,23 @@ def strongest(summary: pl.DataFrame) -> pl.DataFrame:
     benign optimizers if any. What is found up to a renaming, and `hides_names_only`,
     are by whichever of the attacks finds most of it.
 
-    Args:
-        summary: of a `Frame`, or the rows of it to choose from.
-
-    Returns:
-        One row per distinct value of `columns.POINT`, in order of first appearance,
-        with the columns of `summary` and two more: `is_knowing_tried` (some attack on
-        it knows the defense, or there is none to know) and `any_failed` (a trial of any
-        attack on it did).
+    There are two more columns than those of `summary`: `is_knowing_tried` (some attack
+    on the model knows the defense, or there is none to know), and `any_failed` (a trial
+    of any attack on it did).
     """
     models, best = dict(groups(summary, MODEL)), []
     for _, attacks in groups(summary, POINT):
         naive_first = [pl.col("attack_accuracy"), ~pl.col("is_adaptive")]
         row = _first(_readings(attacks), "attack_accuracy", naive_first)
         model = models[tuple(row[name] for name in MODEL)]
-        for other, names in (
-            (main_of(pl.concat([attacks, model])), ("main_", "floor_")),
-            (_up_to_names(attacks), ("matched_", "finds_classes")),
-        ):
-            row |= {name: other[name] for name in other if name.startswith(names)}
-        is_knowing = row["defense"] == UNDEFENDED or any(attacks["is_adaptive"])
-        row["is_knowing_tried"] = is_knowing
-        row["any_failed"] = any(attacks["num_failed"])
-        best.append(row)
+        most_names = [pl.col("finds_classes"), pl.col("matched_accuracy")]
+        named = _first(attacks, "matched_accuracy", most_names)
+        main = main_of(pl.concat([attacks, model]))
+        row |= {n: main[n] for n in main if n.startswith(("main_", "floor_"))}
+        row |= {n: named[n] for n in named if n.startswith(("matched_", "finds_"))}
+        is_known = row["defense"] == UNDEFENDED or any(attacks["is_adaptive"])
+        tried = {"is_knowing_tried": is_known, "any_failed": any(attacks["num_failed"])}
+        best.append(row | tried)
     more = dict.fromkeys(("is_knowing_tried", "any_failed"), pl.Boolean)
     chosen = pl.DataFrame(best, schema=summary.schema | more)
     return chosen.with_columns(_of_reading())
@@ -311,16 +266,9 @@ def main_of(attacks: pl.DataFrame) -> dict[str, Any]:
     return _first(attacks, "main_accuracy", [pl.col("adversary_optimizer") == BENIGN])
 
 
-def _up_to_names(attacks: pl.DataFrame) -> dict[str, Any]:
-    """The attack that finds most up to a renaming, one clearly above chance first."""
-    order = [pl.col("finds_classes"), pl.col("matched_accuracy")]
-    return _first(attacks, "matched_accuracy", order)
-
-
-def _first(
-    attacks: pl.DataFrame, rate: str, highest: Sequence[pl.Expr]
-) -> dict[str, Any]:
-    """Of the rows that have a rate the one highest in some columns, or {}."""
-    having = attacks.filter(pl.col(rate).is_not_null())
-    ordered = having.sort(highest, descending=True, maintain_order=True)
+def _first(attacks: pl.DataFrame, rate: str, order: list[pl.Expr]) -> dict[str, Any]:
+    """Of the rows that have a rate the highest in some columns, or {}."""
+    ordered = attacks.filter(pl.col(rate).is_not_null()).sort(
+        order, descending=True, maintain_order=True
+    )
     return next(ordered.iter_rows(named=True), {})

@@ -1,13 +1,15 @@
 """The report as one page that needs nothing else: no script, no font, no request."""
 
+import html
 import json
+import re
 from importlib.resources import files
 
-from vfljax.experiments.records import Run
-from vfljax.reports import contents, words
-from vfljax.reports.panels import Part
-from vfljax.reports.picture import inline_svg
-from vfljax.reports.table import escape, to_html
+from vfljax.reports.contents import HOW_TITLE, HOW_TO_READ, Report
+from vfljax.reports.drawing import picture
+from vfljax.reports.panels.base import Panel, Part
+from vfljax.reports.table import boxed, escape, to_html
+from vfljax.reports.words import Finding
 
 _PAGE = """<!doctype html>
 <html lang="en">
@@ -31,34 +33,37 @@ _PAGE = """<!doctype html>
 </section>
 <nav aria-label="Contents"><ul>{links}</ul></nav>
 {sections}
-{how}
+<section id="how"><h2>{how_title}</h2><p>{how_to_read}</p><dl>{how}</dl>
+<details><summary>The whole configuration (config.json)</summary>
+<pre class="scroll" tabindex="0">{config}</pre></details></section>
 </main>
 </body>
 </html>
 """
 
 
-def make_page(report: contents.Report) -> str:
+def make_page(report: Report) -> str:
     """The whole page as HTML; the same for the same report."""
-    links = {part.panel.name: part.panel.title for part in report.parts}
-    links["how"] = contents.HOW_TITLE
-    remarks = words.remarks(report.frame)
+    titles = {part.panel.name: part.panel.title for part in report.parts}
+    titles["how"] = HOW_TITLE
+    links = (f'<li><a href="#{at}">{escape(to)}</a></li>' for at, to in titles.items())
+    how = (f"<dt>{escape(n)}</dt><dd>{escape(v)}</dd>" for n, v in report.how.items())
     return _PAGE.format(
-        title=escape(contents.title_of(report.run)),
+        title=escape(report.title),
         style=files("vfljax.reports").joinpath("page.css").read_text("utf-8"),
-        opening=escape(words.opening(report.frame)),
-        cards="\n".join(map(_card, words.findings(report.frame.summary))),
-        remarks="\n".join(f'<p class="rule">{escape(text)}</p>' for text in remarks),
-        links="".join(
-            f'<li><a href="#{name}">{escape(text)}</a></li>'
-            for name, text in links.items()
-        ),
+        opening=escape(report.opening),
+        cards="\n".join(map(_card, report.findings)),
+        remarks="\n".join(f'<p class="rule">{escape(r)}</p>' for r in report.remarks),
+        links="".join(links),
         sections="\n".join(map(_section, report.parts)),
-        how=_how(report.run),
+        how_title=HOW_TITLE,
+        how_to_read=escape(HOW_TO_READ),
+        how="".join(how),
+        config=escape(json.dumps(report.config, indent=1, ensure_ascii=False)),
     )
 
 
-def _card(finding: words.Finding) -> str:
+def _card(finding: Finding) -> str:
     """What leaks under one threat model and what to do about it.
 
     The bar shows how much leaks, with a mark at chance; the words say it too.
@@ -82,16 +87,12 @@ def _card(finding: words.Finding) -> str:
 def _section(part: Part) -> str:
     """One panel."""
     panel = part.panel
-    title = escape(panel.title)
-    blocks = [f'<section id="{panel.name}"><h2>{title}</h2>']
+    blocks = [f'<section id="{panel.name}"><h2>{escape(panel.title)}</h2>']
     if part.figure is not None:
-        name = f"picture_{panel.name}"
-        svg = inline_svg(part.figure, name, panel.title, panel.caption)
-        blocks.append(
-            '<figure><div class="scroll" role="region" tabindex="0" '
-            f'aria-label="{title}, picture">{svg}</div>'
-            f"<figcaption>{escape(panel.caption)}</figcaption></figure>"
-        )
+        svg = _inline(picture(part.figure, "svg").decode(), panel)
+        box = boxed(f"{panel.title}, picture", svg)
+        words = f"<figcaption>{escape(panel.caption)}</figcaption>"
+        blocks.append(f"<figure>{box}{words}</figure>")
     if part.table is not None:
         blocks.append(to_html(part.table, f"{panel.title}, table"))
     if part.notes:
@@ -100,16 +101,13 @@ def _section(part: Part) -> str:
     return "\n".join([*blocks, "</section>"])
 
 
-def _how(run: Run) -> str:
-    """Everything that is needed to compute the run again."""
-    lines = "".join(
-        f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>"
-        for name, value in contents.how_computed(run).items()
-    )
-    config = escape(json.dumps(run.config, indent=1, ensure_ascii=False))
+def _inline(svg: str, panel: Panel) -> str:
+    """A figure as an element, named and described, with ids that no other one has."""
+    name = f"picture_{panel.name}"
+    svg = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{name}-", svg)
+    start, rest = svg[svg.index("<svg") :].strip().split(">", 1)
     return (
-        f'<section id="how"><h2>{contents.HOW_TITLE}</h2>'
-        f"<p>{escape(contents.HOW_TO_READ)}</p><dl>{lines}</dl>"
-        "<details><summary>The whole configuration (config.json)</summary>"
-        f'<pre class="scroll" tabindex="0">{config}</pre></details></section>'
+        f'{start} role="img" aria-labelledby="{name}-title {name}-desc">'
+        f'<title id="{name}-title">{html.escape(panel.title)}</title>'
+        f'<desc id="{name}-desc">{html.escape(panel.caption)}</desc>{rest}'
     )

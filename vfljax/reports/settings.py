@@ -6,53 +6,34 @@ from typing import Any
 
 import polars as pl
 
-from vfljax.reports.columns import POINT, SCENE, view_of
-from vfljax.reports.frame import UNDEFENDED, groups, varying
+from vfljax.reports.columns import POINT, SCENE, UNDEFENDED, view_of
+from vfljax.reports.frame import groups, told, varying
 
 SETTINGS = (*POINT, "attack", "known_per_class", "adversary_optimizer")
 """The settings, with a defense and its strength as one, in the order of titles."""
 
-# What goes without saying where these are said, if it is the same wherever they are.
-_OF_VARIANT = tuple(name for name in SCENE if name not in ("variant", "view"))
-_OF_ATTACK = ("view", "known_per_class", "adversary_optimizer")
-
-
-def is_told(frame: pl.DataFrame, name: str, attack: str = "attack") -> bool:
-    """Whether the variant or the attack says the value of this setting as well.
-
-    Args:
-        frame: what is drawn, a row per setting.
-        name: the setting.
-        attack: the column that tells attacks apart, "attack" or "attack_family".
-    """
-    tellers = [("variant", _OF_VARIANT), (attack, _OF_ATTACK)]
-    return any(
-        name in told
-        and frame.select(teller, name).n_unique() == frame[teller].n_unique()
-        for teller, told in tellers
-    )
+OF_ATTACK = ("view", "known_per_class", "adversary_optimizer")
+"""What goes without saying where the attack says it as well."""
+_OF_VARIANT = [name for name in SCENE if name not in ("variant", "view")]
 
 
 def is_swept(frame: pl.DataFrame, name: str) -> bool:
     """Whether two settings differ in this one alone."""
-    others = [other for other in SETTINGS if other != name]
-    if name == "variant":  # where it changes, what it says changes with it
-        others = [other for other in others if not is_told(frame, other)]
+    others = set(SETTINGS) - {name}
     if name == "known_per_class":
-        others = ["attack_family" if each == "attack" else each for each in others]
-    return any(varying(group, (name,)) for _, group in groups(frame, others))
+        others = others - {"attack"} | {"attack_family"}
+    if name == "variant":  # where it changes, what it says changes with it
+        others -= told(frame, "variant", _OF_VARIANT)
+    return any(varying(group, [name]) for _, group in groups(frame, sorted(others)))
 
 
 def panel_settings(frame: pl.DataFrame, drawn: Sequence[str]) -> tuple[str, ...]:
     """The settings that need a panel per value: all that vary and are not drawn yet."""
     attack = "attack_family" if "attack_family" in drawn else "attack"
-    return tuple(
-        name
-        for name in varying(frame, SETTINGS)
-        if name not in drawn
-        and not (name == "attack" and attack == "attack_family")
-        and not is_told(frame, name, attack)
-    )
+    said = {*drawn, *told(frame, attack, OF_ATTACK)}
+    if attack == "attack_family":
+        said.add("attack")
+    return tuple(name for name in varying(frame, SETTINGS) if name not in said)
 
 
 def describe(row: Mapping[str, Any], names: Iterable[str], width: int = 999) -> str:

@@ -10,8 +10,8 @@ from rich import box
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from vfljax.reports.columns import BY_NAME, view_of
-from vfljax.reports.frame import UNDEFENDED, Frame
+from vfljax.reports.columns import BLIND, BY_NAME, UNDEFENDED, view_of
+from vfljax.reports.frame import Frame
 
 NOTHING = "-"
 NAMES_ONLY = "§"
@@ -30,16 +30,10 @@ Line = tuple[str, ...]
 
 
 class Table(NamedTuple):
-    """Texts to be drawn.
+    """Texts to be drawn, a tuple of them per line; numbers are aligned to the right.
 
-    Attributes:
-        headings: of the columns.
-        is_number: whether a column is aligned to the right.
-        cells: one tuple of texts per line.
-        constants: what holds for every line, in one line of text, or "".
-        footnotes: what the marks in the cells mean.
-        num_groups: leading columns that a person reads once, above the lines that share
-            them.
+    The constants hold for every line; footnotes say what marks in the cells mean; so
+    many leading columns are read once, above the lines that share them (`num_groups`).
     """
 
     headings: list[str]
@@ -62,12 +56,8 @@ def lay_out(
     """Chooses the columns: constants are said once, a result that no row has nowhere.
 
     A setting that never varies is said once, above the table; a result stays in the
-    body even then, because a rate is read beside its chance level.
-
-    Args:
-        names: all columns that there could be, of the summary or of texts of one's own.
-        rows: of a summary, one per line, with those texts.
-        headings: by name, where they are not those of `columns.py`.
+    body even then, because a rate is read beside its chance level. The rows are those
+    of a summary, and may have texts of their own, whose headings are given by name.
     """
     constants, kept = [], {}
     for name in names:
@@ -83,18 +73,11 @@ def lay_out(
             constants.append(f"{heading}: {values.pop()}")
     cells = list(zip(*(texts for _, texts in kept.values()), strict=True))
     marks = {word for line in cells for text in line for word in text.split(" ")}
-    notes = [
-        f"{_MARKS[of]} {BY_NAME[of].words}" for of in _MARKS if _MARKS[of] in marks
-    ]
-    if _FEWER_TRIALS in marks:
-        notes.append(f"{_FEWER_TRIALS} Mean over the trials that have this number.")
-    return Table(
-        headings=list(kept),
-        is_number=[is_number for is_number, _ in kept.values()],
-        cells=cells,
-        constants=", ".join(constants),
-        footnotes=tuple(notes),
-    )
+    words = {mark: BY_NAME[of].words for of, mark in _MARKS.items()}
+    words[_FEWER_TRIALS] = "Mean over the trials that have this number."
+    notes = tuple(f"{mark} {words[mark]}" for mark in words if mark in marks)
+    is_number = [is_number for is_number, _ in kept.values()]
+    return Table(list(kept), is_number, cells, ", ".join(constants), notes)
 
 
 def table_of(
@@ -106,20 +89,14 @@ def table_of(
 
 def explain(frame: Frame, names: Iterable[str]) -> list[str]:
     """What some columns mean, of those that a frame has."""
-    return [
-        f"{BY_NAME[name].heading}: {BY_NAME[name].words}"
-        for name in names
-        if frame.has(name)
-    ]
+    columns = [BY_NAME[name] for name in names if frame.has(name)]
+    return [f"{column.heading}: {column.words}" for column in columns]
 
 
 def cell(row: Row, name: str, *, has_ends: bool | None = None) -> str:
     """One value of a summary as text; a rate with its interval, marks, chance level.
 
-    Args:
-        row: of a summary, or with a text of that name.
-        name: of the column.
-        has_ends: whether with its interval; None is as `columns.py` says.
+    Whether with its interval is as `columns.py` says, if it is not said here.
     """
     column, value = BY_NAME.get(name), row.get(name)
     if name == "knowledge":
@@ -147,8 +124,8 @@ def _rate(row: Row, name: str, has_ends: bool) -> str:
     low, high = row[f"{name}_low"], row[f"{name}_high"]
     if has_ends and low is not None:
         text += f" ± {scale * max(value - low, high - value):.{digits}f}"
-    if column.blind and row[column.blind] is not None:
-        text += f" ({scale * row[column.blind]:.{digits}f})"
+    if name in BLIND and row[BLIND[name]] is not None:
+        text += f" ({scale * row[BLIND[name]]:.{digits}f})"
     if name == "attack_accuracy":
         text += "".join(f" {mark}" for of, mark in _MARKS.items() if row[of])
     return text + f" {_FEWER_TRIALS}" * (row[f"{name}_number"] < row["num_trials"])
@@ -165,17 +142,12 @@ def _knows(row: Row) -> str:
 
 def to_markdown(table: Table) -> str:
     """Constants, body, footnotes, each its own block."""
-    lines = [
-        _markdown_row(table.headings),
-        _markdown_row("---:" if right else "---" for right in table.is_number),
-        *map(_markdown_row, table.cells),
-    ]
-    blocks = [table.constants, "\n".join(lines), *table.footnotes]
-    return "\n\n".join(block for block in blocks if block)
-
-
-def _markdown_row(cells: Iterable[str]) -> str:
-    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+    rule = ["---:" if right else "---" for right in table.is_number]
+    body = "\n".join(
+        "| " + " | ".join(text.replace("|", "\\|") for text in line) + " |"
+        for line in (table.headings, rule, *table.cells)
+    )
+    return "\n\n".join(filter(None, [table.constants, body, *table.footnotes]))
 
 
 def escape(text: str) -> str:
@@ -183,8 +155,14 @@ def escape(text: str) -> str:
     return html.escape(text).replace(" %", "&nbsp;%").replace(" ± ", "&nbsp;±&nbsp;")
 
 
-def to_html(table: Table, caption: str) -> str:
-    """The same in a box of its own, which scrolls where the page is too narrow."""
+def boxed(label: str, content: str) -> str:
+    """A box of its own for a wide part, which scrolls where the page is too narrow."""
+    role = f'role="region" tabindex="0" aria-label="{escape(label)}"'
+    return f'<div class="scroll" {role}>{content}</div>'
+
+
+def to_html(table: Table, label: str) -> str:
+    """Constants, the body in a box, footnotes."""
     n = table.num_groups
     classes = [' class="number"' if right else "" for right in table.is_number[n:]]
 
@@ -193,19 +171,16 @@ def to_html(table: Table, caption: str) -> str:
         texts = (f"<{tag}{of}>{escape(text)}</{tag}>" for text, of in pairs)
         return f"<tr>{''.join(texts)}</tr>"
 
-    region = f'role="region" tabindex="0" aria-label="{escape(caption)}"'
-    head = line(table.headings[n:], "th")
-    parts = [f'<p class="constants">{escape(table.constants)}</p>']
-    parts.append(f'<div class="scroll" {region}><table><thead>{head}</thead>')
+    body = [f"<table><thead>{line(table.headings[n:], 'th')}</thead>"]
     for group, lines in table.groups():
-        parts.append("<tbody>")
+        body.append("<tbody>")
         if group:
             head = f'<th scope="rowgroup" colspan="{len(classes)}">{escape(group)}</th>'
-            parts.append(f'<tr class="group">{head}</tr>')
-        parts += [*(line(cells, "td") for cells in lines), "</tbody>"]
-    parts.append("</table></div>")
-    notes = (f'<p class="footnote">{escape(note)}</p>' for note in table.footnotes)
-    return "\n".join([*parts, *notes])
+            body.append(f'<tr class="group">{head}</tr>')
+        body += [*(line(cells, "td") for cells in lines), "</tbody>"]
+    notes = [f'<p class="footnote">{escape(note)}</p>' for note in table.footnotes]
+    constants = f'<p class="constants">{escape(table.constants)}</p>'
+    return "\n".join([constants, boxed(label, "\n".join([*body, "</table>"])), *notes])
 
 
 def to_rich(table: Table) -> RichTable:
@@ -213,15 +188,13 @@ def to_rich(table: Table) -> RichTable:
     drawn = RichTable(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     n = table.num_groups
     for i, heading in enumerate(table.headings[n:], start=n):
-        right = table.is_number[i]
         texts = [*heading.split(" "), *(cells[i] for cells in table.cells)]
+        side, width = "left", None
+        if table.is_number[i]:
+            side, width = "right", max(map(len, texts))
+        # Text, because a label may hold brackets, which are markup in a plain str.
         drawn.add_column(
-            # Text, because a label may hold brackets, which are markup in a plain str.
-            Text(heading),
-            justify="right" if right else "left",
-            vertical="bottom",
-            overflow="fold",
-            width=max(map(len, texts)) if right else None,
+            Text(heading), justify=side, vertical="bottom", overflow="fold", width=width
         )
     for group, lines in table.groups():
         if group:

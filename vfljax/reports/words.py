@@ -1,19 +1,18 @@
 """The answer in words: what was tried, what leaks, and which defense to take if any."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Literal, NamedTuple
+from collections import Counter
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import polars as pl
 
-from vfljax.reports.columns import SCENE, View, view_of
-from vfljax.reports.frame import UNDEFENDED, Frame, groups, strongest, varying
+from vfljax.reports.columns import SCENE, UNDEFENDED, View, view_of
+from vfljax.reports.frame import Frame, groups, strongest, varying
 from vfljax.reports.settings import describe
-from vfljax.reports.table import NOTHING, cell
+from vfljax.reports.table import NOTHING, Row, cell
 
-MOST_LOST = 0.05
-"""Main-task accuracy that a defense may cost at most."""
-MOST_LEFT = 0.5
-"""Share of the leakage above chance that a defense may leave at most."""
+MOST_LOST = 0.05  # main-task accuracy that a defense may cost
+MOST_LEFT = 0.5  # share of the leakage above chance that it may leave
 RULE = (
     "The rule: against the strongest attack that was tried, one that knows the "
     "defense included, a defense at one strength must leave at most half of what is "
@@ -24,106 +23,80 @@ RULE = (
     "that are left the one that leaks least is named; if there is none, none is worth "
     "its price."
 )
-_CANNOT = "Which defense to take cannot be said"
-
-Row = Mapping[str, Any]
 
 
-class Scene(NamedTuple):
-    """One setting under one threat model: what to compare defenses in.
+def judge(best: pl.DataFrame) -> tuple[str, str, str]:
+    """The defense to take by `RULE` in one setting, or that none is; why; and a kind.
 
-    Attributes:
-        setting: the values of `columns.SCENE`.
-        undefended: what the strongest attack finds without a defense, or None.
-        defended: the same for each defense and strength that was tried.
+    Of the rows of `strongest`. The kind is that of `Finding`, "" without a judgment.
     """
-
-    setting: dict[str, Any]
-    undefended: Row | None
-    defended: Sequence[Row]
-
-    def unjudged(self) -> str:
-        """Why no defense can be chosen, as a sentence, or ""."""
-        base = self.undefended
-        if not self.defended:
-            return "No defense was tried, so there is none to choose."
-        if base is None:
-            return f"{_CANNOT}: nothing was tried without one, to compare with."
-        if any(row["main_accuracy"] is None for row in (base, *self.defended)):
-            return f"{_CANNOT}: what they cost the main task was not recorded."
-        if base["says_nothing"] or base["any_failed"]:
-            return f"{_CANNOT}: without one, trials failed or the interval is too wide."
-        if _leakage(base) <= 0:
-            return f"{_CANNOT}: even without one no attack finds more than chance."
-        return ""
-
-    def why_not(self, row: Row) -> str:
-        """Why a defense is not worth its price, or ""."""
-        base, floor = self.undefended or row, row["floor_accuracy"]
-        checks = {
-            "trials failed": row["any_failed"],
-            "the interval says nothing": row["says_nothing"],
-            "only names are hidden, or the rate is below chance": (
-                row["below_chance"] or row["hides_names_only"]
-            ),
-            "more than half of the leakage above chance is left": (
-                _leakage(row) > MOST_LEFT * _leakage(base)
-            ),
-            "the main task loses more than 5 points": (
-                row["main_accuracy"] < base["main_accuracy"] - MOST_LOST
-            ),
-            "the model is no better than the label party alone": (
-                floor is not None and row["main_accuracy"] <= floor
-            ),
-        }
-        return next((reason for reason, holds in checks.items() if holds), "")
-
-    def chosen(self) -> Row | None:
-        """The defense to take by `RULE`, the first on a tie; None if none is or can."""
-        if self.unjudged():
-            return None
-        worth = [row for row in self.defended if not self.why_not(row)]
-        return min(worth, key=lambda row: row["attack_accuracy"], default=None)
-
-    def verdict(self) -> tuple[str, str]:
-        """The defense to take or that none is, and why."""
-        chosen, base = self.chosen(), self.undefended
-        if self.unjudged() or base is None:
-            return self.unjudged(), ""
-        if chosen is None:
-            reasons = [self.why_not(row) for row in self.defended]
-            why = ", ".join(
-                f"{reason} ({reasons.count(reason)} of {len(reasons)})"
-                for reason in dict.fromkeys(reasons)
-            )
-            return "None of the defenses tried is worth its price.", f"{capital(why)}."
-        numbers = (
+    is_bare = pl.col("defense") == UNDEFENDED
+    base = next(best.filter(is_bare).iter_rows(named=True), None)
+    defended = best.filter(~is_bare).to_dicts()
+    if not defended:
+        return "No defense was tried, so there is none to choose.", "", ""
+    unjudged = _unjudged(base, defended)
+    if base is None or unjudged:
+        return f"Which defense to take cannot be said: {unjudged}.", "", ""
+    reasons = [_why_not(row, base) for row in defended]
+    worth = [row for row, why in zip(defended, reasons, strict=True) if not why]
+    if not worth:
+        counted = Counter(reasons).items()
+        why = ", ".join(f"{why} ({n} of {len(reasons)})" for why, n in counted)
+        none = "None of the defenses tried is worth its price."
+        return none, f"{capital(why)}.", "none"
+    chosen = min(worth, key=lambda row: row["attack_accuracy"])
+    label, numbers = (
+        chosen["defense_label"],
+        (
             f"The strongest attack on it ({chosen['attack']}) reaches "
             f"{percent(chosen['attack_accuracy'])} where chance is "
             f"{percent(chosen['chance_accuracy'])}, and the main task goes from "
             f"{percent(base['main_accuracy'])} to {percent(chosen['main_accuracy'])}."
-        )
-        label = chosen["defense_label"]
-        if chosen["is_knowing_tried"]:
-            return f"Take {label}.", numbers
-        return (
-            f"{label} meets the rule so far, but no attack that knows it was tried.",
-            f"{numbers} More may leak to an attacker who knows it.",
-        )
+        ),
+    )
+    if chosen["is_knowing_tried"]:
+        return f"Take {label}.", numbers, "take"
+    so_far = f"{label} meets the rule so far, but no attack that knows it was tried."
+    return so_far, f"{numbers} More may leak to an attacker who knows it.", "open"
+
+
+def _unjudged(base: Row | None, defended: Sequence[Row]) -> str:
+    """Why no defense can be chosen, or ""."""
+    if base is None:
+        return "nothing was tried without one, to compare with"
+    if any(row["main_accuracy"] is None for row in (base, *defended)):
+        return "what they cost the main task was not recorded"
+    if base["says_nothing"] or base["any_failed"]:
+        return "without one, trials failed or the interval is too wide"
+    if _leakage(base) <= 0:
+        return "even without one no attack finds more than chance"
+    return ""
+
+
+def _why_not(row: Row, base: Row) -> str:
+    """Why a defense is not worth its price, or ""."""
+    main, floor = row["main_accuracy"], row["floor_accuracy"]
+    if row["any_failed"]:
+        return "trials failed"
+    if row["says_nothing"]:
+        return "the interval says nothing"
+    if row["below_chance"] or row["hides_names_only"]:
+        return "only names are hidden, or the rate is below chance"
+    if _leakage(row) > MOST_LEFT * _leakage(base):
+        return "more than half of the leakage above chance is left"
+    if main < base["main_accuracy"] - MOST_LOST:
+        return "the main task loses more than 5 points"
+    if floor is not None and main <= floor:
+        return "the model is no better than the label party alone"
+    return ""
 
 
 class Finding(NamedTuple):
-    """What is found under one threat model, in words.
+    """What is found under one threat model, in words, and its numbers for a bar.
 
-    Attributes:
-        title: what the attacker sees.
-        found: what leaks without a defense, against chance.
-        verdict: which defense to take, or that none is worth its price.
-        reasons: why, or "".
-        rate: what the strongest attack finds without a defense, or None.
-        chance: what chance finds there, or None.
-        kind: "take" where a defense is named, "none" where none is worth its price in
-            any setting, "open" where it cannot be said.
+    It is of kind "take" where a defense is named, "none" where none is worth its price
+    in any setting, "open" where it cannot be said.
     """
 
     title: str
@@ -132,48 +105,32 @@ class Finding(NamedTuple):
     reasons: str
     rate: float | None
     chance: float | None
-    kind: Literal["take", "none", "open"]
-
-
-def scenes(summary: pl.DataFrame) -> list[Scene]:
-    """The settings in which defenses are compared, in order of first appearance."""
-    found = []
-    for setting, best in groups(strongest(summary), SCENE):
-        is_bare = pl.col("defense") == UNDEFENDED
-        bare, others = (best.filter(one).to_dicts() for one in (is_bare, ~is_bare))
-        values = dict(zip(SCENE, setting, strict=True))
-        found.append(Scene(values, bare[0] if bare else None, others))
-    return found
+    kind: str
 
 
 def findings(summary: pl.DataFrame) -> list[Finding]:
     """One per threat model, in order of first appearance."""
-    found: dict[str, list[Scene]] = {}
-    for scene in scenes(summary):
-        found.setdefault(scene.setting["view"], []).append(scene)
-    return [_finding(view_of(view), some) for view, some in found.items()]
+    by_view = groups(strongest(summary), ["view"])
+    return [_finding(view_of(view), best) for (view,), best in by_view]
 
 
-def _finding(view: View, some: Sequence[Scene]) -> Finding:
+def _finding(view: View, best: pl.DataFrame) -> Finding:
     """What the settings of one threat model say together."""
-    bare = [scene.undefended for scene in some if scene.undefended is not None]
-    bare.sort(key=lambda row: row["attack_accuracy"])
-    judged = [scene.chosen() for scene in some if not scene.unjudged()]
-    kind = "none" if judged and not any(judged) else "open"
-    if any(row and row["is_knowing_tried"] for row in judged):
-        kind = "take"
-    names = varying(pl.DataFrame([scene.setting for scene in some]), SCENE)
-    settings = [describe(scene.setting, names) for scene in some]
-    verdicts, reasons = zip(*(scene.verdict() for scene in some), strict=True)
+    names, settings = varying(best, SCENE), [part for _, part in groups(best, SCENE)]
+    where = [describe(part.row(0, named=True), names) for part in settings]
+    verdicts, reasons, kinds = zip(*map(judge, settings), strict=True)
+    is_none = {*kinds} - {""} == {"none"}
+    is_bare = pl.col("defense") == UNDEFENDED
+    bare = best.filter(is_bare).sort("attack_accuracy", maintain_order=True).to_dicts()
     is_one = len(set(verdicts)) == 1
     return Finding(
         title=capital(view.name),
         found=_found(bare, view, names),
-        verdict=verdicts[0] if is_one else _by_setting(settings, verdicts),
-        reasons=_by_setting(settings, reasons),
+        verdict=verdicts[0] if is_one else _by_setting(where, verdicts),
+        reasons=_by_setting(where, reasons),
         rate=bare[-1]["attack_accuracy"] if bare else None,
         chance=bare[-1]["chance_accuracy"] if bare else None,
-        kind=kind,
+        kind="take" if "take" in kinds else "none" if is_none else "open",
     )
 
 
@@ -230,20 +187,20 @@ def has_defenses(frame: Frame) -> bool:
 def opening(frame: Frame) -> str:
     """Which settings were tried."""
     summary = frame.summary
-    same = [n for n in ("num_classes", "num_parties") if summary[n].n_unique() == 1]
-    sets = ", ".join(summary["dataset"].unique(maintain_order=True))
-    data = ", ".join(filter(None, (sets, describe(summary.row(0, named=True), same))))
-    defended = summary.filter(pl.col("defense") != UNDEFENDED)
-    number, strengths = (defended[n].n_unique() for n in ("defense", "defense_label"))
+    num = {name: summary[name].n_unique() for name in summary.columns}
+    same = [name for name in ("num_classes", "num_parties") if num[name] == 1]
+    on = [*summary["dataset"].unique(maintain_order=True)]
+    on += filter(None, [describe(summary.row(0, named=True), same)])
+    number = num["defense"] - (UNDEFENDED in summary["defense"])
+    strengths = num["defense_label"] - (UNDEFENDED in summary["defense_label"])
     defenses = count(number, "defense") if number else "no defense"
     if strengths > number:
         defenses += f" at {strengths} strengths in all"
-    attacks = count(summary["attack"].n_unique(), "attack")
-    views = count(summary["view"].n_unique(), "threat model")
-    trials = sorted(set(summary["num_trials"]))
-    many = " to ".join(map(str, dict.fromkeys((trials[0], trials[-1]))))
+    ends = summary["num_trials"].min(), summary["num_trials"].max()
+    many = " to ".join(map(str, dict.fromkeys(ends)))
     return (
-        f"{attacks} under {views} and {defenses} were tried on {data}: "
+        f"{count(num['attack'], 'attack')} under {count(num['view'], 'threat model')} "
+        f"and {defenses} were tried on {', '.join(on)}: "
         f"{count(summary.height, 'setting')}, {many} "
         f"{'trial' if many == '1' else 'trials'} each."
     )
@@ -252,28 +209,22 @@ def opening(frame: Frame) -> str:
 def remarks(frame: Frame) -> list[str]:
     """The rule where a defense was tried; failed trials, wide or no intervals."""
     summary = frame.summary
-    said = [RULE] if has_defenses(frame) else []
     failed, trials = summary["num_failed"].sum(), summary["num_trials"].sum()
     why = sorted(set(" ".join(summary["failures"]).split()))
-    if failed:
-        said.append(
-            f"{failed} of {trials} trials failed ({', '.join(why)}). They are counted "
-            "in every mean."
-        )
-    if "sent_unprotected" in why:
-        said.append(
-            "sent_unprotected: the defense was on and could do nothing for the batch "
-            "attacked, which was sent as it was. Its rate is no rate of the defense."
-        )
     silent = summary["says_nothing"].sum()
-    if silent:
-        said.append(
-            f"{silent} of {summary.height} settings say nothing either way, as their "
-            "interval is too wide. More trials would tell."
-        )
-    if 1 in set(summary["num_trials"]):
-        said.append("A single trial has no interval: the next one may differ.")
-    return said
+    unprotected, single = "sent_unprotected" in why, 1 in set(summary["num_trials"])
+    said = {
+        RULE: has_defenses(frame),
+        f"{failed} of {trials} trials failed ({', '.join(why)}). They are counted in "
+        "every mean.": failed,
+        "sent_unprotected: the defense was on and could do nothing for the batch "
+        "attacked, which was sent as it was. Its rate is no rate of the "
+        "defense.": unprotected,
+        f"{silent} of {summary.height} settings say nothing either way, as their "
+        "interval is too wide. More trials would tell.": silent,
+        "A single trial has no interval: the next one may differ.": single,
+    }
+    return [text for text, holds in said.items() if holds]
 
 
 def count(number: int, noun: str) -> str:

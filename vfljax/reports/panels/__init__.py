@@ -3,7 +3,6 @@
 from vfljax.reports.panels.all_attacks import ALL_ATTACKS
 from vfljax.reports.panels.amplification import AMPLIFICATION
 from vfljax.reports.panels.backdoors import BACKDOORS
-from vfljax.reports.panels.base import Panel, Part
 from vfljax.reports.panels.budget import BUDGET
 from vfljax.reports.panels.completion import COMPLETION_PANEL
 from vfljax.reports.panels.curves import CURVES
@@ -27,5 +26,3 @@ PANELS = (
     WHO_LEARNED,
     RESTORED,
 )
-
-__all__ = ["PANELS", "Panel", "Part"]

@@ -2,8 +2,7 @@
 
 import polars as pl
 
-from vfljax.reports.columns import SCENE
-from vfljax.reports.frame import MESSAGE_ROWS, TRAINED_MODEL
+from vfljax.reports.columns import MESSAGE_ROWS, SCENE, TRAINED_MODEL
 from vfljax.reports.panels.base import Panel
 from vfljax.reports.table import explain, table_of
 

@@ -4,33 +4,33 @@ import polars as pl
 from matplotlib.figure import Figure
 
 from vfljax.reports import drawing
+from vfljax.reports.columns import MESSAGE_ROWS
 from vfljax.reports.drawing import percent
-from vfljax.reports.frame import MESSAGE_ROWS, Frame, varying
+from vfljax.reports.frame import Frame, groups, varying
 from vfljax.reports.panels.base import Panel
 from vfljax.reports.settings import SETTINGS
 
-_BACKDOOR = drawing.style(0)
-_LOOKS: dict[str, tuple[str, drawing.Look]] = {
-    "attack_accuracy": ("backdoor", _BACKDOOR),
-    "main_accuracy": ("main task", {"color": "0.35", "marker": "d", "ls": (0, (4, 1))}),
+_BACKDOOR, _BROKEN = drawing.style(0), {"linestyle": (0, (4, 1))}
+_LOOKS: dict[str, drawing.Look] = {
+    "attack_accuracy": {"label": "backdoor", **_BACKDOOR},
+    "main_accuracy": {"label": "main task", "color": "0.35", "marker": "d", **_BROKEN},
 }
+_LIGHT: drawing.Look = {"color": _BACKDOOR["color"], "lw": 0.8, "alpha": 0.6}
 
 
-def _figure(frame: Frame, title: str) -> Figure:
+def _figure(frame: Frame, title: str) -> Figure | None:
     """One panel per defense and whatever else varies, with 95 % bands."""
+    if frame.summary["amplification"].n_unique() == 1:
+        return None
     names = [name for name in varying(frame.summary, SETTINGS) if name != "attack"]
-    figure, all_panels = drawing.small_multiples(
-        frame.summary, names, title, "accuracy (%)"
-    )
-    for axes, line in all_panels:
-        line = line.sort("amplification", maintain_order=True)
-        xs = line["amplification"].to_numpy()
-        for name, (label, look) in _LOOKS.items():
-            drawing.draw_series(axes, xs, percent(line, name), look, label)
-            drawing.draw_band(axes, line, "amplification", name, look, alpha=0.15)
-        light: drawing.Look = {"color": _BACKDOOR["color"], "lw": 0.8, "alpha": 0.6}
-        ys = percent(line, "published_accuracy")
-        axes.plot(xs, ys, label="own class included", **light)
+    summary = frame.summary.with_columns(pl.col("amplification").alias("x"))
+    lines = [line.sort("x", maintain_order=True) for _, line in groups(summary, names)]
+    figure, all_axes = drawing.small_multiples(lines, names, title, "accuracy (%)")
+    for axes, line in zip(all_axes, lines, strict=True):
+        for name, look in _LOOKS.items():
+            drawing.draw_line(axes, line, name, look, alpha=0.15)
+        ys, xs = percent(line, "published_accuracy"), line["x"].to_numpy()
+        axes.plot(xs, ys, label="own class included", **_LIGHT)
         axes.set_xscale("symlog", linthresh=min(xs[xs > 0], default=1.0))
         drawing.tick_values(axes, xs.tolist())
         drawing.percent_axis(axes, "y")
@@ -43,7 +43,6 @@ AMPLIFICATION = Panel(
     name="backdoor_against_amplification",
     title="Backdoors and amplification",
     about=pl.col("view") == MESSAGE_ROWS,
-    wants=lambda frame: frame.summary["amplification"].n_unique() > 1,
     figure=_figure,
     caption=(
         "Backdoor and main-task accuracy against the amplification of the replaced "

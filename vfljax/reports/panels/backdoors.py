@@ -2,8 +2,7 @@
 
 import polars as pl
 
-from vfljax.reports.columns import SCENE
-from vfljax.reports.frame import MESSAGE_ROWS
+from vfljax.reports.columns import MESSAGE_ROWS, SCENE
 from vfljax.reports.panels.base import Panel
 from vfljax.reports.table import table_of
 

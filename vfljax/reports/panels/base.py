@@ -3,11 +3,10 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
-import matplotlib as mpl
 import polars as pl
 from matplotlib.figure import Figure
 
-from vfljax.reports.drawing import LOOK
+from vfljax.reports.drawing import the_look
 from vfljax.reports.frame import Frame
 from vfljax.reports.table import Table
 
@@ -22,20 +21,19 @@ class Part(NamedTuple):
 
 
 class Panel(NamedTuple):
-    """A part of the report, shown where the run has what it is about.
+    """A part of the report, shown where the run has a figure or a table for it.
 
-    Every function is given a `Frame` of the rows that the panel is about:
-    `frame.summary` has a row per setting, `frame.raw` one per trial.
+    Its functions are given the rows that it is about, at least one of them.
 
     Attributes:
-        name: short, of letters and underscores: the anchor in the page, and the name of
-            the figure's files, without ending.
+        name: of letters and underscores: the anchor in the page, and the name of the
+            figure's files, without ending.
         title: the heading.
         about: a condition on settings: the rows it is about.
-        wants: whether they, of which there is at least one, have what it shows.
-        figure: draws it under a title or ""; None where there is nothing to draw.
+        wants: whether a run has what it shows besides rows.
+        figure: draws it under a title or "", if the rows have something to draw.
         caption: how to read the figure, in whole sentences.
-        table: the numbers; None where there are none.
+        table: the numbers, if it has any.
         notes: how to read them, in whole sentences.
     """
 
@@ -43,17 +41,19 @@ class Panel(NamedTuple):
     title: str
     about: pl.Expr = pl.lit(value=True)
     wants: Callable[[Frame], bool] = lambda frame: True
-    figure: Callable[[Frame, str], Figure] | None = None
+    figure: Callable[[Frame, str], Figure | None] = lambda frame, title: None
     caption: str = ""
-    table: Callable[[Frame], Table] | None = None
+    table: Callable[[Frame], Table | None] = lambda frame: None
     notes: Callable[[Frame], list[str]] = lambda frame: []
 
     def fill(self, frame: Frame, title: str = "") -> Part | None:
-        """Fills the panel from a run's rows, whose title is drawn; None if unwanted."""
-        frame = frame.only(self.about)
-        if not (frame.summary.height and self.wants(frame)):
+        """Fills the panel from all rows of a run; None if it would be empty."""
+        summary, raw = frame.summary.filter(self.about), frame.raw.filter(self.about)
+        frame = frame._replace(summary=summary, raw=raw)
+        if frame.summary.is_empty() or not self.wants(frame):
             return None
-        with mpl.rc_context(LOOK):
-            figure = self.figure(frame, title) if self.figure else None
-        table = self.table(frame) if self.table else None
-        return Part(self, figure, table, self.notes(frame))
+        with the_look():
+            figure = self.figure(frame, title)
+        table = self.table(frame)
+        part = Part(self, figure, table, self.notes(frame))
+        return part if figure or table else None

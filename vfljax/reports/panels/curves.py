@@ -1,25 +1,18 @@
 """Labels recovered against one setting that was swept."""
 
-from collections.abc import Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from vfljax.reports import drawing
+from vfljax.reports.columns import MESSAGE_ROWS, TRAINED_MODEL
 from vfljax.reports.drawing import Look, percent
-from vfljax.reports.frame import (
-    MESSAGE_ROWS,
-    TRAINED_MODEL,
-    Frame,
-    groups,
-    main_of,
-    varying,
-)
+from vfljax.reports.frame import Frame, groups, main_of, told, varying
 from vfljax.reports.panels.base import Panel
-from vfljax.reports.settings import describe, is_swept, is_told, panel_settings
+from vfljax.reports.settings import OF_ATTACK, describe, is_swept, panel_settings
 
 _MOST_SERIES = 8
 _FEW_SERIES = 5  # whose bands can lie over each other
@@ -27,60 +20,50 @@ _SAME_CHANCE = 2.0  # percentage points between series that share one line
 _LONG_NAMES = 30  # letters of all variants that fit below one panel
 _BASELINES = ("direct", "direct_semi_supervised")  # families that use no trained model
 
+Names = tuple[str, ...]
 Looks = dict[tuple[Any, ...], Look]
 
 
-class Sweep(NamedTuple):
-    """A figure: the setting on its x axis, what tells lines apart, words."""
+def _figure(
+    frame: Frame, title: str, setting: str, series: Names, x_label: str
+) -> Figure | None:
+    """A line per series with its 95 % band, a panel per value of what else varies.
 
-    name: str
-    setting: str
-    series: tuple[str, ...]
-    title: str
-    x_label: str
-    caption: str
-
-
-def _wants(frame: Frame, sweep: Sweep) -> bool:
-    """Whether the setting was swept; the batch size is a line where classes are."""
-    is_line = sweep.setting == "batch_size" and _is_swept(frame, "num_classes")
-    return not is_line and _is_swept(frame, sweep.setting)
-
-
-def _is_swept(frame: Frame, setting: str) -> bool:
-    return is_swept(_drawn(frame, setting), setting)
-
-
-def _figure(frame: Frame, title: str, sweep: Sweep) -> Figure:
-    """A line per series with its 95 % band, a panel per value of what else varies."""
-    summary = _drawn(frame, sweep.setting)
-    series = _series(summary, sweep)
-    names = panel_settings(summary, (sweep.setting, *series))
-    is_published = sweep.setting == "num_classes"
+    None if the setting was not swept; the batch size is a line where classes are.
+    """
+    summary, by_classes = _drawn(frame, setting), _drawn(frame, "num_classes")
+    is_line = setting == "batch_size" and is_swept(by_classes, "num_classes")
+    if is_line or not is_swept(summary, setting):
+        return None
+    series = _series(summary, setting, series)
+    names = panel_settings(summary, (setting, *series))
+    is_published = setting == "num_classes"
     if is_published:
         names = tuple(dict.fromkeys(("attack", *names)))
-    looks = _looks(summary, series)
-    figure, all_panels = drawing.small_multiples(
-        summary, names, title, "labels recovered (%)"
-    )
-    for axes, in_panel in all_panels:
-        in_panel = in_panel.sort("x", maintain_order=True)
-        for key, line in groups(in_panel, series):
-            _draw_line(axes, line, series, looks[key], len(looks))
+    has_dashes = "attack" in series and summary["is_adaptive"].n_unique() > 1
+    looks = _looks(summary, series, has_dashes)
+    alpha = 0.18 if len(looks) <= _FEW_SERIES else 0.07
+    y_label = "labels recovered (%)"
+    parts = [part.sort("x", maintain_order=True) for _, part in groups(summary, names)]
+    figure, all_axes = drawing.small_multiples(parts, names, title, y_label)
+    for axes, part in zip(all_axes, parts, strict=True):
+        for key, line in groups(part, series):
+            label = describe(line.row(0, named=True), series)
+            look = {"label": label + ", the baseline" * line["is_baseline"][0]}
+            look |= looks[key]
+            drawing.draw_line(axes, line, "attack_accuracy", look, alpha)
             if is_published and line["published_accuracy"].count():
                 published = percent(line, "published_accuracy")
-                look = looks[key] | _PUBLISHED
-                axes.plot(line["x"], published, label="published readout", **look)
-        _draw_chance(axes, in_panel, series, looks)
-        if sweep.setting == "variant":
-            _draw_models(axes, in_panel)
+                axes.plot(line["x"], published, **look | _PUBLISHED)
+        _draw_chance(axes, part, series, looks)
+        if setting == "variant":
+            _draw_models(axes, part)
         drawing.percent_axis(axes, "y")
-        axes.set_xlabel(sweep.x_label)
+        axes.set_xlabel(x_label)
         variants = summary["variant"].unique(maintain_order=True).to_list()
-        _scale_x(axes, sweep.setting, sorted(set(in_panel["x"])), variants)
-    if _has_dashes(summary, series):
-        dashed: Look = {"color": "0.3", "ls": "--", "zorder": drawing.SERIES}
-        axes.plot([], [], label="dashed: knows the defense", **dashed)
+        _scale_x(axes, setting, sorted(set(part["x"])), variants)
+    if has_dashes:
+        all_axes[-1].plot([], [], **_DASHED)
     drawing.draw_legend(figure)
     return figure
 
@@ -100,68 +83,45 @@ def _drawn(frame: Frame, setting: str) -> pl.DataFrame:
     if setting == "variant":
         variants = pl.Enum(summary["variant"].unique(maintain_order=True))
         x = x.cast(variants).to_physical()
-    return summary.with_columns(x.cast(pl.Float64).alias("x"))
+    is_completed = pl.col("view") == TRAINED_MODEL
+    is_baseline = is_completed & pl.col("attack_family").is_in(_BASELINES)
+    return summary.with_columns(x=x.cast(pl.Float64), is_baseline=is_baseline)
 
 
-def _series(summary: pl.DataFrame, sweep: Sweep) -> tuple[str, ...]:
+def _series(summary: pl.DataFrame, setting: str, series: Names) -> Names:
     """What tells lines apart here: nothing that is the same everywhere, or told."""
-    first, *others = sweep.series
-    if sweep.setting == "variant" and is_swept(summary, "known_per_class"):
+    first, *others = series
+    if setting == "variant" and is_swept(summary, "known_per_class"):
         first = "attack_family"
-    others = [
-        name for name in varying(summary, others) if not is_told(summary, name, first)
-    ]
+    said = told(summary, first, OF_ATTACK)
+    others = [name for name in varying(summary, others) if name not in said]
     if summary.select(first, *others).n_unique() > _MOST_SERIES:
         others = [name for name in others if name != "defense_label"]
     return (first, *others)
 
 
-def _looks(summary: pl.DataFrame, series: tuple[str, ...]) -> Looks:
+def _looks(summary: pl.DataFrame, series: Names, has_dashes: bool) -> Looks:
     """A look per series; where there are adaptive attacks, they and only they dash."""
     looks: Looks = {}
     for index, (key, line) in enumerate(groups(summary, series)):
         looks[key] = drawing.style(index)
-        if _has_dashes(summary, series):
+        if has_dashes:
             looks[key]["linestyle"] = "--" if line["is_adaptive"][0] else "-"
-        if _is_baseline(line):
+        if line["is_baseline"][0]:
             looks[key] |= {"color": "0.25", "linestyle": (0, (1, 1))}
     return looks
 
 
-def _has_dashes(summary: pl.DataFrame, series: Sequence[str]) -> bool:
-    """Whether lines of adaptive and of other attacks are drawn."""
-    return "attack" in series and bool(varying(summary, ("is_adaptive",)))
-
-
-def _is_baseline(line: pl.DataFrame) -> bool:
-    """Whether an attack needs no model that was trained with others."""
-    return line["view"][0] == TRAINED_MODEL and line["attack_family"][0] in _BASELINES
-
-
-def _draw_line(
-    axes: Axes, line: pl.DataFrame, series: tuple[str, ...], look: Look, num_lines: int
-) -> None:
-    """A series with its band, which is light where it can lie over many others."""
-    label = describe(line.row(0, named=True), series)
-    label += ", the baseline" * _is_baseline(line)
-    xs, ys = line["x"].to_numpy(), percent(line, "attack_accuracy")
-    drawing.draw_series(axes, xs, ys, look, label, drawing.leaks(line))
-    alpha = 0.18 if num_lines <= _FEW_SERIES else 0.07
-    drawing.draw_band(axes, line, "x", "attack_accuracy", look, alpha)
-
-
-def _draw_chance(
-    axes: Axes, in_panel: pl.DataFrame, series: tuple[str, ...], looks: Looks
-) -> None:
+def _draw_chance(axes: Axes, part: pl.DataFrame, series: Names, looks: Looks) -> None:
     """The chance level along x, a line per series where these differ."""
     chance = 100 * pl.col("chance_accuracy")
-    levels = in_panel.group_by("x", maintain_order=True).agg(
+    levels = part.group_by("x", maintain_order=True).agg(
         chance.max().alias("chance"), (chance.max() - chance.min()).alias("spread")
     )
     if (levels["spread"] <= _SAME_CHANCE).all():
         axes.plot(levels["x"], levels["chance"], label="chance", **drawing.CHANCE)
         return
-    for key, line in groups(in_panel, series):
+    for key, line in groups(part, series):
         look = drawing.CHANCE | {"color": looks[key]["color"], "alpha": 0.7}
         label = "chance (in the color of its line)"
         axes.plot(line["x"], percent(line, "chance_accuracy"), label=label, **look)
@@ -196,8 +156,11 @@ def _scale_x(axes: Axes, setting: str, xs: list[float], variants: list[str]) -> 
     drawing.tick_values(axes, xs)
 
 
-_DOTTED: Look = {"linestyle": ":", "linewidth": 1, "alpha": 0.6, "zorder": 2}
-_PUBLISHED: Look = {"markersize": 4, "markerfacecolor": "white", **_DOTTED}
+_DASHED: Look = {"color": "0.3", "ls": "--", "zorder": drawing.SERIES}
+_DASHED["label"] = "dashed: knows the defense"
+_READOUT = {"label": "published readout", "markersize": 4}
+_DOTTED = {"linestyle": ":", "linewidth": 1, "alpha": 0.6, "zorder": 2}
+_PUBLISHED: Look = {"markerfacecolor": "white", **_READOUT, **_DOTTED}
 _THIN = {"linewidth": 1, "zorder": 1.7}
 _ALONE = "attacker alone, all labels (test)"
 _MODELS: dict[str, Look] = {
@@ -206,9 +169,23 @@ _MODELS: dict[str, Look] = {
     "floor_accuracy": {"label": "label party alone", **drawing.FLOOR},
 }
 
-_SWEEPS = (
-    Sweep(
-        "accuracy_against_classes",
+
+def _curve(
+    what: str, setting: str, series: Names, title: str, x_label: str, caption: str
+) -> Panel:
+    """A figure: the setting on its x axis, what tells lines apart, words."""
+    return Panel(
+        name=f"accuracy_against_{what}",
+        title=f"Labels found and {title}",
+        about=pl.col("view") != MESSAGE_ROWS,
+        figure=partial(_figure, setting=setting, series=series, x_label=x_label),
+        caption=caption,
+    )
+
+
+CURVES = (
+    _curve(
+        "classes",
         "num_classes",
         ("batch_size",),
         "the number of classes",
@@ -217,16 +194,16 @@ _SWEEPS = (
         "its 95 % band, as in Figure 5 of Zou et al. 2022 (arXiv 2112.05409). Lighter "
         "lines are the published readout.",
     ),
-    Sweep(
-        "accuracy_against_batch_size",
+    _curve(
+        "batch_size",
         "batch_size",
         ("attack", "defense_label"),
         "the batch size",
         "batch size",
         "Labels recovered against the batch size, with 95 % bands.",
     ),
-    Sweep(
-        "accuracy_against_train_step",
+    _curve(
+        "train_step",
         "train_step",
         ("attack", "defense_label"),
         "the training step",
@@ -234,8 +211,8 @@ _SWEEPS = (
         "Labels recovered against the training step at which the view is taken, with "
         "95 % bands. The axis is linear up to the first step and logarithmic beyond.",
     ),
-    Sweep(
-        "accuracy_against_known_labels",
+    _curve(
+        "known_labels",
         "known_per_class",
         ("attack_family", "adversary_optimizer"),
         "the labels known",
@@ -244,8 +221,8 @@ _SWEEPS = (
         "labels known per class, after the last epoch of the attack. An attack that "
         "uses no trained model is the baseline.",
     ),
-    Sweep(
-        "accuracy_against_variant",
+    _curve(
+        "variant",
         "variant",
         ("attack", "adversary_optimizer"),
         "the variant",
@@ -253,15 +230,4 @@ _SWEEPS = (
         "Labels recovered against the variants of the experiment. The thin gray line "
         "is the main-task accuracy, as it is without an active attack.",
     ),
-)
-CURVES = tuple(
-    Panel(
-        name=sweep.name,
-        title=f"Labels found and {sweep.title}",
-        about=pl.col("view") != MESSAGE_ROWS,
-        wants=partial(_wants, sweep=sweep),
-        figure=partial(_figure, sweep=sweep),
-        caption=sweep.caption,
-    )
-    for sweep in _SWEEPS
 )

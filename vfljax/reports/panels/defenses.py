@@ -3,24 +3,35 @@
 from collections.abc import Iterator
 from typing import Any
 
-from vfljax.reports.columns import POINT, SCENE
-from vfljax.reports.frame import Frame, naive, varying
+import polars as pl
+
+from vfljax.reports.columns import POINT, SCENE, UNDEFENDED
+from vfljax.reports.frame import Frame, groups, naive, strongest, varying
 from vfljax.reports.panels.base import Panel
 from vfljax.reports.settings import describe
 from vfljax.reports.table import NAMES_ONLY, NOTHING, Row, Table, cell, lay_out
-from vfljax.reports.words import capital, has_defenses, scenes
+from vfljax.reports.words import capital, has_defenses
 
-NEAR_CHANCE = "≈ chance"
-NOT_TRIED = "not tried"
+_NOT_TRIED = "not tried"
+_KINDS = (
+    "ignores it %: found by the strongest attack that ignores the defense. knows it %: "
+    "by the strongest of all, as an attacker who knows the defense may always use an "
+    "attack that ignores it. Either may know some labels. Of several attacks, and of "
+    "two readings of one, the one with the highest mean is shown, which slightly "
+    "favors the attacks."
+)
+_CHANGE = "In brackets beside the main task: points gained or lost (-) against none."
+_UP_TO_NAMES = (
+    "up to names: labels found after the best one-to-one renaming of the classes, by "
+    "whichever attack finds most; in brackets what blind guesses get so."
+)
 
 
 def table(frame: Frame, *, is_short: bool = False) -> Table:
     """A line per model and threat model, with the strongest attacker of each kind.
 
-    Args:
-        frame: of any run.
-        is_short: at most seven columns, for a terminal, without the names of attacks
-            and what never varies.
+    The short one, for a terminal, has at most seven columns, without the names of
+    attacks and what never varies.
     """
     is_defended = has_defenses(frame)
     headings = {
@@ -48,22 +59,25 @@ def table(frame: Frame, *, is_short: bool = False) -> Table:
 
 def _rows(frame: Frame, is_short: bool) -> Iterator[dict[str, Any]]:
     """The strongest attack on each model, with what else its line says."""
-    ignoring = {_point(row): row for row in naive(frame.summary).to_dicts()}
+    ignoring = dict(groups(naive(frame.summary), POINT))
     names = varying(frame.summary, SCENE)
-    for scene in scenes(frame.summary):
-        for row in filter(None, [scene.undefended, *scene.defended]):
-            of_naive, is_tried = ignoring.get(_point(row)), row["is_knowing_tried"]
-            found = "attack_accuracy"
+    is_defended = pl.col("defense") != UNDEFENDED
+    for _, best in groups(strongest(frame.summary), SCENE):
+        rows = best.sort(is_defended, maintain_order=True).to_dicts()
+        bare = rows[0]["main_accuracy"] if rows[0]["defense"] == UNDEFENDED else None
+        for row in rows:
+            point, found = tuple(row[name] for name in POINT), "attack_accuracy"
+            of_naive = ignoring[point].row(0, named=True) if point in ignoring else None
+            is_tried = row["is_knowing_tried"]
             main = cell(row, "main_accuracy", has_ends=not is_short)
-            bare = scene.undefended and scene.undefended["main_accuracy"]
-            if None not in (bare, row["main_accuracy"]) and scene.undefended != row:
+            if row is not rows[0] and None not in (bare, row["main_accuracy"]):
                 main += f" ({100 * (row['main_accuracy'] - bare):+.1f})"
             yield {
                 **row,
                 "setting": capital(describe(row, names)) or NOTHING,
-                "ignoring": cell(of_naive, found) if of_naive else NOT_TRIED,
+                "ignoring": cell(of_naive, found) if of_naive else _NOT_TRIED,
                 "ignoring_by": of_naive["attack"] if of_naive else NOTHING,
-                "knowing": cell(row, found) if is_tried else NOT_TRIED,
+                "knowing": cell(row, found) if is_tried else _NOT_TRIED,
                 "knowing_by": row["attack"] if is_tried else NOTHING,
                 "main": main,
                 "names": _names(row),
@@ -75,35 +89,13 @@ def _names(row: Row) -> str:
     if row["matched_accuracy"] is None or row["finds_classes"]:
         text = cell(row, "matched_accuracy")
         return f"{text} {NAMES_ONLY}" if row["hides_names_only"] else text
-    return NEAR_CHANCE
-
-
-def _point(row: Row) -> tuple[Any, ...]:
-    return tuple(row[name] for name in POINT)
+    return "≈ chance"
 
 
 def _notes(frame: Frame) -> list[str]:
-    """How to read the columns."""
-    notes = []
-    if has_defenses(frame):
-        notes = [
-            (
-                "ignores it %: found by the strongest attack that ignores the "
-                "defense. knows it %: by the strongest of all, as an attacker who "
-                "knows the defense may always use an attack that ignores it. Either "
-                "may know some labels. Of several attacks, and of two readings of one, "
-                "the one with the highest mean is shown, which slightly favors the "
-                "attacks."
-            ),
-            "In brackets beside the main task: points gained or lost (-) against none.",
-        ]
-    if frame.has("matched_accuracy"):
-        notes.append(
-            "up to names: labels found after the best one-to-one renaming of the "
-            "classes, by whichever attack finds most; in brackets what blind guesses "
-            "get so."
-        )
-    return notes
+    """How to read the columns that there are."""
+    notes = [_KINDS, _CHANGE] if has_defenses(frame) else []
+    return notes + [_UP_TO_NAMES] * frame.has("matched_accuracy")
 
 
 DEFENSES = Panel(

@@ -16,24 +16,26 @@ _MOST_PANELS = 12
 _MOST_NUMBERED = 10  # classes whose cells have room for a number
 
 
-def _figure(frame: Frame, title: str) -> Figure:
+def _figure(frame: Frame, title: str) -> Figure | None:
     """A panel per setting and attack: P(restored j | true i) over all trials.
 
     In its published readout where every trial has that. At most twelve panels: attacks
     that ignore the defense first, of those every defense, then its further settings.
-
-    Raises:
-        ValueError: if a trial has not classes² counts.
     """
     counted = frame.raw.filter(pl.col("confusion").is_not_null())
+    if counted.is_empty():
+        return None
     every = [trials for _, trials in groups(counted, KEYS)]
-    chosen = _choose(every)
+    turn = pl.int_range(pl.len()).over("defense", "attack")
+    settings = counted.unique(KEYS, keep="first", maintain_order=True).with_columns(
+        pl.col("is_adaptive").fill_null(value=False), turn=turn
+    )
+    first = settings.with_row_index().sort("is_adaptive", "turn", "index")["index"]
+    chosen = [every[index] for index in sorted(first[:_MOST_PANELS])]
     names = ["defense_label", *panel_settings(counted, ("attack", "defense_label"))]
-    figure, all_axes = drawing.panels(
-        len(chosen),
-        title,
-        most_columns=4,
-        size=(2.5, 2.85) if len(chosen) > 1 else (4.2, 3.6),
+    layout = {"most_columns": 4, "size": (2.5, 2.85) if len(chosen) > 1 else (4.2, 3.6)}
+    figure, all_axes = drawing.small_multiples(
+        chosen, names, title, "true class", sharey=False, **layout
     )
     figure.set_layout_engine("constrained", h_pad=0.08)
     for axes, trials in zip(all_axes, chosen, strict=True):
@@ -45,40 +47,21 @@ def _figure(frame: Frame, title: str) -> Figure:
         setting = describe(trials.row(0, named=True), names, width=30)
         axes.set_title(f"{setting}\n{trials['attack'][0]}{readout}", fontsize=8)
     figure.colorbar(image, ax=all_axes, label="of the true class (%)", aspect=30)
-    left_out = (
-        f"{len(every) - len(chosen)} of {len(every)} matrices are left out: attacks "
-        "that know the defense, then further settings of each defense"
-    )
     if len(chosen) < len(every):
-        figure.supxlabel(left_out, fontsize=7, color="0.4")
-    drawing.label_left(all_axes, "true class")
+        left_out = f"{len(every) - len(chosen)} of {len(every)} matrices are left out"
+        why = "attacks that know the defense, then further settings of each defense"
+        figure.supxlabel(f"{left_out}: {why}", fontsize=7, color="0.4")
     return figure
 
 
 def _counts(trials: pl.DataFrame, name: str) -> np.ndarray:
     """How often each true class (row) is restored as which, in all trials."""
-    num_classes = trials["num_classes"][0]
-    lengths = trials[name].list.len()
-    wrong = lengths.filter(lengths != num_classes**2)
-    if wrong.len():
-        raise ValueError(
-            f"{name} has {wrong[0]} counts; allowed: num_classes² = {num_classes**2}"
-        )
+    num_classes, lengths = trials["num_classes"][0], set(trials[name].list.len())
+    if lengths != {num_classes**2}:
+        found = " or ".join(map(str, lengths))
+        raise ValueError(f"{name} has {found} counts: must be {num_classes} squared")
     counts = np.asarray(trials[name].to_list())
     return counts.sum(axis=0).reshape(num_classes, num_classes)
-
-
-def _choose(every: list[pl.DataFrame]) -> list[pl.DataFrame]:
-    """The first by priority, in the order they came in."""
-    turns: dict[tuple[str, str], int] = {}
-    priorities = []
-    for index, trials in enumerate(every):
-        first = trials.row(0, named=True)
-        key = first["defense"], first["attack"]
-        turns[key] = turns.get(key, 0) + 1
-        priorities.append((bool(first["is_adaptive"]), turns[key], index))
-    kept = sorted(priorities)[:_MOST_PANELS]
-    return [every[index] for index in sorted(index for *_, index in kept)]
 
 
 def _draw(axes: Axes, counts: np.ndarray) -> AxesImage:
@@ -93,25 +76,22 @@ def _draw(axes: Axes, counts: np.ndarray) -> AxesImage:
     ticks = np.arange(0, num_classes, -(-num_classes // _MOST_NUMBERED))
     axes.set(xticks=ticks, yticks=ticks)
     axes.tick_params(length=2, labelsize=7)
+    font: drawing.Look = {
+        "ha": "center",
+        "va": "center",
+        "fontsize": 8 if num_classes < 6 else 5.5,
+    }
     for (i, j), share in np.ndenumerate(shares):
         # Below 0.5 it would round to a zero in an empty cell.
         if num_classes <= _MOST_NUMBERED and share >= 0.5:
-            axes.text(
-                j,
-                i,
-                f"{share:.0f}",
-                ha="center",
-                va="center",
-                fontsize=5.5 if num_classes > 5 else 8,
-                color="white" if share > 55 else "0.15",
-            )
+            color = "white" if share > 55 else "0.15"
+            axes.text(j, i, f"{share:.0f}", color=color, **font)
     return image
 
 
 RESTORED = Panel(
     name="restored_given_true",
     title="Which class is taken for which",
-    wants=lambda frame: frame.raw["confusion"].count() > 0,
     figure=_figure,
     caption=(
         "How often each class is restored as which, of the samples of that class that "
