@@ -5,8 +5,8 @@ import pytest
 
 from vfljax.reports.frame import summarize
 from vfljax.reports.panels import PANELS
+from vfljax.reports.panels.all_attacks import BACKDOORS
 from vfljax.reports.panels.amplification import AMPLIFICATION
-from vfljax.reports.panels.backdoors import BACKDOORS
 from vfljax.reports.panels.trade_off import BACKDOOR_TRADE_OFF
 
 

@@ -4,10 +4,8 @@ import pytest
 
 from vfljax.reports.frame import summarize
 from vfljax.reports.panels import PANELS
-from vfljax.reports.panels.all_attacks import ALL_ATTACKS
-from vfljax.reports.panels.backdoors import BACKDOORS
+from vfljax.reports.panels.all_attacks import ALL_ATTACKS, BACKDOORS, COMPLETION_PANEL
 from vfljax.reports.panels.budget import BUDGET
-from vfljax.reports.panels.completion import COMPLETION_PANEL
 from vfljax.reports.panels.defenses import DEFENSES, table
 from vfljax.reports.panels.who_sees import WHO_SEES
 

@@ -20,7 +20,7 @@ _TYPES: dict[str, Any] = {
 _WITH_ENDS = ("attack_", "matched_accuracy", "auc", "main_accuracy")
 UNDEFENDED, BENIGN = "none", "benign"
 TRAINED_MODEL, MESSAGE_ROWS = "trained_model", "message_rows"
-DEFAULTS = {"variant": "", "adversary_optimizer": BENIGN}
+DEFAULTS = {"variant": "", "adversary_optimizer": BENIGN, "is_adaptive": False}
 """What a row has that lacks the field, where that is not null."""
 BLIND = {
     "matched_accuracy": "matched_chance",

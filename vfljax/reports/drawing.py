@@ -15,32 +15,11 @@ from matplotlib.lines import Line2D
 from matplotlib.text import Annotation
 from matplotlib.transforms import Bbox
 
-from vfljax.reports.settings import describe
+from vfljax.reports.table import describe
 
 Look = dict[str, Any]
 """Properties of a line, by matplotlib's names."""
 
-_LOOK: dict[str, Any] = {
-    "axes.edgecolor": "0.3",
-    "axes.grid": True,
-    "axes.spines.right": False,
-    "axes.spines.top": False,
-    "axes.titlesize": 9,
-    "figure.dpi": 160,
-    "figure.titlesize": 10,
-    "font.sans-serif": ["DejaVu Sans", "Verdana", "Arial"],  # of like width in a page
-    "font.size": 9,
-    "grid.color": "0.9",
-    "grid.linewidth": 0.6,
-    "legend.fontsize": 8,
-    "legend.frameon": False,
-    "lines.markersize": 5,
-    "pdf.fonttype": 42,  # text in the PDF stays text
-    "svg.fonttype": "none",  # and in the page too
-    "svg.hashsalt": "vfljax",
-    "xtick.labelsize": 8,
-    "ytick.labelsize": 8,
-}
 _METADATA = {
     "png": {"Software": None},
     "pdf": {"CreationDate": None},
@@ -55,15 +34,16 @@ COLORS = (
 )
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">")
 _DASHES = ("-", (0, (6, 1.5)), (0, (4, 1, 1, 1)), (0, (2, 1)), (0, (8, 1, 1, 1, 1, 1)))
-SERIES, _HOLLOW, _LABELS = 3, 3.5, 4  # layers; hollow markers are on lines
+SERIES, _LABELS = 3, 4  # layers; hollow markers are between them
 CHANCE: Look = {"color": "0.45", "ls": (0, (2, 2)), "lw": 1, "zorder": 1.5}
 FLOOR: Look = {"color": "#8B0000", "ls": (0, (5, 1, 1, 1)), "lw": 1, "zorder": 1.6}
 HOLLOW = "hollow: leaks in other names"
+_HOLLOW: Look = {"linestyle": "none", "markerfacecolor": "white", "label": HOLLOW}
 
 
 def the_look() -> AbstractContextManager[None]:
-    """In which figures are drawn and written, whatever a user's own settings are."""
-    return matplotlib.style.context(["default", _LOOK])
+    """Of `figures.mplstyle`, whatever a user's own settings are."""
+    return matplotlib.style.context(["default", "vfljax.reports.figures"])
 
 
 def picture(figure: Figure, file_format: str) -> bytes:
@@ -90,9 +70,9 @@ def percent(frame: pl.DataFrame, name: str) -> np.ndarray:
 
 def interval(frame: pl.DataFrame, name: str) -> tuple[np.ndarray, np.ndarray]:
     """The ends of a rate's interval in percent, both its mean where there is none."""
-    ends = (pl.coalesce(f"{name}_{end}", name).alias(end) for end in ("low", "high"))
-    both = frame.select(*ends)
-    return percent(both, "low"), percent(both, "high")
+    low, high = (f"{name}_{end}" for end in ("low", "high"))
+    ends = frame.with_columns(pl.coalesce(low, name), pl.coalesce(high, name))
+    return percent(ends, low), percent(ends, high)
 
 
 def draw_line(
@@ -102,23 +82,15 @@ def draw_line(
 
     Markers are hollow where a low rate of a series would be misread as protection.
     """
-    xs, ys, (low, high) = (
-        line["x"].to_numpy(),
-        percent(line, rate),
-        interval(line, rate),
-    )
+    xs, ys = line["x"].to_numpy(), percent(line, rate)
     axes.plot(xs, ys, clip_on=False, zorder=SERIES, **look)
     if alpha:
         band = {"color": look["color"], "alpha": alpha, "linewidth": 0}
-        axes.fill_between(xs, low, high, **band)
+        axes.fill_between(xs, *interval(line, rate), **band)
     leaks = (line["below_chance"] | line["hides_names_only"]).to_numpy()
     if look["marker"] in _MARKERS and leaks.any():
-        hollow: Look = {
-            "linestyle": "none",
-            "markerfacecolor": "white",
-            "label": HOLLOW,
-        }
-        axes.plot(xs[leaks], ys[leaks], clip_on=False, zorder=_HOLLOW, **look | hollow)
+        hollow = look | _HOLLOW
+        axes.plot(xs[leaks], ys[leaks], clip_on=False, zorder=SERIES + 0.5, **hollow)
 
 
 def small_multiples(
@@ -130,11 +102,11 @@ def small_multiples(
     most_columns: int = 3,
     size: tuple[float, float] | None = None,
     sharey: bool = True,
-) -> tuple[Figure, list[Axes]]:
-    """An empty figure with a panel per part of some rows, row by row.
+) -> Figure:
+    """A figure with empty axes per part of some rows, in their order.
 
-    The settings that tell the parts apart are the titles of the panels; the y label is
-    at the left edge; the size of a panel is in inches, by default one for curves.
+    The settings that tell the parts apart are the titles of the axes; the y label is
+    at the left edge; the size of the axes is in inches, by default one for curves.
     """
     num_rows = -(-len(parts) // most_columns)
     num_columns = -(-len(parts) // num_rows)
@@ -151,7 +123,7 @@ def small_multiples(
         axes.set_ylabel(y_label)
     if title:
         figure.suptitle(title)
-    return figure, list(grid.flat[: len(parts)])
+    return figure
 
 
 def draw_legend(figure: Figure) -> None:

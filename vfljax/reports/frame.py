@@ -6,16 +6,16 @@ from typing import Any, NamedTuple
 import polars as pl
 from scipy.special import stdtrit
 
-from vfljax.experiments.frame import rows_to_frame
 from vfljax.reports.columns import (
     BENIGN,
-    COLUMNS,
+    BY_NAME,
     DEFAULTS,
     ENDS,
     MESSAGE_ROWS,
     MODEL,
     POINT,
     RATES,
+    SCENE,
     SETTINGS,
     UNDEFENDED,
     names_of,
@@ -26,6 +26,8 @@ _REQUIRED = {
     *("attack", "trial", "attack_accuracy", "chance_accuracy", "status"),
 }
 _CLEAR_MARGIN = 0.05  # of a rate above its chance level
+_IN_TITLES = (*POINT, "attack", "known_per_class", "adversary_optimizer")
+_OF_ATTACK = ("view", "known_per_class", "adversary_optimizer")
 
 
 class Frame(NamedTuple):
@@ -68,20 +70,18 @@ def summarize(rows: Sequence[Mapping[str, Any]]) -> Frame:
     raw = _typed(rows)
     status, knowledge = pl.col("status"), pl.col("knowledge").drop_nulls()
     failures = status.filter(status != "ok")
+    known = knowledge.unique(maintain_order=True).str.join(" or ")
     summary = raw.group_by(*SETTINGS, "defense_label", maintain_order=True).agg(
-        *(pl.col(name).drop_nulls().first() for name in names_of("first")),
+        pl.col("attack_family", "is_adaptive").first(),
+        known.replace("", None).alias("knowledge"),
         pl.len().cast(pl.Int64).alias("num_trials"),
         failures.len().cast(pl.Int64).alias("num_failed"),
         failures.unique().sort().str.join(" ").alias("failures"),
-        knowledge.unique(maintain_order=True).str.join(" or ").alias("known"),
         pl.col("seconds").median(),
         *(column for name in RATES for column in _spread(name)),
         *map(_accounted, names_of("account")),
     )
     summary = summary.with_columns(
-        pl.col("attack_family").fill_null(pl.col("attack")),
-        pl.col("is_adaptive").fill_null(value=False),
-        pl.when(pl.col("known") != "").then("known").alias("knowledge"),
         _clearly_above("matched_accuracy", "matched_chance").alias("finds_classes"),
         _clearly_above("attack_accuracy", "chance_accuracy").alias("found"),
     )
@@ -102,28 +102,29 @@ def _typed(rows: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
         missing = sorted(name for name in _REQUIRED if row.get(name) is None)
         if missing:
             raise ValueError(f"rows[{index}] lacks {missing}; required: {_REQUIRED}")
-    found = rows_to_frame(rows)
-    columns = [c for c in COLUMNS if c.kind not in ("derived", "judgment")]
-    absent = [pl.lit(None).alias(c.name) for c in columns if c.name not in found]
-    raw = found.with_columns(absent).select(
-        pl.col(c.name).cast(c.type).fill_null(pl.lit(DEFAULTS.get(c.name)))
-        for c in columns
-    )
+    kinds = ("setting", "first", "rate", "median", "account", "trial")
+    types = {name: BY_NAME[name].type for name in names_of(*kinds)}
+    raw = pl.DataFrame(list(rows), schema=types)
     for name in RATES:
         wrong = raw[name].filter(~raw[name].is_between(0, 1))
         if wrong.len():
             raise ValueError(f"{name}={wrong[0]}: must be in [0, 1]")
+    strength = pl.col("defense_strength").map_elements(
+        lambda value: f"{value:g}", return_dtype=pl.String
+    )
+    label = pl.format("{} {}={}", "defense", "strength_name", strength)
+    raw = raw.with_columns(
+        *(pl.col(name).fill_null(value) for name, value in DEFAULTS.items()),
+        pl.col("attack_family").fill_null(pl.col("attack")),
+        label.fill_null(pl.col("defense")).alias("defense_label"),
+    )
     twice = raw.filter(raw.select(*SETTINGS, "trial").is_duplicated())
     if twice.height:
         raise ValueError(
             f"rows contains a trial twice in setting {twice.row(0)[: len(SETTINGS)]}: "
             "attacks or defenses that differ in another value must have other labels"
         )
-    strength = pl.col("defense_strength").map_elements(
-        lambda value: f"{value:g}", return_dtype=pl.String
-    )
-    label = pl.format("{} {}={}", "defense", "strength_name", strength)
-    return raw.with_columns(label.fill_null(pl.col("defense")).alias("defense_label"))
+    return raw
 
 
 def _spread(name: str) -> list[pl.Expr]:
@@ -192,17 +193,40 @@ def groups(
     return list(table.group_by(names, maintain_order=True)) if names else [((), table)]
 
 
-def told(table: pl.DataFrame, teller: str, names: Iterable[str]) -> set[str]:
+def varying(table: pl.DataFrame, names: Iterable[str] = _IN_TITLES) -> tuple[str, ...]:
+    """Those of the columns with several values that the variant does not tell."""
+    found = [name for name in names if table[name].n_unique() > 1]
+    known = _told(table, "variant", found) if "variant" in found else ()
+    return tuple(name for name in found if name not in known)
+
+
+def untold(table: pl.DataFrame, names: Iterable[str], attack: str) -> tuple[str, ...]:
+    """Those that vary but for what a column with names of attacks says as well."""
+    said = _told(table, attack, _OF_ATTACK)
+    return tuple(name for name in varying(table, names) if name not in said)
+
+
+def in_titles(table: pl.DataFrame, drawn: Sequence[str]) -> tuple[str, ...]:
+    """The settings that need axes per value: all that vary and are not drawn yet."""
+    attack = "attack_family" if "attack_family" in drawn else "attack"
+    shown = {*drawn, "attack"} if attack == "attack_family" else {*drawn}
+    return tuple(n for n in untold(table, _IN_TITLES, attack) if n not in shown)
+
+
+def is_swept(table: pl.DataFrame, name: str) -> bool:
+    """Whether two settings differ in this one alone."""
+    others = set(_IN_TITLES) - {name}
+    if name == "known_per_class":
+        others = others - {"attack"} | {"attack_family"}
+    if name == "variant":  # where it changes, what it says changes with it
+        others -= _told(table, "variant", set(SCENE) - {"view"})
+    return any(varying(group, [name]) for _, group in groups(table, sorted(others)))
+
+
+def _told(table: pl.DataFrame, teller: str, names: Iterable[str]) -> set[str]:
     """Those of the columns whose value another one says as well."""
     number, others = table[teller].n_unique(), set(names) - {teller}
     return {n for n in others if table.select(teller, n).n_unique() == number}
-
-
-def varying(table: pl.DataFrame, names: Iterable[str] = SETTINGS) -> tuple[str, ...]:
-    """Those of the columns with several values that the variant does not tell."""
-    found = [name for name in names if table[name].n_unique() > 1]
-    known = told(table, "variant", found) if "variant" in found else ()
-    return tuple(name for name in found if name not in known)
 
 
 def _readings(summary: pl.DataFrame) -> pl.DataFrame:
@@ -237,11 +261,11 @@ def strongest(summary: pl.DataFrame) -> pl.DataFrame:
     """
     models, best = dict(groups(summary, MODEL)), []
     for _, attacks in groups(summary, POINT):
-        naive_first = [pl.col("attack_accuracy"), ~pl.col("is_adaptive")]
-        row = _first(_readings(attacks), "attack_accuracy", naive_first)
-        model = models[tuple(row[name] for name in MODEL)]
-        most_names = [pl.col("finds_classes"), pl.col("matched_accuracy")]
-        named = _first(attacks, "matched_accuracy", most_names)
+        model = models[tuple(attacks[name][0] for name in MODEL)]
+        readings, rate = _readings(attacks), "attack_accuracy"
+        row = _first(readings, rate, pl.col(rate), ~pl.col("is_adaptive"))
+        matched = pl.col("matched_accuracy")
+        named = _first(attacks, "matched_accuracy", pl.col("finds_classes"), matched)
         main = main_of(pl.concat([attacks, model]))
         row |= {n: main[n] for n in main if n.startswith(("main_", "floor_"))}
         row |= {n: named[n] for n in named if n.startswith(("matched_", "finds_"))}
@@ -249,8 +273,7 @@ def strongest(summary: pl.DataFrame) -> pl.DataFrame:
         tried = {"is_knowing_tried": is_known, "any_failed": any(attacks["num_failed"])}
         best.append(row | tried)
     more = dict.fromkeys(("is_knowing_tried", "any_failed"), pl.Boolean)
-    chosen = pl.DataFrame(best, schema=summary.schema | more)
-    return chosen.with_columns(_of_reading())
+    return pl.DataFrame(best, schema=summary.schema | more).with_columns(_of_reading())
 
 
 def naive(summary: pl.DataFrame) -> pl.DataFrame:
@@ -263,12 +286,10 @@ def main_of(attacks: pl.DataFrame) -> dict[str, Any]:
 
     An active attack has a training of its own, which is not what a defense costs.
     """
-    return _first(attacks, "main_accuracy", [pl.col("adversary_optimizer") == BENIGN])
+    return _first(attacks, "main_accuracy", pl.col("adversary_optimizer") == BENIGN)
 
 
-def _first(attacks: pl.DataFrame, rate: str, order: list[pl.Expr]) -> dict[str, Any]:
+def _first(attacks: pl.DataFrame, rate: str, *order: pl.Expr) -> dict[str, Any]:
     """Of the rows that have a rate the highest in some columns, or {}."""
-    ordered = attacks.filter(pl.col(rate).is_not_null()).sort(
-        order, descending=True, maintain_order=True
-    )
+    ordered = attacks.drop_nulls(rate).sort(order, descending=True, maintain_order=True)
     return next(ordered.iter_rows(named=True), {})

@@ -11,35 +11,7 @@ from vfljax.reports.panels.base import Panel, Part
 from vfljax.reports.table import boxed, escape, to_html
 from vfljax.reports.words import Finding
 
-_PAGE = """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<link rel="icon" href="data:,">
-<title>{title}</title>
-<style>
-{style}</style>
-</head>
-<body>
-<header><h1>{title}</h1>
-<p>{opening}</p></header>
-<main>
-<section aria-label="The answer"><div class="cards">
-{cards}
-</div>
-{remarks}
-</section>
-<nav aria-label="Contents"><ul>{links}</ul></nav>
-{sections}
-<section id="how"><h2>{how_title}</h2><p>{how_to_read}</p><dl>{how}</dl>
-<details><summary>The whole configuration (config.json)</summary>
-<pre class="scroll" tabindex="0">{config}</pre></details></section>
-</main>
-</body>
-</html>
-"""
+_FILES = files("vfljax.reports")
 
 
 def make_page(report: Report) -> str:
@@ -48,18 +20,24 @@ def make_page(report: Report) -> str:
     titles["how"] = HOW_TITLE
     links = (f'<li><a href="#{at}">{escape(to)}</a></li>' for at, to in titles.items())
     how = (f"<dt>{escape(n)}</dt><dd>{escape(v)}</dd>" for n, v in report.how.items())
-    return _PAGE.format(
-        title=escape(report.title),
-        style=files("vfljax.reports").joinpath("page.css").read_text("utf-8"),
-        opening=escape(report.opening),
-        cards="\n".join(map(_card, report.findings)),
-        remarks="\n".join(f'<p class="rule">{escape(r)}</p>' for r in report.remarks),
-        links="".join(links),
-        sections="\n".join(map(_section, report.parts)),
-        how_title=HOW_TITLE,
-        how_to_read=escape(HOW_TO_READ),
-        how="".join(how),
-        config=escape(json.dumps(report.config, indent=1, ensure_ascii=False)),
+    return (
+        _FILES.joinpath("page.html")
+        .read_text("utf-8")
+        .format(
+            title=escape(report.title),
+            style=_FILES.joinpath("page.css").read_text("utf-8"),
+            opening=escape(report.opening),
+            cards="\n".join(map(_card, report.findings)),
+            remarks="\n".join(
+                f'<p class="rule">{escape(r)}</p>' for r in report.remarks
+            ),
+            links="".join(links),
+            sections="\n".join(map(_section, report.parts)),
+            how_title=HOW_TITLE,
+            how_to_read=escape(HOW_TO_READ),
+            how="".join(how),
+            config=escape(json.dumps(report.config, indent=1, ensure_ascii=False)),
+        )
     )
 
 

@@ -3,6 +3,7 @@
 import html
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from textwrap import fill
 from typing import Any, NamedTuple
 
 import polars as pl
@@ -24,6 +25,14 @@ _ABOUT_DEFENSES = (
     "kind and strength of the defense",
     "what the defense puts in place of entries",
 )
+_IN_WORDS = {
+    "num_parties": "{} parties",
+    "train_step": "step {}",
+    "batch_size": "batch size {}",
+    "num_classes": "{} classes",
+    "known_per_class": "{} known per class",
+    "adversary_optimizer": "{} optimizer",
+}
 
 Row = Mapping[str, Any]
 Line = tuple[str, ...]
@@ -110,10 +119,27 @@ def cell(row: Row, name: str, *, has_ends: bool | None = None) -> str:
     if isinstance(value, float):
         if value == float("inf"):
             return "∞"
+        if column and column.kind == "setting":
+            return f"{value:g}"
         is_percent = column and column.is_percent
         return f"{100 * value:.1f}" if is_percent else f"{value:.3g}"
     is_name = name in ("adversary_optimizer", "protocol")
     return value.replace("_", " ") if is_name else str(value)
+
+
+def describe(row: Row, names: Iterable[str], width: int = 999) -> str:
+    """Some settings in words, such as `batch size 16, 4 classes`, in lines so wide."""
+    return fill(", ".join(filter(None, (_in_words(row, n) for n in names))), width)
+
+
+def _in_words(row: Row, name: str) -> str:
+    """One value, in words that say what it is, or ""."""
+    text = cell(row, name)
+    if text == NOTHING:
+        return "no known labels" if name == "known_per_class" else ""
+    if name == "defense_label" and text == UNDEFENDED:
+        return "no defense"
+    return _IN_WORDS.get(name, "{}").format(text)
 
 
 def _rate(row: Row, name: str, has_ends: bool) -> str:

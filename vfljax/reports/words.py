@@ -8,8 +8,7 @@ import polars as pl
 
 from vfljax.reports.columns import SCENE, UNDEFENDED, View, view_of
 from vfljax.reports.frame import Frame, groups, strongest, varying
-from vfljax.reports.settings import describe
-from vfljax.reports.table import NOTHING, Row, cell
+from vfljax.reports.table import NOTHING, Row, cell, describe
 
 MOST_LOST = 0.05  # main-task accuracy that a defense may cost
 MOST_LEFT = 0.5  # share of the leakage above chance that it may leave
@@ -46,14 +45,12 @@ def judge(best: pl.DataFrame) -> tuple[str, str, str]:
         none = "None of the defenses tried is worth its price."
         return none, f"{capital(why)}.", "none"
     chosen = min(worth, key=lambda row: row["attack_accuracy"])
-    label, numbers = (
-        chosen["defense_label"],
-        (
-            f"The strongest attack on it ({chosen['attack']}) reaches "
-            f"{percent(chosen['attack_accuracy'])} where chance is "
-            f"{percent(chosen['chance_accuracy'])}, and the main task goes from "
-            f"{percent(base['main_accuracy'])} to {percent(chosen['main_accuracy'])}."
-        ),
+    label = chosen["defense_label"]
+    numbers = (
+        f"The strongest attack on it ({chosen['attack']}) reaches "
+        f"{percent(chosen['attack_accuracy'])} where chance is "
+        f"{percent(chosen['chance_accuracy'])}, and the main task goes from "
+        f"{percent(base['main_accuracy'])} to {percent(chosen['main_accuracy'])}."
     )
     if chosen["is_knowing_tried"]:
         return f"Take {label}.", numbers, "take"

@@ -1,10 +1,8 @@
 """The panels of a report, in the order in which a reader meets them."""
 
-from vfljax.reports.panels.all_attacks import ALL_ATTACKS
+from vfljax.reports.panels.all_attacks import ALL_ATTACKS, BACKDOORS, COMPLETION_PANEL
 from vfljax.reports.panels.amplification import AMPLIFICATION
-from vfljax.reports.panels.backdoors import BACKDOORS
 from vfljax.reports.panels.budget import BUDGET
-from vfljax.reports.panels.completion import COMPLETION_PANEL
 from vfljax.reports.panels.curves import CURVES
 from vfljax.reports.panels.defenses import DEFENSES
 from vfljax.reports.panels.restored import RESTORED

@@ -6,9 +6,8 @@ from matplotlib.figure import Figure
 from vfljax.reports import drawing
 from vfljax.reports.columns import MESSAGE_ROWS
 from vfljax.reports.drawing import percent
-from vfljax.reports.frame import Frame, groups, varying
+from vfljax.reports.frame import Frame, groups, in_titles
 from vfljax.reports.panels.base import Panel
-from vfljax.reports.settings import SETTINGS
 
 _BACKDOOR, _BROKEN = drawing.style(0), {"linestyle": (0, (4, 1))}
 _LOOKS: dict[str, drawing.Look] = {
@@ -22,11 +21,11 @@ def _figure(frame: Frame, title: str) -> Figure | None:
     """One panel per defense and whatever else varies, with 95 % bands."""
     if frame.summary["amplification"].n_unique() == 1:
         return None
-    names = [name for name in varying(frame.summary, SETTINGS) if name != "attack"]
+    names = in_titles(frame.summary, ("attack",))
     summary = frame.summary.with_columns(pl.col("amplification").alias("x"))
     lines = [line.sort("x", maintain_order=True) for _, line in groups(summary, names)]
-    figure, all_axes = drawing.small_multiples(lines, names, title, "accuracy (%)")
-    for axes, line in zip(all_axes, lines, strict=True):
+    figure = drawing.small_multiples(lines, names, title, "accuracy (%)")
+    for axes, line in zip(figure.axes, lines, strict=True):
         for name, look in _LOOKS.items():
             drawing.draw_line(axes, line, name, look, alpha=0.15)
         ys, xs = percent(line, "published_accuracy"), line["x"].to_numpy()

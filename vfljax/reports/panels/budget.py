@@ -5,8 +5,7 @@ import polars as pl
 from vfljax.reports.columns import SCENE, names_of
 from vfljax.reports.frame import Frame, strongest, varying
 from vfljax.reports.panels.base import Panel
-from vfljax.reports.settings import describe
-from vfljax.reports.table import Table, explain, lay_out
+from vfljax.reports.table import Table, describe, explain, lay_out
 
 _ACCOUNT = tuple(name for name in names_of("account") if name != "budget")
 _LIMITS = (

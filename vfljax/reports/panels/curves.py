@@ -10,9 +10,9 @@ from matplotlib.figure import Figure
 from vfljax.reports import drawing
 from vfljax.reports.columns import MESSAGE_ROWS, TRAINED_MODEL
 from vfljax.reports.drawing import Look, percent
-from vfljax.reports.frame import Frame, groups, main_of, told, varying
+from vfljax.reports.frame import Frame, groups, in_titles, is_swept, main_of, untold
 from vfljax.reports.panels.base import Panel
-from vfljax.reports.settings import OF_ATTACK, describe, is_swept, panel_settings
+from vfljax.reports.table import describe
 
 _MOST_SERIES = 8
 _FEW_SERIES = 5  # whose bands can lie over each other
@@ -27,26 +27,25 @@ Looks = dict[tuple[Any, ...], Look]
 def _figure(
     frame: Frame, title: str, setting: str, series: Names, x_label: str
 ) -> Figure | None:
-    """A line per series with its 95 % band, a panel per value of what else varies.
+    """A line per series with its 95 % band, axes per value of what else varies.
 
     None if the setting was not swept; the batch size is a line where classes are.
     """
-    summary, by_classes = _drawn(frame, setting), _drawn(frame, "num_classes")
-    is_line = setting == "batch_size" and is_swept(by_classes, "num_classes")
+    summary = _drawn(frame, setting)
+    is_line = setting == "batch_size" and is_swept(frame.summary, "num_classes")
     if is_line or not is_swept(summary, setting):
         return None
     series = _series(summary, setting, series)
-    names = panel_settings(summary, (setting, *series))
+    names = in_titles(summary, (setting, *series))
     is_published = setting == "num_classes"
     if is_published:
         names = tuple(dict.fromkeys(("attack", *names)))
     has_dashes = "attack" in series and summary["is_adaptive"].n_unique() > 1
     looks = _looks(summary, series, has_dashes)
     alpha = 0.18 if len(looks) <= _FEW_SERIES else 0.07
-    y_label = "labels recovered (%)"
     parts = [part.sort("x", maintain_order=True) for _, part in groups(summary, names)]
-    figure, all_axes = drawing.small_multiples(parts, names, title, y_label)
-    for axes, part in zip(all_axes, parts, strict=True):
+    figure = drawing.small_multiples(parts, names, title, "labels recovered (%)")
+    for axes, part in zip(figure.axes, parts, strict=True):
         for key, line in groups(part, series):
             label = describe(line.row(0, named=True), series)
             look = {"label": label + ", the baseline" * line["is_baseline"][0]}
@@ -61,9 +60,9 @@ def _figure(
         drawing.percent_axis(axes, "y")
         axes.set_xlabel(x_label)
         variants = summary["variant"].unique(maintain_order=True).to_list()
-        _scale_x(axes, setting, sorted(set(part["x"])), variants)
+        _scale_x(axes, setting, part["x"].unique().sort().to_list(), variants)
     if has_dashes:
-        all_axes[-1].plot([], [], **_DASHED)
+        figure.axes[-1].plot([], [], **_DASHED)
     drawing.draw_legend(figure)
     return figure
 
@@ -93,10 +92,9 @@ def _series(summary: pl.DataFrame, setting: str, series: Names) -> Names:
     first, *others = series
     if setting == "variant" and is_swept(summary, "known_per_class"):
         first = "attack_family"
-    said = told(summary, first, OF_ATTACK)
-    others = [name for name in varying(summary, others) if name not in said]
+    others = untold(summary, others, first)
     if summary.select(first, *others).n_unique() > _MOST_SERIES:
-        others = [name for name in others if name != "defense_label"]
+        others = (name for name in others if name != "defense_label")
     return (first, *others)
 
 

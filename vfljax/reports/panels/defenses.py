@@ -8,8 +8,15 @@ import polars as pl
 from vfljax.reports.columns import POINT, SCENE, UNDEFENDED
 from vfljax.reports.frame import Frame, groups, naive, strongest, varying
 from vfljax.reports.panels.base import Panel
-from vfljax.reports.settings import describe
-from vfljax.reports.table import NAMES_ONLY, NOTHING, Row, Table, cell, lay_out
+from vfljax.reports.table import (
+    NAMES_ONLY,
+    NOTHING,
+    Row,
+    Table,
+    cell,
+    describe,
+    lay_out,
+)
 from vfljax.reports.words import capital, has_defenses
 
 _NOT_TRIED = "not tried"

@@ -8,9 +8,9 @@ from matplotlib.image import AxesImage
 
 from vfljax.reports import drawing
 from vfljax.reports.columns import SETTINGS as KEYS
-from vfljax.reports.frame import Frame, groups
+from vfljax.reports.frame import Frame, groups, in_titles
 from vfljax.reports.panels.base import Panel
-from vfljax.reports.settings import describe, panel_settings
+from vfljax.reports.table import describe
 
 _MOST_PANELS = 12
 _MOST_NUMBERED = 10  # classes whose cells have room for a number
@@ -27,18 +27,17 @@ def _figure(frame: Frame, title: str) -> Figure | None:
         return None
     every = [trials for _, trials in groups(counted, KEYS)]
     turn = pl.int_range(pl.len()).over("defense", "attack")
-    settings = counted.unique(KEYS, keep="first", maintain_order=True).with_columns(
-        pl.col("is_adaptive").fill_null(value=False), turn=turn
-    )
+    settings = counted.unique(KEYS, keep="first", maintain_order=True)
+    settings = settings.with_columns(turn=turn)
     first = settings.with_row_index().sort("is_adaptive", "turn", "index")["index"]
     chosen = [every[index] for index in sorted(first[:_MOST_PANELS])]
-    names = ["defense_label", *panel_settings(counted, ("attack", "defense_label"))]
+    names = ["defense_label", *in_titles(counted, ("attack", "defense_label"))]
     layout = {"most_columns": 4, "size": (2.5, 2.85) if len(chosen) > 1 else (4.2, 3.6)}
-    figure, all_axes = drawing.small_multiples(
+    figure = drawing.small_multiples(
         chosen, names, title, "true class", sharey=False, **layout
     )
     figure.set_layout_engine("constrained", h_pad=0.08)
-    for axes, trials in zip(all_axes, chosen, strict=True):
+    for axes, trials in zip(figure.axes, chosen, strict=True):
         is_published = trials["published_confusion"].null_count() == 0
         name = "published_confusion" if is_published else "confusion"
         axes.set_xlabel("restored class", fontsize=8)
@@ -46,7 +45,7 @@ def _figure(frame: Frame, title: str) -> Figure | None:
         readout = " (published)" if is_published else ""
         setting = describe(trials.row(0, named=True), names, width=30)
         axes.set_title(f"{setting}\n{trials['attack'][0]}{readout}", fontsize=8)
-    figure.colorbar(image, ax=all_axes, label="of the true class (%)", aspect=30)
+    figure.colorbar(image, ax=figure.axes, label="of the true class (%)", aspect=30)
     if len(chosen) < len(every):
         left_out = f"{len(every) - len(chosen)} of {len(every)} matrices are left out"
         why = "attacks that know the defense, then further settings of each defense"
@@ -76,11 +75,8 @@ def _draw(axes: Axes, counts: np.ndarray) -> AxesImage:
     ticks = np.arange(0, num_classes, -(-num_classes // _MOST_NUMBERED))
     axes.set(xticks=ticks, yticks=ticks)
     axes.tick_params(length=2, labelsize=7)
-    font: drawing.Look = {
-        "ha": "center",
-        "va": "center",
-        "fontsize": 8 if num_classes < 6 else 5.5,
-    }
+    size = 8 if num_classes < 6 else 5.5
+    font: drawing.Look = {"ha": "center", "va": "center", "fontsize": size}
     for (i, j), share in np.ndenumerate(shares):
         # Below 0.5 it would round to a zero in an empty cell.
         if num_classes <= _MOST_NUMBERED and share >= 0.5:

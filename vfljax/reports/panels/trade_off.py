@@ -2,6 +2,7 @@
 
 from textwrap import fill
 
+import numpy as np
 import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -9,9 +10,8 @@ from matplotlib.figure import Figure
 from vfljax.reports import drawing
 from vfljax.reports.columns import MESSAGE_ROWS, POINT, UNDEFENDED
 from vfljax.reports.drawing import Look, interval, percent
-from vfljax.reports.frame import Frame, groups, naive, strongest, varying
+from vfljax.reports.frame import Frame, groups, in_titles, naive, strongest
 from vfljax.reports.panels.base import Panel
-from vfljax.reports.settings import SETTINGS, panel_settings
 
 _FEW_POINTS = 24  # in a panel of the usual size
 _SAME_LEVEL = 2.0  # percentage points between levels that share one line
@@ -31,7 +31,7 @@ def _trade_off(frame: Frame, title: str) -> Figure | None:
     )
     is_less = pl.col("ignoring") < pl.col(_ATTACK)
     points = points.with_columns(ignoring=pl.when(is_less).then("ignoring"))
-    told = panel_settings(points, ())
+    told = in_titles(points, ())
     names = [name for name in POINT[:-1] if name == "view" or name in told]
     return _draw(points, names, title)
 
@@ -39,8 +39,7 @@ def _trade_off(frame: Frame, title: str) -> Figure | None:
 def _backdoor_trade_off(frame: Frame, title: str) -> Figure | None:
     """Every backdoor, which has a training of its own, one panel each."""
     points = frame.summary.with_columns(pl.lit(None, pl.Float64).alias("ignoring"))
-    names = [n for n in varying(points, SETTINGS) if n != "defense_label"]
-    return _draw(points, names, title)
+    return _draw(points, in_titles(points, ("defense_label",)), title)
 
 
 def _draw(points: pl.DataFrame, names: list[str], title: str) -> Figure | None:
@@ -58,9 +57,9 @@ def _draw(points: pl.DataFrame, names: list[str], title: str) -> Figure | None:
     parts = [part for _, part in groups(points, names)]
     is_crowded = len(points) > _FEW_POINTS * len(parts)
     layout = {"most_columns": 2, "size": (6.4, 5.0)} if is_crowded else {}
-    figure, all_axes = drawing.small_multiples(parts, names, title, _Y_LABEL, **layout)
-    for axes, in_panel in zip(all_axes, parts, strict=True):
-        is_bare = pl.col("defense") == UNDEFENDED
+    figure = drawing.small_multiples(parts, names, title, _Y_LABEL, **layout)
+    is_bare = pl.col("defense") == UNDEFENDED
+    for axes, in_panel in zip(figure.axes, parts, strict=True):
         on_top = in_panel.sort(is_bare, maintain_order=True)  # of all, the star
         for (defense,), curve in groups(on_top, ["defense"]):
             _draw_curve(axes, curve, looks.get(defense, _STAR))
@@ -73,7 +72,7 @@ def _draw(points: pl.DataFrame, names: list[str], title: str) -> Figure | None:
         _set_main_axis(axes, points, f"↖ ideal: good model, {wish}")
     drawing.draw_legend(figure)
     figure.draw_without_rendering()  # settles the layout
-    for axes in all_axes:
+    for axes in figure.axes:
         drawing.place_labels(axes)
     return figure
 
@@ -93,14 +92,13 @@ def _draw_curve(axes: Axes, curve: pl.DataFrame, look: Look) -> None:
     axes.errorbar(xs, ys, fmt="none", **ends, **cross)
     joined = _JOINED | {"color": look["color"], "marker": look["marker"]}
     starts, strengths = percent(curve, "ignoring"), curve["defense_strength"]
-    for i, (x, y, start, strength) in enumerate(
-        zip(xs, ys, starts, strengths, strict=True)
-    ):
-        if start == start:  # not NaN
-            axes.plot([start, x], [y, y], **joined)
-        if strength is not None:
+    for i, (x, y) in enumerate(zip(xs, ys, strict=True)):
+        if np.isfinite(starts[i]):
+            axes.plot([starts[i], x], [y, y], **joined)
+        if strengths[i] is not None:
             is_end = i in (0, len(curve) - 1)
-            drawing.write(axes, (x, y), f"{strength:g}", look["color"], rank=is_end)
+            text = f"{strengths[i]:g}"
+            drawing.write(axes, (x, y), text, look["color"], rank=is_end)
 
 
 def _draw_levels(axes: Axes, in_panel: pl.DataFrame, label: str) -> None:
