@@ -11,13 +11,11 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
-_COUNTS = pl.List(pl.Int64)
 _TYPES: dict[str, Any] = {
     **dict.fromkeys(("setting", "first", "derived", "trial"), pl.String),
     **dict.fromkeys(("rate", "median", "account"), pl.Float64),
     "judgment": pl.Boolean,
 }
-_WITH_ENDS = ("attack_", "matched_accuracy", "auc", "main_accuracy")
 UNDEFENDED, BENIGN = "none", "benign"
 TRAINED_MODEL, MESSAGE_ROWS = "trained_model", "message_rows"
 DEFAULTS = {"variant": "", "adversary_optimizer": BENIGN, "is_adaptive": False}
@@ -30,10 +28,9 @@ BLIND = {
 
 
 class Column(NamedTuple):
-    """One column.
+    """A field of rows and summaries, its heading in a table, its words, a sentence.
 
-    The name is that of the field in rows and summaries, the heading that in a table;
-    rates are fractions in [0, 1]; the words stand alone, as a sentence.
+    Rates are fractions in [0, 1].
     """
 
     kind: str
@@ -46,11 +43,6 @@ class Column(NamedTuple):
     def is_percent(self) -> bool:
         """Whether a table shows a fraction in percent."""
         return "%" in self.heading
-
-    @property
-    def has_ends(self) -> bool:
-        """Whether a table shows the half-width of the interval."""
-        return self.name.startswith(_WITH_ENDS)
 
 
 SCORES = {
@@ -160,8 +152,10 @@ _WORDS: dict[tuple[Any, ...], str] = {
     ("trial", "train_seconds", "s", pl.Float64): "Seconds of training.",
     ("trial", "residual", "residual", pl.Float64): "What the attack leaves.",
     ("trial", "bound_held", "bound", pl.Boolean): "Its guarantee held.",
-    ("trial", "confusion", "counts", _COUNTS): "By true and given class.",
-    ("trial", "published_confusion", "counts", _COUNTS): "As published.",
+    **{
+        ("trial", name, "counts", pl.List(pl.Int64)): "By true and given class."
+        for name in ("confusion", "published_confusion")
+    },
 }
 COLUMNS = tuple(
     Column(kind, name, heading, type_[0] if type_ else _TYPES[kind], words)
@@ -187,10 +181,7 @@ MODEL = tuple(name for name in POINT if name != "view")
 
 
 class View(NamedTuple):
-    """What an attacker sees: its only name in reports, and a sentence.
-
-    Then what an attack does, `{}` being a share in percent, and what chance does.
-    """
+    """What an attacker sees, what an attack does to a share `{}`, and what chance."""
 
     name: str
     words: str

@@ -11,41 +11,35 @@ from vfljax.reports.panels.base import Panel, Part
 from vfljax.reports.table import boxed, escape, to_html
 from vfljax.reports.words import Finding
 
-_FILES = files("vfljax.reports")
-
 
 def make_page(report: Report) -> str:
     """The whole page as HTML; the same for the same report."""
     titles = {part.panel.name: part.panel.title for part in report.parts}
-    titles["how"] = HOW_TITLE
-    links = (f'<li><a href="#{at}">{escape(to)}</a></li>' for at, to in titles.items())
-    how = (f"<dt>{escape(n)}</dt><dd>{escape(v)}</dd>" for n, v in report.how.items())
-    return (
-        _FILES.joinpath("page.html")
-        .read_text("utf-8")
-        .format(
-            title=escape(report.title),
-            style=_FILES.joinpath("page.css").read_text("utf-8"),
-            opening=escape(report.opening),
-            cards="\n".join(map(_card, report.findings)),
-            remarks="\n".join(
-                f'<p class="rule">{escape(r)}</p>' for r in report.remarks
-            ),
-            links="".join(links),
-            sections="\n".join(map(_section, report.parts)),
-            how_title=HOW_TITLE,
-            how_to_read=escape(HOW_TO_READ),
-            how="".join(how),
-            config=escape(json.dumps(report.config, indent=1, ensure_ascii=False)),
-        )
+    links = {**titles, "how": HOW_TITLE}.items()
+    page, style = (
+        files("vfljax.reports").joinpath(name).read_text("utf-8")
+        for name in ("page.html", "page.css")
+    )
+    return page.format(
+        title=escape(report.title),
+        style=style,
+        opening=escape(report.opening),
+        cards="\n".join(map(_card, report.findings)),
+        remarks="\n".join(f'<p class="rule">{escape(r)}</p>' for r in report.remarks),
+        links="".join(f'<li><a href="#{at}">{escape(to)}</a></li>' for at, to in links),
+        sections="\n".join(map(_section, report.parts)),
+        how_title=HOW_TITLE,
+        how_to_read=escape(HOW_TO_READ),
+        how="".join(
+            f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>"
+            for name, value in report.how.items()
+        ),
+        config=escape(json.dumps(report.config, indent=1, ensure_ascii=False)),
     )
 
 
 def _card(finding: Finding) -> str:
-    """What leaks under one threat model and what to do about it.
-
-    The bar shows how much leaks, with a mark at chance; the words say it too.
-    """
+    """What leaks under one threat model, in words and as a bar; what to do about it."""
     bar = ""
     if finding.rate is not None and finding.chance is not None:
         bar = (
@@ -66,12 +60,12 @@ def _section(part: Part) -> str:
     """One panel."""
     panel = part.panel
     blocks = [f'<section id="{panel.name}"><h2>{escape(panel.title)}</h2>']
-    if part.figure is not None:
+    if part.figure:
         svg = _inline(picture(part.figure, "svg").decode(), panel)
         box = boxed(f"{panel.title}, picture", svg)
         words = f"<figcaption>{escape(panel.caption)}</figcaption>"
         blocks.append(f"<figure>{box}{words}</figure>")
-    if part.table is not None:
+    if part.table:
         blocks.append(to_html(part.table, f"{panel.title}, table"))
     if part.notes:
         notes = "".join(f"<li>{escape(note)}</li>" for note in part.notes)

@@ -18,6 +18,7 @@ NOTHING = "-"
 NAMES_ONLY = "§"
 _MARKS = {"below_chance": "†", "hides_names_only": NAMES_ONLY, "says_nothing": "?"}
 _FEWER_TRIALS = "‡"
+_WITH_ENDS = ("attack_", "matched_accuracy", "auc", "main_accuracy")
 _ABOUT_DEFENSES = (
     "the defense",
     "the noise scale",
@@ -41,8 +42,8 @@ Line = tuple[str, ...]
 class Table(NamedTuple):
     """Texts to be drawn, a tuple of them per line; numbers are aligned to the right.
 
-    The constants hold for every line; footnotes say what marks in the cells mean; so
-    many leading columns are read once, above the lines that share them (`num_groups`).
+    The constants are true of every line; footnotes say what marks in the cells mean;
+    the first `num_groups` columns are read once, above the lines that share them.
     """
 
     headings: list[str]
@@ -64,11 +65,11 @@ def lay_out(
 ) -> Table:
     """Chooses the columns: constants are said once, a result that no row has nowhere.
 
-    A setting that never varies is said once, above the table; a result stays in the
-    body even then, because a rate is read beside its chance level. The rows are those
-    of a summary, and may have texts of their own, whose headings are given by name.
+    A result stays in the body even if it never varies, because a rate is read beside
+    its chance level. The rows are those of a summary, and may have texts of their own,
+    whose headings are given by name.
     """
-    constants, kept = [], {}
+    constants, kept, numbers = [], {}, []
     for name in names:
         column = BY_NAME.get(name)
         heading = (headings or {}).get(name) or BY_NAME[name].heading
@@ -76,17 +77,16 @@ def lay_out(
         values = set(texts)
         is_result = not column or column.kind not in ("setting", "derived", "first")
         if len(values) > 1 or (is_result and values != {NOTHING}):
-            is_number = column.type != pl.String if column else "%" in heading
-            kept[heading] = (is_number, texts)
-        elif values - {NOTHING}:
+            kept[heading] = texts
+            numbers.append(column.type != pl.String if column else "%" in heading)
+        elif values != {NOTHING}:
             constants.append(f"{heading}: {values.pop()}")
-    cells = list(zip(*(texts for _, texts in kept.values()), strict=True))
+    cells = list(zip(*kept.values(), strict=True))
     marks = {word for line in cells for text in line for word in text.split(" ")}
     words = {mark: BY_NAME[of].words for of, mark in _MARKS.items()}
     words[_FEWER_TRIALS] = "Mean over the trials that have this number."
     notes = tuple(f"{mark} {words[mark]}" for mark in words if mark in marks)
-    is_number = [is_number for is_number, _ in kept.values()]
-    return Table(list(kept), is_number, cells, ", ".join(constants), notes)
+    return Table(list(kept), numbers, cells, ", ".join(constants), notes)
 
 
 def table_of(
@@ -102,11 +102,8 @@ def explain(frame: Frame, names: Iterable[str]) -> list[str]:
     return [f"{column.heading}: {column.words}" for column in columns]
 
 
-def cell(row: Row, name: str, *, has_ends: bool | None = None) -> str:
-    """One value of a summary as text; a rate with its interval, marks, chance level.
-
-    Whether with its interval is as `columns.py` says, if it is not said here.
-    """
+def cell(row: Row, name: str, *, has_ends: bool = True) -> str:
+    """One value of a summary as text; a rate with marks, chance level, any interval."""
     column, value = BY_NAME.get(name), row.get(name)
     if name == "knowledge":
         return _knows(row)
@@ -115,14 +112,12 @@ def cell(row: Row, name: str, *, has_ends: bool | None = None) -> str:
     if name == "view":
         return view_of(value).name
     if column and column.kind == "rate":
-        return _rate(row, name, column.has_ends if has_ends is None else has_ends)
-    if isinstance(value, float):
-        if value == float("inf"):
-            return "∞"
-        if column and column.kind == "setting":
-            return f"{value:g}"
-        is_percent = column and column.is_percent
-        return f"{100 * value:.1f}" if is_percent else f"{value:.3g}"
+        return _rate(row, name, has_ends and name.startswith(_WITH_ENDS))
+    if value == float("inf"):
+        return "∞"
+    if column and isinstance(value, float):
+        digits = "g" if column.kind == "setting" else ".3g"
+        return f"{100 * value:.1f}" if column.is_percent else f"{value:{digits}}"
     is_name = name in ("adversary_optimizer", "protocol")
     return value.replace("_", " ") if is_name else str(value)
 
@@ -199,11 +194,10 @@ def to_html(table: Table, label: str) -> str:
 
     body = [f"<table><thead>{line(table.headings[n:], 'th')}</thead>"]
     for group, lines in table.groups():
-        body.append("<tbody>")
-        if group:
-            head = f'<th scope="rowgroup" colspan="{len(classes)}">{escape(group)}</th>'
-            body.append(f'<tr class="group">{head}</tr>')
-        body += [*(line(cells, "td") for cells in lines), "</tbody>"]
+        head = f'<th scope="rowgroup" colspan="{len(classes)}">{escape(group)}</th>'
+        above = [f'<tr class="group">{head}</tr>'] if group else []
+        rows = [line(cells, "td") for cells in lines]
+        body += ["<tbody>", *above, *rows, "</tbody>"]
     notes = [f'<p class="footnote">{escape(note)}</p>' for note in table.footnotes]
     constants = f'<p class="constants">{escape(table.constants)}</p>'
     return "\n".join([constants, boxed(label, "\n".join([*body, "</table>"])), *notes])
@@ -212,16 +206,14 @@ def to_html(table: Table, label: str) -> str:
 def to_rich(table: Table) -> RichTable:
     """The body for a terminal."""
     drawn = RichTable(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
-    n = table.num_groups
-    for i, heading in enumerate(table.headings[n:], start=n):
-        texts = [*heading.split(" "), *(cells[i] for cells in table.cells)]
-        side, width = "left", None
+    # Text, because a label may hold brackets, which are markup in a plain str.
+    for i in range(table.num_groups, len(table.headings)):
+        heading = Text(table.headings[i])
+        look: dict[str, Any] = {"vertical": "bottom", "overflow": "fold"}
         if table.is_number[i]:
-            side, width = "right", max(map(len, texts))
-        # Text, because a label may hold brackets, which are markup in a plain str.
-        drawn.add_column(
-            Text(heading), justify=side, vertical="bottom", overflow="fold", width=width
-        )
+            texts = [*heading.plain.split(" "), *(cells[i] for cells in table.cells)]
+            look |= {"justify": "right", "width": max(map(len, texts))}
+        drawn.add_column(heading, **look)
     for group, lines in table.groups():
         if group:
             drawn.add_section()

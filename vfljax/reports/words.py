@@ -116,17 +116,18 @@ def _finding(view: View, best: pl.DataFrame) -> Finding:
     names, settings = varying(best, SCENE), [part for _, part in groups(best, SCENE)]
     where = [describe(part.row(0, named=True), names) for part in settings]
     verdicts, reasons, kinds = zip(*map(judge, settings), strict=True)
+    bare = best.filter(pl.col("defense") == UNDEFENDED)
+    bare = bare.sort("attack_accuracy", maintain_order=True).to_dicts()
+    most = bare[-1] if bare else {}
     is_none = {*kinds} - {""} == {"none"}
-    is_bare = pl.col("defense") == UNDEFENDED
-    bare = best.filter(is_bare).sort("attack_accuracy", maintain_order=True).to_dicts()
     is_one = len(set(verdicts)) == 1
     return Finding(
         title=capital(view.name),
         found=_found(bare, view, names),
         verdict=verdicts[0] if is_one else _by_setting(where, verdicts),
         reasons=_by_setting(where, reasons),
-        rate=bare[-1]["attack_accuracy"] if bare else None,
-        chance=bare[-1]["chance_accuracy"] if bare else None,
+        rate=most.get("attack_accuracy"),
+        chance=most.get("chance_accuracy"),
         kind="take" if "take" in kinds else "none" if is_none else "open",
     )
 
@@ -166,14 +167,11 @@ def _doubt(row: Row) -> str:
 
 def _by_setting(settings: Sequence[str], texts: Sequence[str]) -> str:
     """Sentences, each once, after the settings of which it is said, if these differ."""
-    said: dict[str, list[str]] = {}
-    for setting, text in zip(settings, texts, strict=True):
-        said.setdefault(text, []).append(setting)
-    said.pop("", None)
-    return " ".join(
-        f"{capital('; '.join(at))}: {text}" if any(at) else text
-        for text, at in said.items()
-    )
+    said = []
+    for text in dict.fromkeys(filter(None, texts)):
+        at = "; ".join(s for s, t in zip(settings, texts, strict=True) if t == text)
+        said.append(f"{capital(at)}: {text}" if at else text)
+    return " ".join(said)
 
 
 def has_defenses(frame: Frame) -> bool:
@@ -188,18 +186,19 @@ def opening(frame: Frame) -> str:
     same = [name for name in ("num_classes", "num_parties") if num[name] == 1]
     on = [*summary["dataset"].unique(maintain_order=True)]
     on += filter(None, [describe(summary.row(0, named=True), same)])
-    number = num["defense"] - (UNDEFENDED in summary["defense"])
-    strengths = num["defense_label"] - (UNDEFENDED in summary["defense_label"])
+    is_bare = UNDEFENDED in summary["defense"]
+    number, strengths = (num[n] - is_bare for n in ("defense", "defense_label"))
     defenses = count(number, "defense") if number else "no defense"
     if strengths > number:
         defenses += f" at {strengths} strengths in all"
-    ends = summary["num_trials"].min(), summary["num_trials"].max()
-    many = " to ".join(map(str, dict.fromkeys(ends)))
+    ends = summary["num_trials"].sort()
+    trials = count(ends[-1], "trial")
+    if ends[0] < ends[-1]:
+        trials = f"{ends[0]} to {trials}"
     return (
         f"{count(num['attack'], 'attack')} under {count(num['view'], 'threat model')} "
         f"and {defenses} were tried on {', '.join(on)}: "
-        f"{count(summary.height, 'setting')}, {many} "
-        f"{'trial' if many == '1' else 'trials'} each."
+        f"{count(summary.height, 'setting')}, {trials} each."
     )
 
 

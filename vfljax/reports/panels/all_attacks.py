@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from vfljax.reports.columns import COMPLETION, MESSAGE_ROWS, SCENE, TRAINED_MODEL
+from vfljax.reports.columns import COMPLETION, MESSAGE_ROWS, POINT, SCENE, TRAINED_MODEL
 from vfljax.reports.frame import Frame, varying
 from vfljax.reports.panels.base import Panel
 from vfljax.reports.table import explain, table_of
@@ -14,7 +14,7 @@ _RATES = (
     *("attack_accuracy", "chance_accuracy", "auc", "published_accuracy"),
     *("matched_accuracy", "mutual_information", "main_accuracy", "floor_accuracy"),
 )
-_OF_MESSAGES = (*SCENE, "defense_label", *_ATTACKER, "knowledge", *_TRIALS, *_RATES)
+_OF_MESSAGES = (*POINT, *_ATTACKER, "knowledge", *_TRIALS, *_RATES)
 _OF_MODELS = (
     *(name for name in SCENE if name != "view"),
     *("defense_label", *_ATTACKER, *_TRIALS, *COMPLETION, *_LEVELS),

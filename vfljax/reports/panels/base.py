@@ -50,10 +50,9 @@ class Panel(NamedTuple):
         """Fills the panel from all rows of a run; None if it would be empty."""
         summary, raw = frame.summary.filter(self.about), frame.raw.filter(self.about)
         frame = frame._replace(summary=summary, raw=raw)
-        if frame.summary.is_empty() or not self.wants(frame):
+        if summary.is_empty() or not self.wants(frame):
             return None
         with the_look():
             figure = self.figure(frame, title)
-        table = self.table(frame)
-        part = Part(self, figure, table, self.notes(frame))
-        return part if figure or table else None
+        part = Part(self, figure, self.table(frame), self.notes(frame))
+        return part if part.figure or part.table else None

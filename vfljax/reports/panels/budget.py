@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from vfljax.reports.columns import SCENE, names_of
+from vfljax.reports.columns import POINT, names_of
 from vfljax.reports.frame import Frame, strongest, varying
 from vfljax.reports.panels.base import Panel
 from vfljax.reports.table import Table, describe, explain, lay_out
@@ -16,12 +16,9 @@ _LIMITS = (
 
 def _table(frame: Frame) -> Table:
     """A line per accounted model and view, with the strongest attack on it."""
-    found = ("attack_accuracy", "attack", "chance_accuracy")
-    return lay_out(
-        (*SCENE, "defense_label", *_ACCOUNT, *found),
-        strongest(frame.summary).to_dicts(),
-        headings={"attack_accuracy": "best attack %", "attack": "by"},
-    )
+    names = (*POINT, *_ACCOUNT, "attack_accuracy", "attack", "chance_accuracy")
+    headings = {"attack_accuracy": "best attack %", "attack": "by"}
+    return lay_out(names, strongest(frame.summary).to_dicts(), headings)
 
 
 def _notes(frame: Frame) -> list[str]:

@@ -11,7 +11,6 @@ from vfljax.reports.panels.base import Panel
 from vfljax.reports.table import (
     NAMES_ONLY,
     NOTHING,
-    Row,
     Table,
     cell,
     describe,
@@ -27,6 +26,16 @@ _KINDS = (
     "two readings of one, the one with the highest mean is shown, which slightly "
     "favors the attacks."
 )
+_HEADINGS = {
+    "setting": "setting",
+    "ignoring": "ignores it %",
+    "knowing": "knows it %",
+    "main": "main task % (change)",
+    "ignoring_by": "ignores it: by",
+    "knowing_by": "knows it: by",
+    "names": "up to names % (chance)",
+}
+_UNDEFENDED_HEADINGS = {"knowing": "found %", "knowing_by": "by", "main": "main task %"}
 _CHANGE = "In brackets beside the main task: points gained or lost (-) against none."
 _UP_TO_NAMES = (
     "up to names: labels found after the best one-to-one renaming of the classes, by "
@@ -41,15 +50,6 @@ def table(frame: Frame, *, is_short: bool = False) -> Table:
     attacks and what never varies.
     """
     is_defended = has_defenses(frame)
-    headings = {
-        "setting": "setting",
-        "ignoring": "ignores it %",
-        "knowing": "knows it %" if is_defended else "found %",
-        "main": "main task % (change)" if is_defended else "main task %",
-        "ignoring_by": "ignores it: by",
-        "knowing_by": "knows it: by" if is_defended else "by",
-        "names": "up to names % (chance)",
-    }
     names = ["setting", "defense_label", "ignoring", "knowing", "chance_accuracy"]
     names.append("main")
     if not is_short:
@@ -58,6 +58,7 @@ def table(frame: Frame, *, is_short: bool = False) -> Table:
         names += ["knowledge", "names"]
     if not is_defended:
         names = [name for name in names if not name.startswith("ignoring")]
+    headings = _HEADINGS if is_defended else _HEADINGS | _UNDEFENDED_HEADINGS
     laid = lay_out(names, list(_rows(frame, is_short)), headings)
     if "defense" not in laid.headings:
         return laid
@@ -79,6 +80,9 @@ def _rows(frame: Frame, is_short: bool) -> Iterator[dict[str, Any]]:
             main = cell(row, "main_accuracy", has_ends=not is_short)
             if row is not rows[0] and None not in (bare, row["main_accuracy"]):
                 main += f" ({100 * (row['main_accuracy'] - bare):+.1f})"
+            matched = cell(row, "matched_accuracy")
+            is_named = row["finds_classes"] or matched == NOTHING
+            matched += f" {NAMES_ONLY}" * row["hides_names_only"]
             yield {
                 **row,
                 "setting": capital(describe(row, names)) or NOTHING,
@@ -87,21 +91,13 @@ def _rows(frame: Frame, is_short: bool) -> Iterator[dict[str, Any]]:
                 "knowing": cell(row, found) if is_tried else _NOT_TRIED,
                 "knowing_by": row["attack"] if is_tried else NOTHING,
                 "main": main,
-                "names": _names(row),
+                "names": matched if is_named else "≈ chance",
             }
-
-
-def _names(row: Row) -> str:
-    """What is found up to a renaming, by whichever attack finds most."""
-    if row["matched_accuracy"] is None or row["finds_classes"]:
-        text = cell(row, "matched_accuracy")
-        return f"{text} {NAMES_ONLY}" if row["hides_names_only"] else text
-    return "≈ chance"
 
 
 def _notes(frame: Frame) -> list[str]:
     """How to read the columns that there are."""
-    notes = [_KINDS, _CHANGE] if has_defenses(frame) else []
+    notes = [_KINDS, _CHANGE] * has_defenses(frame)
     return notes + [_UP_TO_NAMES] * frame.has("matched_accuracy")
 
 

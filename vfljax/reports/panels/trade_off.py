@@ -1,5 +1,6 @@
 """What a defense costs the model, and what it buys against attacks."""
 
+from collections.abc import Sequence
 from textwrap import fill
 
 import numpy as np
@@ -8,14 +9,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from vfljax.reports import drawing
-from vfljax.reports.columns import MESSAGE_ROWS, POINT, UNDEFENDED
+from vfljax.reports.columns import MESSAGE_ROWS, POINT, SCENE, UNDEFENDED
 from vfljax.reports.drawing import Look, interval, percent
 from vfljax.reports.frame import Frame, groups, in_titles, naive, strongest
 from vfljax.reports.panels.base import Panel
 
 _FEW_POINTS = 24  # in a panel of the usual size
 _SAME_LEVEL = 2.0  # percentage points between levels that share one line
-_ATTACK, _MAIN = "attack_accuracy", "main_accuracy"
+_ATTACK, _MAIN, _FLOOR = "attack_accuracy", "main_accuracy", "floor_accuracy"
 _IS_BACKDOOR = pl.col("view") == MESSAGE_ROWS
 _X_LABEL = "labels recovered by the strongest attack\n(%, lower: labels are safer)"
 _BACKDOOR_X_LABEL = "backdoor accuracy (%, lower is safer)"
@@ -32,7 +33,7 @@ def _trade_off(frame: Frame, title: str) -> Figure | None:
     is_less = pl.col("ignoring") < pl.col(_ATTACK)
     points = points.with_columns(ignoring=pl.when(is_less).then("ignoring"))
     told = in_titles(points, ())
-    names = [name for name in POINT[:-1] if name == "view" or name in told]
+    names = [name for name in SCENE if name == "view" or name in told]
     return _draw(points, names, title)
 
 
@@ -42,7 +43,7 @@ def _backdoor_trade_off(frame: Frame, title: str) -> Figure | None:
     return _draw(points, in_titles(points, ("defense_label",)), title)
 
 
-def _draw(points: pl.DataFrame, names: list[str], title: str) -> Figure | None:
+def _draw(points: pl.DataFrame, names: Sequence[str], title: str) -> Figure | None:
     """A panel per value of some settings, a curve per defense over its strengths.
 
     `ignoring` is the best rate of an attack that ignores the defense, where knowing it
@@ -51,14 +52,13 @@ def _draw(points: pl.DataFrame, names: list[str], title: str) -> Figure | None:
     if points["defense_label"].n_unique() <= 1:
         return None
     is_backdoor = points["view"][0] == MESSAGE_ROWS
-    defenses = points["defense"].unique(maintain_order=True)
-    defended = defenses.filter(defenses != UNDEFENDED)
+    is_bare = pl.col("defense") == UNDEFENDED
+    defended = points.filter(~is_bare)["defense"].unique(maintain_order=True)
     looks = {name: drawing.style(index) for index, name in enumerate(defended)}
     parts = [part for _, part in groups(points, names)]
     is_crowded = len(points) > _FEW_POINTS * len(parts)
     layout = {"most_columns": 2, "size": (6.4, 5.0)} if is_crowded else {}
     figure = drawing.small_multiples(parts, names, title, _Y_LABEL, **layout)
-    is_bare = pl.col("defense") == UNDEFENDED
     for axes, in_panel in zip(figure.axes, parts, strict=True):
         on_top = in_panel.sort(is_bare, maintain_order=True)  # of all, the star
         for (defense,), curve in groups(on_top, ["defense"]):
@@ -103,29 +103,28 @@ def _draw_curve(axes: Axes, curve: pl.DataFrame, look: Look) -> None:
 
 def _draw_levels(axes: Axes, in_panel: pl.DataFrame, label: str) -> None:
     """Chance upright, what the label party has alone level; of several their range."""
-    chance = percent(in_panel, "chance_accuracy")
-    floor = percent(in_panel.drop_nulls("floor_accuracy"), "floor_accuracy")
+    chance, floor = (percent(in_panel, name) for name in ("chance_accuracy", _FLOOR))
     low, high = chance.min(), chance.max()
     for level in {low, high} if high - low > _SAME_LEVEL else {high}:
         axes.axvline(level, label=label, **drawing.CHANCE)
     axes.axvspan(low, high, color="0.5", alpha=0.12, linewidth=0)
-    if len(floor):
-        axes.axhline(floor.max(), label="label party alone", **drawing.FLOOR)
-        shade = {"color": drawing.FLOOR["color"], "alpha": 0.06, "linewidth": 0}
-        axes.axhspan(0, floor.max(), **shade)
+    if np.isfinite(floor).any():
+        top = np.nanmax(floor)
+        axes.axhline(top, label="label party alone", **drawing.FLOOR)
+        axes.axhspan(0, top, color=drawing.FLOOR["color"], alpha=0.06, linewidth=0)
 
 
 def _set_main_axis(axes: Axes, points: pl.DataFrame, wish: str) -> None:
     """The y axis over the accuracies drawn, with room above for the ideal corner."""
-    floors = percent(points.drop_nulls("floor_accuracy"), "floor_accuracy")
-    ends = [*floors, *(end for ends in interval(points, _MAIN) for end in ends)]
-    span = max(max(ends) - min(ends), 5.0)
-    low, high = min(ends) - 0.08 * span, max(ends) + 0.2 * span
+    drawn = np.concatenate([percent(points, _FLOOR), *interval(points, _MAIN)])
+    bottom, top = np.nanmin(drawn), np.nanmax(drawn)
+    span = max(top - bottom, 5.0)
+    low, high = bottom - 0.08 * span, top + 0.2 * span
     axes.set(ylim=(low, high))
     ticks = [tick for tick in axes.get_yticks() if low <= tick <= 100]
     axes.set(yticks=ticks, ylim=(low, high))
-    text = axes.text(0.01, 0.985, wish, va="top")
-    text.set(transform=axes.transAxes, fontsize=7, style="italic", color="0.45")
+    look: Look = {"fontsize": 7, "style": "italic", "color": "0.45", "va": "top"}
+    text = axes.text(0.01, 0.985, wish, transform=axes.transAxes, **look)
     text.set_bbox({"facecolor": "white", "edgecolor": "none", "pad": 1.5})
 
 
