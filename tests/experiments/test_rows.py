@@ -151,7 +151,7 @@ def test_rows_say_what_the_attack_knows():
     row = rows_of(experiment(ClusterMatching(named_per_class=2)))["none"]
     assert row["is_adaptive"] is True
     assert row["knowledge"] == "2 known labels per class"
-    assert row["view"] == "batch_gradient"
+    assert (row["view"], row["goal"]) == ("batch_gradient", "labels of the batch")
     repeated = RepeatedObservation(of=DirectInference())
     row = rows_of(experiment(repeated, same_samples=True))["none"]
     assert row["view"] == "sample_gradient"

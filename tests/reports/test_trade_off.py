@@ -122,6 +122,13 @@ def test_one_panel_per_view(rows):
     assert len(trade_off(rows + other).axes) == 2
 
 
+def test_the_axis_says_what_is_found(rows):
+    rows += [row | {"goal": "memberships"} for row in rows]
+    labels, members = trade_off(rows).axes
+    assert labels.get_xlabel().startswith("labels recovered by the strongest attack")
+    assert members.get_xlabel().startswith("memberships recovered by the strongest")
+
+
 def test_crosses_are_the_intervals_of_both_rates():
     # Two trials 0.02 apart: half-width 12.7062 * 0.01 = 0.127062.
     rows = [make_row()] + [

@@ -170,6 +170,23 @@ def test_a_backdoor_has_words_of_its_own(make_defended):
     )
 
 
+def test_a_goal_of_ones_own_has_its_own_words_and_its_own_verdict(make_defended):
+    """A rate of one goal is no stronger attack than one of another goal."""
+    counted = {"goal": "memberships in class 0", "attack": "counting"}
+    rows = [
+        *make_defended("none", None, 0.7, 0.9, goal="labels of the batch"),
+        *make_defended("noise", 0.1, 0.2, 0.9, goal="labels of the batch"),
+        *make_defended("none", None, 0.9, 0.9, **counted),
+        *make_defended("noise", 0.1, 0.8, 0.9, **counted),
+    ]
+    labels, members = findings(summarize(rows).summary)
+    assert labels.title == "Encrypted messages"
+    assert "(linear_recovery) finds 70.0 % of the labels;" in labels.found
+    assert members.title == "Encrypted messages, memberships in class 0"
+    assert "(counting) finds 90.0 % of the memberships in class 0;" in members.found
+    assert (labels.kind, members.kind) == ("open", "none")
+
+
 def test_a_defense_may_end_a_backdoor(make_defended):
     planted = {"view": "message_rows", "chance_accuracy": 0.02, "is_adaptive": True}
     rows = [

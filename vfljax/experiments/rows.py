@@ -94,6 +94,7 @@ def _setting(experiment, cell, label, attack: Attack, step, strength, trial):
         "protocol": experiment.protocol.name,
         "encryption": None if experiment.encryption is None else "real",
         "view": attack.sees.name,
+        "goal": attack.goal.words,
         "train_step": step,
         **cell._asdict(),
         "defense_strength": None if strength is None else float(strength),

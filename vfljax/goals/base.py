@@ -37,7 +37,8 @@ class Goal(NamedTuple):
             [0, 1] among them `attack_accuracy`; `answer` is an `Inference` of one
             trial in host memory. Where the goal has a chance level of its own, also
             `chance_accuracy`; else it is that of the most frequent class.
-        words: What `attack_accuracy` is the share of, in words for a table.
+        words: What `attack_accuracy` is the share of, for reports: "finds 97.5 % of
+            the {words}".
     """
 
     name: str

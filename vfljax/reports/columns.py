@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
+from vfljax.goals import ALL_LABELS, BACKDOOR, LABELS
+
 _TYPES: dict[str, Any] = {
     **dict.fromkeys(("setting", "first", "derived", "trial"), pl.String),
     **dict.fromkeys(("rate", "median", "account"), pl.Float64),
@@ -20,6 +22,8 @@ UNDEFENDED, BENIGN = "none", "benign"
 TRAINED_MODEL, MESSAGE_ROWS = "trained_model", "message_rows"
 DEFAULTS = {"variant": "", "adversary_optimizer": BENIGN, "is_adaptive": False}
 """What a row has that lacks the field, where that is not null."""
+USUAL_GOALS = dict.fromkeys(goal.words for goal in (LABELS, ALL_LABELS, BACKDOOR))
+"""What is found, where the words for a view say it already; null in a summary."""
 BLIND = {
     "matched_accuracy": "matched_chance",
     "mutual_information": "mutual_information_chance",
@@ -68,6 +72,7 @@ _WORDS: dict[tuple[Any, ...], str] = {
     ("setting", "variant", "variant"): "What else varies in the experiment.",
     ("setting", "protocol", "protocol"): "Name of the protocol.",
     ("setting", "view", "the attacker sees"): "What the attacker sees.",
+    ("setting", "goal", "found are"): "What found % is the share of, if not labels.",
     ("setting", "train_step", "step", pl.Int64): "Training step at which it looks.",
     ("setting", "batch_size", "batch", pl.Int64): "Samples in a batch that it sees.",
     ("setting", "num_classes", "classes", pl.Int64): "Classes it decides among.",
@@ -172,12 +177,12 @@ BY_NAME = {column.name: column for column in COLUMNS}
 SETTINGS = names_of("setting")
 RATES = names_of("rate")
 ENDS = ("low", "high", "number")
-SCENE = SETTINGS[:8]
+SCENE = SETTINGS[:9]
 """A setting without its defense and attack: what a defense is compared with none in."""
 POINT = (*SCENE, "defense_label")
 """One attacked model under one threat model: a defense of one strength, one view."""
-MODEL = tuple(name for name in POINT if name != "view")
-"""One trained model, whatever the attacker sees of it."""
+MODEL = tuple(name for name in POINT if name not in ("view", "goal"))
+"""One trained model, whatever the attacker sees of it and infers."""
 
 
 class View(NamedTuple):
@@ -185,7 +190,7 @@ class View(NamedTuple):
 
     name: str
     words: str
-    finds: str = "finds {} of the labels"
+    finds: str = "finds {} of the {}"
     chance: str = "chance is {}"
 
 

@@ -18,6 +18,7 @@ from vfljax.reports.columns import (
     SCENE,
     SETTINGS,
     UNDEFENDED,
+    USUAL_GOALS,
     names_of,
 )
 
@@ -116,6 +117,7 @@ def _typed(rows: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
     raw = raw.with_columns(
         *(pl.col(name).fill_null(value) for name, value in DEFAULTS.items()),
         pl.col("attack_family").fill_null(pl.col("attack")),
+        pl.col("goal").replace(USUAL_GOALS),
         label.fill_null(pl.col("defense")).alias("defense_label"),
     )
     twice = raw.filter(raw.select(*SETTINGS, "trial").is_duplicated())
@@ -191,6 +193,11 @@ def groups(
 ) -> list[tuple[tuple[Any, ...], pl.DataFrame]]:
     """The rows that share values, in order of first appearance; all without names."""
     return list(table.group_by(names, maintain_order=True)) if names else [((), table)]
+
+
+def what_is_found(table: pl.DataFrame) -> str:
+    """What the rates are the share of, such as `labels`."""
+    return " and ".join(table["goal"].fill_null("labels").unique(maintain_order=True))
 
 
 def varying(table: pl.DataFrame, names: Iterable[str] = _IN_TITLES) -> tuple[str, ...]:

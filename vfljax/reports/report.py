@@ -102,11 +102,11 @@ def markdown(report: Report) -> str:
 
 
 def csv(frame: Frame) -> str:
-    """Every column of the summary but the rates that no row has, in full precision.
+    """Every column of the summary in full precision; no rate or goal that no row has.
 
     Rates are fractions, not percent; an empty field is null; booleans are `true` and
     `false`; an infinite number is `inf`. A number is read back exactly.
     """
-    absent = [name for name in RATES if not frame.has(name)]
+    absent = [name for name in ("goal", *RATES) if not frame.has(name)]
     ends = [f"{name}_{end}" for name in absent for end in ENDS]
-    return frame.summary.drop(absent, ends).write_csv()
+    return frame.summary.drop(absent, ends, strict=False).write_csv()

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import polars as pl
 
-from vfljax.reports.columns import SCENE, UNDEFENDED, View, view_of
+from vfljax.reports.columns import SCENE, UNDEFENDED, view_of
 from vfljax.reports.frame import Frame, groups, strongest, varying
 from vfljax.reports.table import NOTHING, Row, cell, describe
 
@@ -106,13 +106,12 @@ class Finding(NamedTuple):
 
 
 def findings(summary: pl.DataFrame) -> list[Finding]:
-    """One per threat model, in order of first appearance."""
-    by_view = groups(strongest(summary), ["view"])
-    return [_finding(view_of(view), best) for (view,), best in by_view]
+    """One per threat model and goal, in order of first appearance."""
+    return [_finding(best) for _, best in groups(strongest(summary), ["view", "goal"])]
 
 
-def _finding(view: View, best: pl.DataFrame) -> Finding:
-    """What the settings of one threat model say together."""
+def _finding(best: pl.DataFrame) -> Finding:
+    """What the settings of one threat model say together of one goal."""
     names, settings = varying(best, SCENE), [part for _, part in groups(best, SCENE)]
     where = [describe(part.row(0, named=True), names) for part in settings]
     verdicts, reasons, kinds = zip(*map(judge, settings), strict=True)
@@ -122,8 +121,8 @@ def _finding(view: View, best: pl.DataFrame) -> Finding:
     is_none = {*kinds} - {""} == {"none"}
     is_one = len(set(verdicts)) == 1
     return Finding(
-        title=capital(view.name),
-        found=_found(bare, view, names),
+        title=capital(describe(best.row(0, named=True), ("view", "goal"))),
+        found=_found(bare, names),
         verdict=verdicts[0] if is_one else _by_setting(where, verdicts),
         reasons=_by_setting(where, reasons),
         rate=most.get("attack_accuracy"),
@@ -132,11 +131,11 @@ def _finding(view: View, best: pl.DataFrame) -> Finding:
     )
 
 
-def _found(rows: Sequence[Row], view: View, names: Sequence[str]) -> str:
+def _found(rows: Sequence[Row], names: Sequence[str]) -> str:
     """What leaks without a defense, in one setting or as a range; weakest row first."""
     if not rows:
         return "Nothing was tried without a defense."
-    low, high = rows[0], rows[-1]
+    low, high, view = rows[0], rows[-1], view_of(rows[0]["view"])
     least, most = percent(low["attack_accuracy"]), percent(high["attack_accuracy"])
     chances = sorted(row["chance_accuracy"] for row in rows)
     ends = dict.fromkeys(map(percent, (chances[0], chances[-1])))
@@ -151,7 +150,8 @@ def _found(rows: Sequence[Row], view: View, names: Sequence[str]) -> str:
     if least != most:
         most = f"{least} ({describe(low, names)}) to {most} ({describe(high, names)})"
     chance = view.chance.format(" to ".join(ends))
-    return f"{start} {view.finds.format(most)}; {chance}.{doubt}"
+    found = view.finds.format(most, low["goal"] or "labels")
+    return f"{start} {found}; {chance}.{doubt}"
 
 
 def _doubt(row: Row) -> str:

@@ -10,7 +10,15 @@ from matplotlib.figure import Figure
 from vfljax.reports import drawing
 from vfljax.reports.columns import MESSAGE_ROWS, TRAINED_MODEL
 from vfljax.reports.drawing import Look, percent
-from vfljax.reports.frame import Frame, groups, in_titles, is_swept, main_of, untold
+from vfljax.reports.frame import (
+    Frame,
+    groups,
+    in_titles,
+    is_swept,
+    main_of,
+    untold,
+    what_is_found,
+)
 from vfljax.reports.panels.base import Panel
 from vfljax.reports.table import describe
 
@@ -44,7 +52,8 @@ def _figure(
     looks = _looks(summary, series, has_dashes)
     alpha = 0.18 if len(looks) <= _FEW_SERIES else 0.07
     parts = [part.sort("x", maintain_order=True) for _, part in groups(summary, names)]
-    figure = drawing.small_multiples(parts, names, title, "labels recovered (%)")
+    y_label = f"{what_is_found(summary)} recovered (%)"
+    figure = drawing.small_multiples(parts, names, title, y_label)
     for axes, part in zip(figure.axes, parts, strict=True):
         for key, line in groups(part, series):
             label = describe(line.row(0, named=True), series)

@@ -11,14 +11,21 @@ from matplotlib.figure import Figure
 from vfljax.reports import drawing
 from vfljax.reports.columns import MESSAGE_ROWS, POINT, SCENE, UNDEFENDED
 from vfljax.reports.drawing import Look, interval, percent
-from vfljax.reports.frame import Frame, groups, in_titles, naive, strongest
+from vfljax.reports.frame import (
+    Frame,
+    groups,
+    in_titles,
+    naive,
+    strongest,
+    what_is_found,
+)
 from vfljax.reports.panels.base import Panel
 
 _FEW_POINTS = 24  # in a panel of the usual size
 _SAME_LEVEL = 2.0  # percentage points between levels that share one line
 _ATTACK, _MAIN, _FLOOR = "attack_accuracy", "main_accuracy", "floor_accuracy"
 _IS_BACKDOOR = pl.col("view") == MESSAGE_ROWS
-_X_LABEL = "labels recovered by the strongest attack\n(%, lower: labels are safer)"
+_X_LABEL = "{0} recovered by the strongest attack\n(%, lower: {0} are safer)\n{1}"
 _BACKDOOR_X_LABEL = "backdoor accuracy (%, lower is safer)"
 _Y_LABEL = "main-task accuracy (%)\n(higher: model is better)"
 
@@ -67,7 +74,8 @@ def _draw(points: pl.DataFrame, names: Sequence[str], title: str) -> Figure | No
         drawing.percent_axis(axes, "x")
         attacks = ", ".join(in_panel["attack"].unique(maintain_order=True))
         who = fill(f"strongest here: {attacks}", width=60 if is_crowded else 40)
-        axes.set_xlabel(_BACKDOOR_X_LABEL if is_backdoor else f"{_X_LABEL}\n{who}")
+        x_label = _X_LABEL.format(what_is_found(in_panel), who)
+        axes.set_xlabel(_BACKDOOR_X_LABEL if is_backdoor else x_label)
         wish = "backdoor without effect" if is_backdoor else "attack at chance"
         _set_main_axis(axes, points, f"↖ ideal: good model, {wish}")
     drawing.draw_legend(figure)
