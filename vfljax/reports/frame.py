@@ -6,21 +6,8 @@ from typing import Any, NamedTuple
 import polars as pl
 from scipy.special import stdtrit
 
-from vfljax.reports.columns import (
-    BENIGN,
-    BY_NAME,
-    DEFAULTS,
-    ENDS,
-    MESSAGE_ROWS,
-    MODEL,
-    POINT,
-    RATES,
-    SCENE,
-    SETTINGS,
-    UNDEFENDED,
-    USUAL_GOALS,
-    names_of,
-)
+from vfljax.reports import columns
+from vfljax.reports.columns import MODEL, POINT, RATES, SETTINGS, UNDEFENDED, names_of
 
 _REQUIRED = {
     *("dataset", "view", "train_step", "batch_size", "num_classes", "defense"),
@@ -82,16 +69,15 @@ def summarize(rows: Sequence[Mapping[str, Any]]) -> Frame:
         *(column for name in RATES for column in _spread(name)),
         *map(_accounted, names_of("account")),
     )
-    summary = summary.with_columns(
-        _clearly_above("matched_accuracy", "matched_chance").alias("finds_classes"),
-        _clearly_above("attack_accuracy", "chance_accuracy").alias("found"),
-    )
     # What an attack that knows a defense finds counts for all of its attacks.
-    found = (pl.col("is_adaptive") & pl.col("found")).any().over(POINT)
-    summary = summary.with_columns(labels_are_found=pl.col("finds_classes") | found)
-    summary = summary.with_columns(_of_reading())
+    found = pl.col("is_adaptive") & _clearly_above("attack_accuracy", "chance_accuracy")
+    finds_classes = _clearly_above("matched_accuracy", "matched_chance")
+    labels_are_found = finds_classes | found.any().over(POINT)
+    summary = summary.with_columns(
+        finds_classes=finds_classes, labels_are_found=labels_are_found
+    ).with_columns(_of_reading())
     kinds = ("setting", "first", "derived", "rate", "median", "account", "judgment")
-    ends = [f"{name}_{end}" for name in RATES for end in ENDS]
+    ends = [f"{name}_{end}" for name in RATES for end in columns.ENDS]
     return Frame(summary.select(*names_of(*kinds), *ends), raw)
 
 
@@ -104,7 +90,7 @@ def _typed(rows: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
         if missing:
             raise ValueError(f"rows[{index}] lacks {missing}; required: {_REQUIRED}")
     kinds = ("setting", "first", "rate", "median", "account", "trial")
-    types = {name: BY_NAME[name].type for name in names_of(*kinds)}
+    types = {name: columns.BY_NAME[name].type for name in names_of(*kinds)}
     raw = pl.DataFrame(list(rows), schema=types)
     for name in RATES:
         wrong = raw[name].filter(~raw[name].is_between(0, 1))
@@ -115,9 +101,9 @@ def _typed(rows: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
     )
     label = pl.format("{} {}={}", "defense", "strength_name", strength)
     raw = raw.with_columns(
-        *(pl.col(name).fill_null(value) for name, value in DEFAULTS.items()),
+        *(pl.col(name).fill_null(value) for name, value in columns.DEFAULTS.items()),
         pl.col("attack_family").fill_null(pl.col("attack")),
-        pl.col("goal").replace(USUAL_GOALS),
+        pl.col("goal").replace(columns.USUAL_GOALS),
         label.fill_null(pl.col("defense")).alias("defense_label"),
     )
     twice = raw.filter(raw.select(*SETTINGS, "trial").is_duplicated())
@@ -167,7 +153,7 @@ def _clearly_above(name: str, chance: str) -> pl.Expr:
     mean is more than halfway from chance to 1.
     """
     rate, low, level = pl.col(name), pl.col(f"{name}_low"), pl.col(chance)
-    is_above = (low > level).fill_null(value=False) & (rate >= level + _CLEAR_MARGIN)
+    is_above = (low > level) & (rate >= level + _CLEAR_MARGIN)
     return ((rate > (1 + level) / 2) | is_above).fill_null(value=False)
 
 
@@ -177,7 +163,8 @@ def _of_reading() -> list[pl.Expr]:
     low, high = pl.col("attack_accuracy_low"), pl.col("attack_accuracy_high")
     end = pl.when("labels_are_found").then(rate).otherwise(high)
     beyond = pl.col("matched_accuracy") - pl.col("matched_chance")
-    is_guess = pl.col("view") != MESSAGE_ROWS  # a backdoor that fails tells no labels
+    # A backdoor that fails tells no labels, nor does an answer to something else.
+    is_guess = (pl.col("view") != columns.MESSAGE_ROWS) & pl.col("goal").is_null()
     is_below = (pl.col("num_failed") == 0) & (end < 1 / pl.col("num_classes"))
     hides = pl.col("finds_classes") & (rate - chance < beyond / 2)
     silent = chance.is_between(low, high) & (high - low >= (1 - chance) / 2)
@@ -226,7 +213,7 @@ def is_swept(table: pl.DataFrame, name: str) -> bool:
     if name == "known_per_class":
         others = others - {"attack"} | {"attack_family"}
     if name == "variant":  # where it changes, what it says changes with it
-        others -= _told(table, "variant", set(SCENE) - {"view"})
+        others -= _told(table, "variant", set(columns.SCENE) - {"view"})
     return any(varying(group, [name]) for _, group in groups(table, sorted(others)))
 
 
@@ -244,7 +231,7 @@ def _readings(summary: pl.DataFrame) -> pl.DataFrame:
     """
     published = summary.filter(
         pl.col("published_accuracy_number") == pl.col("num_trials"),
-        pl.col("view") != MESSAGE_ROWS,
+        pl.col("view") != columns.MESSAGE_ROWS,
     ).with_columns(
         pl.col("attack") + " (published)",
         pl.col("^published_accuracy.*$").name.replace("^published", "attack"),
@@ -262,9 +249,8 @@ def strongest(summary: pl.DataFrame) -> pl.DataFrame:
     benign optimizers if any. What is found up to a renaming, and `hides_names_only`,
     are by whichever of the attacks finds most of it.
 
-    There are two more columns than those of `summary`: `is_knowing_tried` (some attack
-    on the model knows the defense, or there is none to know), and `any_failed` (a trial
-    of any attack on it did).
+    Two columns are added: `is_knowing_tried` (some attack on the model knows the
+    defense, or there is none to know), and `any_failed` (a trial of any attack on it).
     """
     models, best = dict(groups(summary, MODEL)), []
     for _, attacks in groups(summary, POINT):
@@ -293,7 +279,8 @@ def main_of(attacks: pl.DataFrame) -> dict[str, Any]:
 
     An active attack has a training of its own, which is not what a defense costs.
     """
-    return _first(attacks, "main_accuracy", pl.col("adversary_optimizer") == BENIGN)
+    is_benign = pl.col("adversary_optimizer") == columns.BENIGN
+    return _first(attacks, "main_accuracy", is_benign)
 
 
 def _first(attacks: pl.DataFrame, rate: str, *order: pl.Expr) -> dict[str, Any]:

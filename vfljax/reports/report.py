@@ -8,10 +8,9 @@ from rich.text import Text
 
 from vfljax.experiments.records import Run, read_run
 from vfljax.reports.columns import ENDS, RATES
-from vfljax.reports.contents import HOW_TITLE, HOW_TO_READ, Report, make_report
 from vfljax.reports.drawing import picture
 from vfljax.reports.frame import Frame
-from vfljax.reports.page import make_page
+from vfljax.reports.page import HOW_TITLE, HOW_TO_READ, Report, make_page, make_report
 from vfljax.reports.panels.defenses import table as defense_table
 from vfljax.reports.table import to_markdown, to_rich
 

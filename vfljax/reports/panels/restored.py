@@ -28,8 +28,8 @@ def _figure(frame: Frame, title: str) -> Figure | None:
     every = [trials for _, trials in groups(counted, KEYS)]
     turn = pl.int_range(pl.len()).over("defense", "attack")
     settings = counted.unique(KEYS, keep="first", maintain_order=True)
-    settings = settings.with_columns(turn=turn)
-    first = settings.with_row_index().sort("is_adaptive", "turn", "index")["index"]
+    settings = settings.with_columns(turn=turn).with_row_index()
+    first = settings.sort("is_adaptive", "turn", "index")["index"]
     chosen = [every[index] for index in sorted(first[:_MOST_PANELS])]
     names = ["defense_label", *in_titles(counted, ("attack", "defense_label"))]
     layout = {"most_columns": 4, "size": (2.5, 2.85) if len(chosen) > 1 else (4.2, 3.6)}
