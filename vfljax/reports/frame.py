@@ -182,11 +182,6 @@ def groups(
     return list(table.group_by(names, maintain_order=True)) if names else [((), table)]
 
 
-def what_is_found(table: pl.DataFrame) -> str:
-    """What the rates are the share of, such as `labels`."""
-    return " and ".join(table["goal"].fill_null("labels").unique(maintain_order=True))
-
-
 def varying(table: pl.DataFrame, names: Iterable[str] = _IN_TITLES) -> tuple[str, ...]:
     """Those of the columns with several values that the variant does not tell."""
     found = [name for name in names if table[name].n_unique() > 1]

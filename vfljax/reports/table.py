@@ -127,6 +127,11 @@ def describe(row: Row, names: Iterable[str], width: int = 999) -> str:
     return fill(", ".join(filter(None, (_in_words(row, n) for n in names))), width)
 
 
+def what_is_found(table: pl.DataFrame) -> str:
+    """What the rates are the share of, such as `labels`."""
+    return " and ".join(table["goal"].fill_null("labels").unique(maintain_order=True))
+
+
 def _in_words(row: Row, name: str) -> str:
     """One value, in words that say what it is, or ""."""
     text = cell(row, name)

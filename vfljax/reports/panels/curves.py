@@ -10,17 +10,9 @@ from matplotlib.figure import Figure
 from vfljax.reports import drawing
 from vfljax.reports.columns import MESSAGE_ROWS, TRAINED_MODEL
 from vfljax.reports.drawing import Look, percent
-from vfljax.reports.frame import (
-    Frame,
-    groups,
-    in_titles,
-    is_swept,
-    main_of,
-    untold,
-    what_is_found,
-)
+from vfljax.reports.frame import Frame, groups, in_titles, is_swept, main_of, untold
 from vfljax.reports.panels.base import Panel
-from vfljax.reports.table import describe
+from vfljax.reports.table import describe, what_is_found
 
 _MOST_SERIES = 8
 _FEW_SERIES = 5  # whose bands can lie over each other
@@ -68,8 +60,7 @@ def _figure(
             _draw_models(axes, part)
         drawing.percent_axis(axes, "y")
         axes.set_xlabel(x_label)
-        variants = summary["variant"].unique(maintain_order=True).to_list()
-        _scale_x(axes, setting, part["x"].unique().sort().to_list(), variants)
+        _scale_x(axes, setting, part["x"].to_list(), summary["variant"])
     if has_dashes:
         figure.axes[-1].plot([], [], **_DASHED)
     drawing.draw_legend(figure)
@@ -128,30 +119,30 @@ def _draw_chance(axes: Axes, part: pl.DataFrame, series: Names, looks: Looks) ->
     if (levels["spread"] <= _SAME_CHANCE).all():
         axes.plot(levels["x"], levels["chance"], label="chance", **drawing.CHANCE)
         return
+    look = drawing.CHANCE | {"label": "chance (in the color of its line)", "alpha": 0.7}
     for key, line in groups(part, series):
-        look = drawing.CHANCE | {"color": looks[key]["color"], "alpha": 0.7}
-        label = "chance (in the color of its line)"
-        axes.plot(line["x"], percent(line, "chance_accuracy"), label=label, **look)
+        look["color"] = looks[key]["color"]
+        axes.plot(line["x"], percent(line, "chance_accuracy"), **look)
 
 
-def _draw_models(axes: Axes, in_panel: pl.DataFrame) -> None:
+def _draw_models(axes: Axes, part: pl.DataFrame) -> None:
     """The main task as it is without an active attack, and what a party has alone."""
-    models = filter(None, (main_of(part) for _, part in groups(in_panel, ["x"])))
-    trained = pl.DataFrame(list(models), schema=in_panel.schema)
+    trained = pl.DataFrame([main_of(at) for _, at in groups(part, ["x"])], part.schema)
     for name, look in _MODELS.items():
-        drawn = trained if name == "main_accuracy" else in_panel
+        drawn = trained if name == "main_accuracy" else part
         drawn = drawn.drop_nulls(name).unique("x", keep="last").sort("x")
         if drawn.height:
             axes.plot(drawn["x"], percent(drawn, name), **look)
 
 
-def _scale_x(axes: Axes, setting: str, xs: list[float], variants: list[str]) -> None:
+def _scale_x(axes: Axes, setting: str, xs: list[float], variants: pl.Series) -> None:
     """Sets scale and ticks of the x axis."""
     if setting == "variant":
-        is_long = sum(map(len, variants)) > _LONG_NAMES
+        names = variants.unique(maintain_order=True).to_list()
+        is_long = sum(map(len, names)) > _LONG_NAMES
         turned: dict[str, Any] = {"rotation": 30, "ha": "right"} if is_long else {}
-        axes.set_xticks(range(len(variants)), variants, **turned)
-        axes.set_xlim(-0.3, len(variants) - 0.7)
+        axes.set_xticks(range(len(names)), names, **turned)
+        axes.set_xlim(-0.3, len(names) - 0.7)
         return
     if setting == "batch_size":
         axes.set_xscale("log", base=2)

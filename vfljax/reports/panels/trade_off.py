@@ -11,15 +11,9 @@ from matplotlib.figure import Figure
 from vfljax.reports import drawing
 from vfljax.reports.columns import MESSAGE_ROWS, POINT, SCENE, UNDEFENDED
 from vfljax.reports.drawing import Look, interval, percent
-from vfljax.reports.frame import (
-    Frame,
-    groups,
-    in_titles,
-    naive,
-    strongest,
-    what_is_found,
-)
+from vfljax.reports.frame import Frame, groups, in_titles, naive, strongest
 from vfljax.reports.panels.base import Panel
+from vfljax.reports.table import what_is_found
 
 _FEW_POINTS = 24  # in a panel of the usual size
 _SAME_LEVEL = 2.0  # percentage points between levels that share one line
