@@ -126,6 +126,16 @@ def test_every_attack_on_messages(swept_rows, make_row):
     assert not ALL_ATTACKS.fill(summarize(rows[-2:]))
 
 
+def test_what_is_found_is_not_called_labels_where_it_is_something_else(make_row):
+    own = make_row(goal="memberships", attack="counting")
+    found, notes = fill(ALL_ATTACKS, [make_row(), own])
+    assert [line["found are"] for line in found] == ["-", "memberships"]
+    assert "found %: Labels found by the attack" in notes
+    assert "found are: What found % is the share of" in notes
+    _, notes = fill(ALL_ATTACKS, [own])
+    assert "Labels" not in notes
+
+
 def test_failed_trials_are_shown(make_rows):
     rows = [
         *make_rows([0.5, 0.5]),

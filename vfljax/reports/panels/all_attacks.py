@@ -61,6 +61,12 @@ _BATCH_F1 = (
 )
 
 
+def _of_messages(frame: Frame) -> list[str]:
+    """What the columns mean; what is found and its chance, where these are labels."""
+    names = _RATES if frame.summary["goal"].null_count() else _RATES[2:]
+    return explain(frame, ("goal", *names))
+
+
 def _of_models(frame: Frame) -> list[str]:
     """What the columns mean, one note per idea that the rows need."""
     optimizers = varying(frame.summary, ("adversary_optimizer",))
@@ -74,7 +80,7 @@ ALL_ATTACKS = Panel(
     title="All attacks",
     about=~_VIEW.is_in([TRAINED_MODEL, MESSAGE_ROWS]),
     table=table_of((*_OF_MESSAGES, "seconds")),
-    notes=lambda frame: explain(frame, _RATES),
+    notes=_of_messages,
 )
 COMPLETION_PANEL = Panel(
     name="completion",
