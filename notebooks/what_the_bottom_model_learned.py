@@ -253,7 +253,7 @@ show(figure, "labels_found.png")
 
 # %%
 head = models.completion_head(num_classes=num_classes)
-parts = models.resnet_parts(depth, width=width)
+parts = models.ResNet(depth=depth, width=width)
 known_rows = data.draw_known_rows(jax.random.fold_in(key_known, 0), table, 4)
 
 

@@ -58,7 +58,7 @@ def _dataclasses(file: str) -> dict[str, str]:
     return {
         node.name: ast.get_docstring(node) or ""
         for node in tree.body
-        if isinstance(node, ast.ClassDef)
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
     }
 
 

@@ -7,6 +7,7 @@ import pytest
 from scipy.special import erf
 
 from vfljax import models
+from vfljax.models import put_in, read_bert
 
 SIZES = {
     "embed": 3,
@@ -98,7 +99,7 @@ def test_loaded_weights_give_the_output_of_numpy(safetensors, bert, tmp_path):
     safetensors.save_file(bert, path)
     model = models.text_encoder(**SIZES)
     fresh = jax.jit(model.init)(jax.random.key(0), TOKENS)
-    params = models.load_bert(path, fresh)
+    params = put_in(fresh, read_bert(path, fresh))
     assert jax.tree.structure(params) == jax.tree.structure(fresh)
     expected = _numpy_encoder(bert, jax.tree.map(np.asarray, params), TOKENS)
     ours = _embed(model, params, TOKENS)
@@ -115,7 +116,7 @@ def test_old_names_and_prefix_load_the_same(safetensors, bert, tmp_path):
     safetensors.save_file({called(name): bert[name] for name in bert}, old)
     model = models.text_encoder(**SIZES)
     fresh = jax.jit(model.init)(jax.random.key(0), TOKENS)
-    ours, theirs = models.load_bert(new, fresh), models.load_bert(old, fresh)
+    ours, theirs = (put_in(fresh, read_bert(path, fresh)) for path in (new, old))
     for one, other in zip(jax.tree.leaves(ours), jax.tree.leaves(theirs), strict=True):
         np.testing.assert_array_equal(one, other)
 
@@ -126,11 +127,11 @@ def test_file_errors_name_the_tensor(safetensors, bert, tmp_path):
     path, name = tmp_path / "model.safetensors", "embeddings.word_embeddings.weight"
     safetensors.save_file(bert | {name: np.zeros((12, 8), np.float32)}, path)
     with pytest.raises(ValueError, match=r"word_embeddings.weight.*\(12, 8\).*\(11, 8"):
-        models.load_bert(path, params)
+        read_bert(path, params)
     name = "encoder.layer.0.attention.self.key.bias"
     safetensors.save_file({n: bert[n] for n in bert if n != name}, path)
     with pytest.raises(ValueError, match=f"tensor '{name}': must be in"):
-        models.load_bert(path, params)
+        read_bert(path, params)
 
 
 def test_number_of_parameters_of_bert_base():

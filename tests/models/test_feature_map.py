@@ -18,14 +18,14 @@ class Cut(NamedTuple):
 
     embedding: jax.Array
     params: models.Params
-    parts: models.ResNetParts
+    parts: models.ResNet
     feature_map: jax.Array
 
 
 @functools.cache
 def cut(stages):
     model = models.resnet(8, embed=5, width=4, stages=stages)
-    parts = models.resnet_parts(8, width=4, stages=stages)
+    parts = models.ResNet(depth=8, width=4, stages=stages)
 
     @jax.jit
     def built(key):
@@ -51,11 +51,11 @@ def test_the_parts_make_the_network(stages, shape):
 
 def test_parts_refuse_what_the_network_refuses():
     with pytest.raises(ValueError, match=r"depth=9: must be 6n \+ 2"):
-        models.resnet_parts(9)
+        models.ResNet(depth=9)
     with pytest.raises(ValueError, match="stages=4: must be 0, 1, 2 or 3"):
-        models.resnet_parts(8, stages=4)
+        models.ResNet(depth=8, stages=4)
     with pytest.raises(ValueError, match="width=0: must be >= 1"):
-        models.resnet_parts(8, width=0)
+        models.ResNet(depth=8, width=0)
 
 
 def test_heat_map_by_hand():

@@ -144,7 +144,6 @@ def test_an_option_has_one_default():
     forms: dict[Any, type] = {
         models.mlp: MLP,
         models.resnet: ResNet,
-        models.resnet_parts: ResNet,
         models.resnet18: ResNet18,
         models.text_encoder: TextEncoder,
         models.top_mlp: Top,

@@ -30,9 +30,8 @@ def score_all_labels(answer: Any, truth: Truth, with_confusion: bool) -> dict[st
         judged.append(("test_", answer.info.other_ranks, truth.test_labels))
     for prefix, of_epochs, true in judged:
         for when, epoch in (("", -1), ("best_", best)):
-            for name, value in _rates(
-                of_epochs[epoch], true, truth.num_classes
-            ).items():
+            rates = _rates(of_epochs[epoch], true, truth.num_classes)
+            for name, value in rates.items():
                 # The last epoch's is there: it is decided by scores, as any attack's.
                 scored.setdefault(f"{when}{prefix}attack_{name}", value)
     return scored
@@ -44,10 +43,8 @@ def _rates(ranks, truth, num_classes):
     if num_classes > 5:
         rates["top5"] = float(np.mean(np.any(ranks[:, :5] == truth[:, None], axis=1)))
     if num_classes == 2:
-        rates["f1"] = float(metrics.f1(ranks[:, 0], truth))
-        rates["fu_batch_f1"] = float(
-            metrics.fu_batch_f1(ranks[:, 0], truth, batch_size=_FU_BATCH)
-        )
+        rates["f1"] = metrics.f1(ranks[:, 0], truth)
+        rates["fu_batch_f1"] = metrics.fu_batch_f1(ranks[:, 0], truth, _FU_BATCH)
     return rates
 
 

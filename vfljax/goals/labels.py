@@ -17,11 +17,8 @@ def score_labels(answer: Any, truth: Truth, with_confusion: bool) -> dict[str, A
     get; `auc` of two classes.
     """
     counts = ~truth.is_known
-    labels, true, num_classes = (
-        answer.labels[counts],
-        truth.labels[counts],
-        (truth.num_classes),
-    )
+    labels, true = answer.labels[counts], truth.labels[counts]
+    num_classes = truth.num_classes
     chance = _chance_levels(true.tobytes(), true.dtype.str, num_classes)
     margin = None
     if answer.scores.shape[1:] == (2,):

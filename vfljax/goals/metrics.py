@@ -6,9 +6,6 @@ is judged by identity (`accuracy`), up to a renaming of the classes
 (`matched_accuracy`), and by what it tells about the truth in bits
 (`mutual_information`). The last two are above zero for blind guesses too, the more so
 the smaller the batch: `chance_levels` says how far.
-
-Where classes are ranked rather than named there are `auc` (of two) and
-`top_k_accuracy`; where one of two is rare, `f1`, and `fu_batch_f1` as it was published.
 """
 
 from typing import NamedTuple
@@ -19,6 +16,9 @@ from jaxtyping import Array, Float, Int
 from scipy.optimize import linear_sum_assignment
 from scipy.stats import rankdata
 
+from vfljax._checks import require
+
+Classes = Int[np.ndarray, " batch"]
 _NUM_GUESSES = 32  # per batch
 
 
@@ -53,8 +53,7 @@ def top_k_accuracy(
         0.5
     """
     classes = scores.shape[1]
-    if not 1 <= k <= classes:
-        raise ValueError(f"k={k}: must be in [1, {classes}]")
+    require(1 <= k <= classes, "k", k, f"in [1, {classes}]")
     own = jnp.take_along_axis(scores, truth[:, None], axis=1)
     is_lower = jnp.arange(classes)[None] < truth[:, None]
     num_before = jnp.sum((scores > own) | ((scores == own) & is_lower), axis=1)
@@ -62,7 +61,7 @@ def top_k_accuracy(
     return jnp.mean((has_answer & (num_before < k)).astype(jnp.float32))
 
 
-def auc(scores: Float[np.ndarray, " batch"], truth: Int[np.ndarray, " batch"]) -> float:
+def auc(scores: Float[np.ndarray, " batch"], truth: Classes) -> float:
     """Chance that a sample of class 1 scores above one of another class, in [0, 1].
 
     Mann and Whitney (1947): from the sum of ranks, where equal scores share the mean of
@@ -84,11 +83,7 @@ def auc(scores: Float[np.ndarray, " batch"], truth: Int[np.ndarray, " batch"]) -
     return float(excess / (positives * negatives))
 
 
-def f1(
-    labels: Int[np.ndarray, " batch"],
-    truth: Int[np.ndarray, " batch"],
-    positive: int = 1,
-) -> float:
+def f1(labels: Classes, truth: Classes, positive: int = 1) -> float:
     """Harmonic mean of precision and recall of class `positive`, in [0, 1].
 
     0 where no sample is of that class and none is inferred to be. "No answer" (−1) is
@@ -103,20 +98,18 @@ def f1(
     return float(2 * hits / max(named, 1))
 
 
-def fu_batch_f1(
-    labels: Int[np.ndarray, " batch"], truth: Int[np.ndarray, " batch"], batch_size: int
-) -> float:
+def fu_batch_f1(labels: Classes, truth: Classes, batch_size: int) -> float:
     """F1 of class 1 as the released code of Fu et al. (2022) computes it, in [0, 1].
 
     To compare with what they publish, not to judge by. Precision and recall are taken
     on mini-batches in the given order, as 0 where they are 0/0, averaged with the sizes
     of the batches as weights, and put together only then. In a batch where nothing is
     inferred to be of class 1, everything is taken to be: always answering 0 has the F1
-    of always answering 1.
+    of always answering 1. Classes are 0 and 1; −1, "no answer", is as good as 0.
 
     Args:
-        labels: Inferred classes, 0 and 1; −1, "no answer", is as good as 0.
-        truth: True classes, 0 and 1.
+        labels: Inferred classes.
+        truth: True classes.
         batch_size: At evaluation, >= 1; the last batch may be smaller.
 
     Raises:
@@ -126,8 +119,7 @@ def fu_batch_f1(
         >>> fu_batch_f1(np.array([0, 0, 0, 0]), np.array([1, 0, 0, 1]), batch_size=4)
         0.6666666666666666
     """
-    if batch_size < 1:
-        raise ValueError(f"batch_size={batch_size}: must be >= 1")
+    require(batch_size >= 1, "batch_size", batch_size, ">= 1")
     precision, recall = 0.0, 0.0
     for start in range(0, len(truth), batch_size):
         is_positive = truth[start : start + batch_size] == 1
@@ -147,7 +139,7 @@ def chance_accuracy(class_counts: Int[Array, " classes"]) -> Float[Array, ""]:
     """Accuracy to expect from always naming the most frequent class, in [1/C, 1].
 
     What an adversary reaches who knows how frequent the classes are among all samples
-    and sees nothing of the batch.
+    and sees nothing of the batch. Counts are those of the training set.
 
     It bounds an attack that clusters and is given some samples per class to name the
     clusters by, too (`attacks.cluster_matching`; the given samples are not counted). If
@@ -155,17 +147,12 @@ def chance_accuracy(class_counts: Int[Array, " classes"]) -> Float[Array, ""]:
     its name is. Named c, it is right in a share q_c, the frequency of class c, and with
     shares s_c of the samples in the clusters Σ s_c·q_c <= max_c q_c are right. That is
     1/C where classes are equally frequent, so no simulation is needed.
-
-    Args:
-        class_counts: How many samples of the training set each class in play has.
     """
     return jnp.max(class_counts) / jnp.sum(class_counts)
 
 
 def confusion(
-    labels: Int[np.ndarray, " batch"],
-    truth: Int[np.ndarray, " batch"],
-    num_classes: int,
+    labels: Classes, truth: Classes, num_classes: int
 ) -> Int[np.ndarray, "classes classes"]:
     """Counts by true class (row) and inferred class; "no answer" (−1) is left out.
 
@@ -180,11 +167,7 @@ def confusion(
     return counts.reshape(num_classes, num_classes)
 
 
-def matched_accuracy(
-    labels: Int[np.ndarray, " batch"],
-    truth: Int[np.ndarray, " batch"],
-    num_classes: int,
-) -> float:
+def matched_accuracy(labels: Classes, truth: Classes, num_classes: int) -> float:
     """Accuracy after the best one-to-one renaming of the inferred classes, in [0, 1].
 
     Kuhn (1955), the Hungarian method, on the confusion matrix. 1 means that the classes
@@ -198,11 +181,7 @@ def matched_accuracy(
     return float(counts[linear_sum_assignment(-counts)].sum() / len(truth))
 
 
-def mutual_information(
-    labels: Int[np.ndarray, " batch"],
-    truth: Int[np.ndarray, " batch"],
-    num_classes: int,
-) -> float:
+def mutual_information(labels: Classes, truth: Classes, num_classes: int) -> float:
     """Mutual information over the mean of the two entropies, in [0, 1].
 
     1 if each is a function of the other, 0 if they are independent in the batch or one
@@ -219,18 +198,11 @@ def mutual_information(
     return float(np.clip(2.0 * shared / total, 0.0, 1.0))
 
 
-def chance_levels(
-    truth: Int[np.ndarray, " batch"], num_classes: int, seed: int = 0
-) -> ChanceLevels:
+def chance_levels(truth: Classes, num_classes: int, seed: int = 0) -> ChanceLevels:
     """Simulates blind guesses about a batch: uniform ones, 32 times.
 
     Always naming one class is another blind guess, and the better one under a renaming
     where a class has most of the batch: the matched level is the higher of the two.
-
-    Args:
-        truth: Labels of the batch.
-        num_classes: C.
-        seed: Of the guesses.
     """
     rng = np.random.default_rng(seed)
     guesses = rng.integers(0, num_classes, (_NUM_GUESSES, len(truth)))

@@ -11,20 +11,13 @@ from vfljax.models.base import (
     init_statistics,
     run,
 )
-from vfljax.models.bert_weights import load_bert, put_in, read_bert
+from vfljax.models.bert_weights import put_in, read_bert
 from vfljax.models.completion import completed, completion_head
 from vfljax.models.encoder import TextEncoder, text_encoder
 from vfljax.models.grad_cam import grad_cam
 from vfljax.models.mlp import MLP, mlp
 from vfljax.models.network import Given, Network, as_network
-from vfljax.models.resnet import (
-    ResNet,
-    ResNet18,
-    ResNetParts,
-    resnet,
-    resnet18,
-    resnet_parts,
-)
+from vfljax.models.resnet import ResNet, ResNet18, resnet, resnet18
 from vfljax.models.stateful import batch_norm, from_linen, is_dropping, stateful_model
 from vfljax.models.tops import Top, top_mlp
 
@@ -38,7 +31,6 @@ __all__ = [
     "PartyModel",
     "ResNet",
     "ResNet18",
-    "ResNetParts",
     "Statistics",
     "TextEncoder",
     "Top",
@@ -52,13 +44,11 @@ __all__ = [
     "grad_cam",
     "init_statistics",
     "is_dropping",
-    "load_bert",
     "mlp",
     "put_in",
     "read_bert",
     "resnet",
     "resnet18",
-    "resnet_parts",
     "run",
     "stateful_model",
     "text_encoder",

@@ -1,7 +1,6 @@
 """What the rest of the library knows of a network: a record of pure functions."""
 
 import dataclasses
-import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -15,12 +14,12 @@ Params = PyTree[Any]
 Statistics = PyTree[Any]
 """A network's running statistics, such as those of batch normalization; () if none."""
 
+Features = Float[Array, " batch *features"]
+Embedding = Float[Array, "batch embed"]
+_PART_SIZE = 500  # samples that evaluation embeds at once
 
-@functools.partial(
-    jax.tree_util.register_dataclass,
-    data_fields=["statistics", "dropout_key"],
-    meta_fields=["is_training"],
-)
+
+@jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class Forward:
     """How a network is run: what an embedding depends on besides parameters and data.
@@ -40,7 +39,7 @@ class Forward:
 
     statistics: Statistics = ()
     dropout_key: Any = None
-    is_training: bool = False
+    is_training: bool = dataclasses.field(default=False, metadata={"static": True})
 
 
 EVALUATION = Forward()
@@ -70,22 +69,14 @@ class PartyModel(NamedTuple):
             the statistics are the updated ones in training, else those it was given.
     """
 
-    init: Callable[[Key[Array, ""], Float[Array, " batch *features"]], Params]
-    apply: Callable[
-        [Params, Float[Array, " batch *features"]], Float[Array, "batch embed"]
-    ]
-    tapped: Callable[..., tuple[Float[Array, "batch embed"], dict[str, Any]]] | None = (
-        None
-    )
-    init_statistics: Callable[[Float[Array, " batch *features"]], Statistics] | None = (
-        None
-    )
-    run: Callable[..., tuple[Float[Array, "batch embed"], Statistics]] | None = None
+    init: Callable[[Key[Array, ""], Features], Params]
+    apply: Callable[[Params, Features], Embedding]
+    tapped: Callable[..., tuple[Embedding, dict[str, Any]]] | None = None
+    init_statistics: Callable[[Features], Statistics] | None = None
+    run: Callable[..., tuple[Embedding, Statistics]] | None = None
 
 
-def init_statistics(
-    model: PartyModel, features: Float[Array, " batch *features"]
-) -> Statistics:
+def init_statistics(model: PartyModel, features: Features) -> Statistics:
     """Returns the running statistics a network starts with; () if it has none."""
     return () if model.init_statistics is None else model.init_statistics(features)
 
@@ -93,19 +84,10 @@ def init_statistics(
 def run(
     model: PartyModel,
     params: Params,
-    features: Float[Array, " batch *features"],
+    features: Features,
     forward: Forward = EVALUATION,
-) -> tuple[Float[Array, "batch embed"], Statistics]:
-    """Runs a network of either kind.
-
-    Args:
-        model: The network.
-        params: Its parameters.
-        features: The batch (batch, ...).
-        forward: In which mode, with which statistics.
-
-    Returns:
-        The embedding (batch, embed), and the running statistics afterwards.
+) -> tuple[Embedding, Statistics]:
+    """Runs a network of either kind: its embedding, and its statistics afterwards.
 
     Raises:
         ValueError: If the network has running statistics and `forward` has none.
@@ -123,9 +105,9 @@ def run(
 def embed(
     model: PartyModel,
     params: Params,
-    features: Float[Array, " batch *features"],
+    features: Features,
     forward: Forward = EVALUATION,
-) -> Float[Array, "batch embed"]:
+) -> Embedding:
     """The embedding alone; arguments and errors as for `run`."""
     return run(model, params, features, forward)[0]
 
@@ -135,7 +117,6 @@ def embed_in_parts(
     params: Params,
     features: Float[Array, " samples *features"],
     forward: Forward = EVALUATION,
-    part_size: int = 500,
 ) -> Float[Array, "samples embed"]:
     """As `embed` for many samples, a part at a time, so that memory suffices.
 
@@ -143,15 +124,15 @@ def embed_in_parts(
     """
     features = jnp.asarray(features)  # NumPy's can't be indexed by the loop's rows
     num_samples = len(features)
-    num_parts = -(-num_samples // part_size)
     if num_samples == 0:
         one = jnp.zeros((1, *features.shape[1:]), features.dtype)
         return embed(model, params, one, forward)[:0]
-    if num_parts == 1:
+    if num_samples <= _PART_SIZE:
         return embed(model, params, features, forward)
-    rows = jnp.minimum(jnp.arange(num_parts * part_size), num_samples - 1)
+    num_parts = -(-num_samples // _PART_SIZE)
+    rows = jnp.minimum(jnp.arange(num_parts * _PART_SIZE), num_samples - 1)
     parts = jax.lax.map(
         lambda of_part: embed(model, params, features[of_part], forward),
-        rows.reshape(num_parts, part_size),
+        rows.reshape(num_parts, _PART_SIZE),
     )
-    return parts.reshape(num_parts * part_size, parts.shape[2])[:num_samples]
+    return parts.reshape(-1, parts.shape[2])[:num_samples]

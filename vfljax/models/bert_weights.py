@@ -29,35 +29,22 @@ _BLOCK_PARTS = {
 }
 
 
-def load_bert(path: str | os.PathLike[str], params: Params) -> Params:
-    """Returns a text encoder's parameters with BERT's weights put in.
+def read_bert(path: str | os.PathLike[str], params: Params) -> Params:
+    """Returns the part of a text encoder's parameters that a file has, for `put_in`.
 
     Embeddings and blocks come from the file; the two layers after the mean, which BERT
-    does not have, stay as they are. A file with more blocks or positions than the
-    encoder lends it its first ones.
+    does not have, are left out. A file with more blocks or positions than the encoder
+    lends it its first ones.
 
     Args:
         path: A safetensors file of a BERT model with the names of Hugging Face's
             transformers, with or without `bert.` in front, old (`gamma`) or new.
-        params: The parameters of `text_encoder`, whose shapes the file must have.
+        params: The parameters of `text_encoder`, or their shapes, which the file must
+            have.
 
     Raises:
         ValueError: If a tensor is missing or has another shape; names the tensor.
         ImportError: If safetensors is not installed.
-    """
-    return put_in(params, read_bert(path, params))
-
-
-def read_bert(path: str | os.PathLike[str], params: Params) -> Params:
-    """Returns the part of a text encoder's parameters that a file has; see `load_bert`.
-
-    Args:
-        path: As for `load_bert`.
-        params: As for `load_bert`; their shapes are enough.
-
-    Raises:
-        ValueError: As `load_bert`.
-        ImportError: As `load_bert`.
     """
     tensors, found = _read(path), {}
     places: dict[str, Any] = traverse_util.flatten_dict(params, sep="/")
@@ -81,14 +68,14 @@ def _read(path):
         from safetensors.numpy import load_file
     except ImportError as error:
         raise ImportError(
-            "load_bert needs safetensors: pip install 'vfljax[text]'"
+            "read_bert needs safetensors: pip install 'vfljax[text]'"
         ) from error
-    renamed = {}
-    for name, tensor in load_file(path).items():
-        name = name.removeprefix("bert.")
-        name = re.sub(r"LayerNorm\.gamma$", "LayerNorm.weight", name)
-        renamed[re.sub(r"LayerNorm\.beta$", "LayerNorm.bias", name)] = tensor
-    return renamed
+
+    def renamed(name):
+        name = name.removeprefix("bert.").replace("LayerNorm.gamma", "LayerNorm.weight")
+        return name.replace("LayerNorm.beta", "LayerNorm.bias")
+
+    return {renamed(name): tensor for name, tensor in load_file(path).items()}
 
 
 def _tensor_name(place):

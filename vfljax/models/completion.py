@@ -10,25 +10,7 @@ from flax import linen as nn
 from vfljax._checks import require
 from vfljax.models import base
 from vfljax.models.base import Forward, PartyModel
-from vfljax.models.initializers import linear
-from vfljax.models.stateful import batch_norm, stateful_model
-
-
-class _Head(nn.Module):
-    """Layers of batch normalization, ReLU and a linear map that starts at ones."""
-
-    num_classes: int
-    num_layers: int
-
-    @nn.compact
-    def __call__(self, x, is_training):
-        ones = nn.initializers.ones_init()
-        for number in range(self.num_layers):
-            is_last = number == self.num_layers - 1
-            width = self.num_classes if is_last else x.shape[1]
-            x = nn.relu(batch_norm(is_training, f"norm_{number}")(x))
-            x = linear(x, width, ones, f"layer_{number}")
-        return x
+from vfljax.models.tops import rectified
 
 
 def completion_head(*, num_classes: int, num_layers: int = 1) -> PartyModel:
@@ -41,16 +23,13 @@ def completion_head(*, num_classes: int, num_layers: int = 1) -> PartyModel:
 
     Run it by `models.embed` or `models.run`. Equal arguments return the same object.
 
-    Args:
-        num_classes: Number of classes, >= 1.
-        num_layers: Number of layers, >= 1.
-
     Raises:
         ValueError: If a number is below 1.
     """
     require(num_classes >= 1, "num_classes", num_classes, ">= 1")
     require(num_layers >= 1, "num_layers", num_layers, ">= 1")
-    return _cached_head(num_classes, num_layers)
+    widths = (None,) * (num_layers - 1) + (num_classes,)
+    return rectified(widths, True, False, nn.initializers.ones)
 
 
 def completed(
@@ -60,34 +39,14 @@ def completed(
 
     Parameters and statistics are dictionaries of `bottom` and `head`, so that those of
     a trained bottom model can be put in; statistics of a bottom model without any are
-    (). A dropout key is the bottom model's alone. Equal arguments return the same
-    object.
-
-    Args:
-        bottom: The bottom model, of either kind.
-        num_classes: Number of classes, >= 1.
-        num_layers: Number of layers of the head, >= 1.
+    (). The bottom model is of either kind; a dropout key is its alone. Equal arguments
+    return the same object.
 
     Raises:
         ValueError: If a number is below 1.
-
-    Example:
-        >>> import jax, jax.numpy as jnp
-        >>> from vfljax import models
-        >>> model = completed(models.mlp((), embed=4), num_classes=3)
-        >>> x = jnp.ones((5, 2))
-        >>> params = model.init(jax.random.key(0), x)
-        >>> forward = models.Forward(models.init_statistics(model, x))
-        >>> models.embed(model, params, x, forward).shape
-        (5, 3)
     """
     head = completion_head(num_classes=num_classes, num_layers=num_layers)
     return _cached_completed(bottom, head)
-
-
-@functools.cache
-def _cached_head(num_classes, num_layers):
-    return stateful_model(_Head(num_classes=num_classes, num_layers=num_layers))
 
 
 @functools.cache

@@ -21,27 +21,26 @@ _NORMAL = nn.initializers.normal(0.02)
 class _Block(nn.Module):
     """Self attention and a two-layer map, each added and then normalized."""
 
-    heads: int
-    intermediate: int
-    dropout: float
+    options: "TextEncoder"
 
     @nn.compact
     def __call__(self, x, mask, is_training):
+        options = self.options
         is_kept = not is_dropping(self, is_training)
         attended = nn.MultiHeadDotProductAttention(
-            num_heads=self.heads,
-            dropout_rate=self.dropout,
+            num_heads=options.heads,
+            dropout_rate=options.dropout,
             broadcast_dropout=False,
             deterministic=is_kept,
             kernel_init=_NORMAL,
             name="attention",
         )(x, mask=mask)
-        attended = nn.Dropout(self.dropout, deterministic=is_kept)(attended)
+        attended = nn.Dropout(options.dropout, deterministic=is_kept)(attended)
         x = _layer_norm("attention_norm")(x + attended)
-        y = nn.Dense(self.intermediate, kernel_init=_NORMAL, name="expansion")(x)
+        y = nn.Dense(options.intermediate, kernel_init=_NORMAL, name="expansion")(x)
         y = nn.gelu(y, approximate=False)
         y = nn.Dense(x.shape[-1], kernel_init=_NORMAL, name="contraction")(y)
-        y = nn.Dropout(self.dropout, deterministic=is_kept)(y)
+        y = nn.Dropout(options.dropout, deterministic=is_kept)(y)
         return _layer_norm("contraction_norm")(x + y)
 
 
@@ -49,42 +48,32 @@ class _TextEncoder(nn.Module):
     """Embeddings, blocks, mean over the tokens, and two linear layers."""
 
     embed: int
-    vocabulary_size: int
-    length: int
-    hidden: int
-    layers: int
-    heads: int
-    intermediate: int
-    pooled: int
-    dropout: float
+    options: "TextEncoder"
 
     @nn.compact
     def __call__(self, features, is_training):
-        if features.ndim != 2 or features.shape[1] > self.length:
+        options = self.options
+        if features.ndim != 2 or features.shape[1] > options.length:
             raise ValueError(
                 f"features of shape {features.shape}: must be token numbers (batch, "
-                f"length) with length <= {self.length}"
+                f"length) with length <= {options.length}"
             )
         tokens = features.astype(jnp.int32)
         is_token = tokens != 0
-        x = _embeddings(self.vocabulary_size, self.hidden, "words")(tokens)
+        x = _embeddings(options.vocabulary_size, options.hidden, "words")(tokens)
         positions = jnp.arange(tokens.shape[1])[None]
-        x = x + _embeddings(self.length, self.hidden, "positions")(positions)
+        x = x + _embeddings(options.length, options.hidden, "positions")(positions)
         segments = jnp.zeros((1, 1), jnp.int32)
-        x = x + _embeddings(2, self.hidden, "segments")(segments)
+        x = x + _embeddings(2, options.hidden, "segments")(segments)
         x = _layer_norm("embedding_norm")(x)
         is_kept = not is_dropping(self, is_training)
-        x = nn.Dropout(self.dropout, deterministic=is_kept)(x)
-        for number in range(self.layers):
-            x = _Block(
-                heads=self.heads,
-                intermediate=self.intermediate,
-                dropout=self.dropout,
-                name=f"block_{number}",
-            )(x, is_token[:, None, None, :], is_training)
+        x = nn.Dropout(options.dropout, deterministic=is_kept)(x)
+        for number in range(options.layers):
+            block = _Block(options, name=f"block_{number}")
+            x = block(x, is_token[:, None, None, :], is_training)
         total = jnp.where(is_token[:, :, None], x, 0.0).sum(axis=1)
         x = total / jnp.maximum(is_token.sum(axis=1, keepdims=True), 1)
-        x = jnp.tanh(linear(x, self.pooled, default_kernel, "pooled"))
+        x = jnp.tanh(linear(x, options.pooled, default_kernel, "pooled"))
         return linear(x, self.embed, default_kernel, "output")
 
 
@@ -102,7 +91,7 @@ class TextEncoder(Network):
     https://arxiv.org/abs/1810.04805; the defaults are BERT-base's sizes.
 
     Weights start normal with deviation .02, the last two layers as PyTorch's do;
-    `load_bert` puts in trained ones. Run it by `models.embed` or `models.run`; it has
+    `weights` are trained ones. Run it by `models.embed` or `models.run`; it has
     no running statistics.
     """
 
@@ -128,24 +117,20 @@ class TextEncoder(Network):
 
     def check(self) -> None:
         """Checks the ranges, and that the file is there."""
-        for name, size in self._sizes.items():
-            low = 2 if name == "vocabulary_size" else 1
-            require(size >= low, name, size, f">= {low}")
+        for field in dataclasses.fields(self):
+            if field.type is int:
+                low = 2 if field.name == "vocabulary_size" else 1
+                size = getattr(self, field.name)
+                require(size >= low, field.name, size, f">= {low}")
         require(0 <= self.dropout < 1, "dropout", self.dropout, "in [0, 1)")
         is_multiple = self.hidden % self.heads == 0
         require(is_multiple, "hidden", self.hidden, f"a multiple of heads={self.heads}")
         is_there = self.weights is None or Path(self.weights).is_file()
         require(is_there, "weights", self.weights, "a file")
 
-    @property
-    def _sizes(self) -> dict[str, Any]:
-        fields = [field for field in dataclasses.fields(self) if field.type is int]
-        return {field.name: getattr(self, field.name) for field in fields}
-
     def build(self, embed: int) -> PartyModel:
         """Builds one party's network."""
-        network = _TextEncoder(embed=embed, dropout=self.dropout, **self._sizes)
-        return stateful_model(network, has_statistics=False)
+        return stateful_model(_TextEncoder(embed, self), has_statistics=False)
 
     def pretrained(self, embed: int, features) -> Params:
         """The encoder's embeddings and blocks, if they are in a file."""

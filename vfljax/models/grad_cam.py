@@ -25,7 +25,7 @@ def grad_cam(
     Args:
         score_fn: From feature maps to y (batch,), before the softmax. The score of an
             image may depend on that image's feature map alone, as in evaluation mode.
-        feature_map: A, such as `resnet_parts(...).feature_map` gives.
+        feature_map: A, such as `ResNet.feature_map` gives.
 
     Example:
         The score is three times the mean of the first channel, minus the second's.

@@ -22,18 +22,16 @@ class _MLP(nn.Module):
     @nn.compact
     def __call__(self, features, taps=None):
         x, inputs = features.reshape(features.shape[0], -1), {}
-        for number, width in enumerate((*self.hidden, self.embed)):
-            is_output = number == len(self.hidden)
-            name = "output" if is_output else f"hidden_{number}"
+        xavier = nn.initializers.xavier_uniform()
+        for number, width in enumerate(self.hidden):
+            name = f"hidden_{number}"
             inputs[name] = x
-            if is_output:
-                x = linear(x, width, default_kernel, name)
-            else:
-                xavier = nn.initializers.xavier_uniform()
-                x = nn.Dense(width, kernel_init=xavier, name=name)(x)
-            x = x if taps is None else x + taps[name]
-            x = nn.relu(x) if self.relu_output or not is_output else x
-        return x, inputs
+            x = nn.Dense(width, kernel_init=xavier, name=name)(x)
+            x = nn.relu(x if taps is None else x + taps[name])
+        inputs["output"] = x
+        x = linear(x, self.embed, default_kernel, "output")
+        x = x if taps is None else x + taps["output"]
+        return nn.relu(x) if self.relu_output else x, inputs
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -81,10 +79,7 @@ class MLP(Network):
 
 
 def mlp(
-    hidden: Sequence[int] = MLP.hidden,
-    *,
-    embed: int,
-    relu_output: bool = MLP.relu_output,
+    hidden: Sequence[int] = MLP.hidden, *, embed: int, **options: Any
 ) -> PartyModel:
     """Returns `MLP` of a width; equal arguments return the same object.
 
@@ -97,4 +92,4 @@ def mlp(
         >>> model.apply(params, jnp.zeros((5, 14, 28))).shape
         (5, 10)
     """
-    return MLP(hidden=tuple(hidden), relu_output=relu_output).make(embed)
+    return MLP(hidden=tuple(hidden), **options).make(embed)

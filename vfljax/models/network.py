@@ -45,10 +45,7 @@ class Network:
         raise NotImplementedError
 
     def pretrained(self, embed: int, features: Float[Array, "samples ..."]) -> Params:
-        """The part of every party's parameters that does not start at random.
-
-        `features` are some of one party's, for the shapes.
-        """
+        """Parameters that do not start at random; `features` are there for shapes."""
         return {}
 
 
@@ -81,16 +78,15 @@ def as_network(name: str, value: Any) -> Network:
     if isinstance(value, PartyModel):
         return Given(model=value)
     kind = getattr(value, "__name__", type(value).__name__)
-    pure = (
-        "must be a PartyModel(init, apply) with init(key, features) -> params and "
-        "apply(params, features) -> embedding"
-    )
     if isinstance(value, type):
         what = f"the class {kind}, must be an instance: {kind}(...)"
     elif isinstance(value, nn.Module):
         what = f"the linen module {kind}, must be models.from_linen({kind}(...))"
     elif callable(value):
-        what = f"the function or module {kind}, {pure}"
+        what = (
+            f"the function or module {kind}, must be a PartyModel(init, apply) with "
+            "init(key, features) -> params and apply(params, features) -> embedding"
+        )
     else:
         what = f"{value!r}, must be a network such as models.MLP() or a PartyModel"
     raise ValueError(f"{name}: is {what}")

@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax.numpy as jnp
 from flax import linen as nn
@@ -50,7 +50,7 @@ class _ResNet(nn.Module):
     shortcut: Callable
     activation: Callable
     kernel_init: Callable
-    dropout: float
+    dropout: float = 0.0
 
     @nn.compact
     def __call__(self, images, is_training):
@@ -106,11 +106,31 @@ class ResNet(Network):
         require(0 <= self.stages <= 3, "stages", self.stages, "0, 1, 2 or 3")
         require(self.width >= 1, "width", self.width, ">= 1")
 
-    def build(self, embed: int | None) -> PartyModel:
+    def build(self, embed: int) -> PartyModel:
         """Builds one party's network."""
-        return stateful_model(self.module(embed))
+        return stateful_model(self._module(embed))
 
-    def module(self, embed: int | None) -> nn.Module:
+    def feature_map(
+        self, params: Params, images: Float[Array, "batch ..."], statistics: Statistics
+    ) -> Float[Array, "batch height width channels"]:
+        """What `grad_cam` looks at: the last feature map, in evaluation mode.
+
+        `params` are those of the whole network, of any width of embedding. Without
+        stages it is the feature map of the first convolution.
+        """
+        variables = {"params": params, "batch_stats": statistics}
+        found: Any = self._module(None).apply(variables, images, False)
+        return found
+
+    @staticmethod
+    def embedding(
+        params: Params, feature_map: Float[Array, "batch height width channels"]
+    ) -> Float[Array, "batch embed"]:
+        """The rest of the network: average pool and linear layer."""
+        output = params["output"]
+        return feature_map.mean(axis=(1, 2)) @ output["kernel"] + output["bias"][None]
+
+    def _module(self, embed: int | None) -> nn.Module:
         """The linen module; without `embed` that of the last feature map."""
         return _ResNet(
             stem=self.width,
@@ -120,13 +140,10 @@ class ResNet(Network):
             shortcut=zero_padded,
             activation=nn.relu,
             kernel_init=kaiming_normal,
-            dropout=0.0,
         )
 
 
-def resnet(
-    depth: int, *, embed: int, width: int = ResNet.width, stages: int = ResNet.stages
-) -> PartyModel:
+def resnet(depth: int, *, embed: int, **options: Any) -> PartyModel:
     """Returns `ResNet` of a width; equal arguments return the same object.
 
     Example:
@@ -139,56 +156,7 @@ def resnet(
         >>> embed(model, params, images, forward).shape
         (5, 10)
     """
-    return ResNet(depth=depth, width=width, stages=stages).make(embed)
-
-
-class ResNetParts(NamedTuple):
-    """`resnet` cut before its average pool, in evaluation mode.
-
-    Attributes:
-        feature_map: `feature_map(params, images, statistics)`: the last one (batch,
-            height, width, channels); without stages that of the stem.
-        embedding: `embedding(params, feature_map)` (batch, embed): pool, linear layer.
-    """
-
-    feature_map: Callable[..., Float[Array, "batch height width channels"]]
-    embedding: Callable[..., Float[Array, "batch embed"]]
-
-
-def resnet_parts(
-    depth: int, *, width: int = ResNet.width, stages: int = ResNet.stages
-) -> ResNetParts:
-    """Returns the two parts of `resnet`, for looking at what is between them.
-
-    Both take the parameters of the whole network with these numbers, of any `embed`.
-    What `grad_cam` needs: the last feature map, and what follows from it. Arguments
-    and errors are those of `ResNet`.
-
-    Example:
-        >>> import jax, jax.numpy as jnp
-        >>> from vfljax import models
-        >>> model, images = resnet(8, embed=10, width=4), jnp.zeros((5, 32, 16, 3))
-        >>> params = jax.jit(model.init)(jax.random.key(0), images)
-        >>> statistics = models.init_statistics(model, images)
-        >>> parts = resnet_parts(8, width=4)
-        >>> jax.jit(parts.feature_map)(params, images, statistics).shape
-        (5, 8, 4, 16)
-    """
-    network = ResNet(depth=depth, width=width, stages=stages).module(None)
-
-    def feature_map(
-        params: Params, images: Float[Array, "batch ..."], statistics: Statistics
-    ) -> Any:
-        variables = {"params": params, "batch_stats": statistics}
-        return network.apply(variables, images, False)
-
-    def embedding(
-        params: Params, feature_map: Float[Array, "batch height width channels"]
-    ) -> Float[Array, "batch embed"]:
-        output = params["output"]
-        return feature_map.mean(axis=(1, 2)) @ output["kernel"] + output["bias"][None]
-
-    return ResNetParts(feature_map=feature_map, embedding=embedding)
+    return ResNet(depth=depth, **options).make(embed)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

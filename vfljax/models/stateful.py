@@ -13,15 +13,7 @@ def from_linen(module: nn.Module) -> PartyModel:
     """Returns the model of a linen module that is called as `module(features)`.
 
     A module with batch normalization or dropout is one for `stateful_model`, and
-    `init` raises a `ValueError` for it.
-
-    Example:
-        >>> import jax, jax.numpy as jnp
-        >>> from flax import linen
-        >>> model = from_linen(linen.Dense(3))
-        >>> params = model.init(jax.random.key(0), jnp.zeros((1, 4)))
-        >>> model.apply(params, jnp.zeros((5, 4))).shape
-        (5, 3)
+    `init` raises a `ValueError` for it. docs/your_own.md has an example.
     """
 
     def init(key, features):
@@ -47,17 +39,15 @@ def stateful_model(network: nn.Module, *, has_statistics: bool = True) -> PartyM
     Python bool. In training, batches are normalized by their own statistics, running
     ones are updated, and units are dropped if `forward.dropout_key` is there. In
     evaluation the running statistics are used and returned unchanged, and nothing is
-    dropped. Build the module's layers with `batch_norm` and `is_dropping`.
+    dropped. Build the module's layers with `batch_norm` and `is_dropping`. The model
+    has `run`; its `apply` raises a `ValueError`, as a function of parameters and
+    features alone it is not.
 
     Args:
         network: The module; its variables are `params` and perhaps `batch_stats`, of
             shapes that do not depend on the size of the batch.
         has_statistics: Whether it has `batch_stats`; without them, as with dropout
             alone, its statistics are ().
-
-    Returns:
-        A model with `run`; its `apply` raises a `ValueError`, as a function of
-        parameters and features alone it is not.
     """
 
     def variables(key, features):

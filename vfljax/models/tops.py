@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from flax import linen as nn
 
@@ -12,20 +12,34 @@ from vfljax.models.initializers import kaiming_normal, linear
 from vfljax.models.stateful import batch_norm, from_linen, stateful_model
 
 
-class _TopMLP(nn.Module):
+class _RectifiedLayers(nn.Module):
     """Layers of batch normalization, ReLU and linear map, in this order."""
 
-    widths: tuple[int, ...]
+    widths: tuple[int | None, ...]
     batch_norm: bool
     log_softmax: bool
+    kernel_init: Callable
 
     @nn.compact
     def __call__(self, x, is_training=False):
         for number, width in enumerate(self.widths):
             if self.batch_norm:
                 x = batch_norm(is_training, f"norm_{number}")(x)
-            x = linear(nn.relu(x), width, kaiming_normal, f"layer_{number}")
+            name, width = f"layer_{number}", width or x.shape[1]
+            x = linear(nn.relu(x), width, self.kernel_init, name)
         return nn.log_softmax(x) if self.log_softmax else x
+
+
+@functools.cache
+def rectified(
+    widths: tuple[int | None, ...],
+    batch_norm: bool,
+    log_softmax: bool,
+    kernel_init: Callable = kaiming_normal,
+) -> PartyModel:
+    """The model of layers that rectify what comes in; None is the width of that."""
+    network = _RectifiedLayers(widths, batch_norm, log_softmax, kernel_init)
+    return stateful_model(network) if batch_norm else from_linen(network)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -55,9 +69,7 @@ class Top:
         widths = self.widths
         if widths is None:
             widths = (num_inputs, num_classes, num_classes)
-        return _cached_top_mlp(
-            (*widths, num_classes), self.batch_norm, self.log_softmax
-        )
+        return rectified((*widths, num_classes), self.batch_norm, self.log_softmax)
 
 
 def top_mlp(
@@ -78,28 +90,13 @@ def top_mlp(
     normalization the model is run by `models.embed` or `models.run`; without, also by
     `apply`. Equal arguments return the same object.
 
-    Args:
-        widths: What each layer puts out, each >= 1; the last is the number of classes.
-        batch_norm: As in `Top`, like the next.
-        log_softmax: Whether the output is log-softmax of the logits.
+    `widths` are what each layer puts out, each >= 1; the last is the number of classes.
+    The options are those of `Top`.
 
     Raises:
         ValueError: If there is no layer or a width is below 1.
-
-    Example:
-        >>> import jax, jax.numpy as jnp
-        >>> model = top_mlp((8, 4, 2), batch_norm=False, log_softmax=False)
-        >>> params = model.init(jax.random.key(0), jnp.zeros((1, 8)))
-        >>> model.apply(params, jnp.zeros((5, 8))).shape
-        (5, 2)
     """
     widths = tuple(widths)
     is_met = bool(widths) and all(width >= 1 for width in widths)
     require(is_met, "widths", widths, "one or more, each >= 1")
-    return _cached_top_mlp(widths, batch_norm, log_softmax)
-
-
-@functools.cache
-def _cached_top_mlp(widths, batch_norm, log_softmax):
-    network = _TopMLP(widths=widths, batch_norm=batch_norm, log_softmax=log_softmax)
-    return stateful_model(network) if batch_norm else from_linen(network)
+    return rectified(widths, batch_norm, log_softmax)

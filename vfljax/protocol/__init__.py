@@ -8,9 +8,8 @@ from vfljax.protocol.interference import (
     Manipulation,
     Scene,
 )
-from vfljax.protocol.label_side import TopState
-from vfljax.protocol.records import ProtocolState, Transcript, VerticalProtocol
-from vfljax.protocol.step import Mode
+from vfljax.protocol.records import ProtocolState, Transcript
+from vfljax.protocol.step import VerticalProtocol
 from vfljax.protocol.training import epoch_batches, train
 from vfljax.protocol.vertical import (
     ModelSplitting,
@@ -37,7 +36,6 @@ __all__ = [
     "BatchGradientView",
     "Interference",
     "Manipulation",
-    "Mode",
     "ModelSplitting",
     "PartyModel",
     "PredictionView",
@@ -45,7 +43,6 @@ __all__ = [
     "SampleGradientView",
     "Scene",
     "SumOfLogits",
-    "TopState",
     "TrainedModelView",
     "Transcript",
     "VerticalProtocol",

@@ -6,18 +6,7 @@ from typing import Any, Literal, NamedTuple
 from jaxtyping import Array, Bool, Float, Int, Key
 
 AdversaryOptimizer = Literal["benign", "malicious", "all_malicious"]
-
-
-def _features_as_they_are(features, sample_ids):
-    return features
-
-
-def _send_as_it_is(key, embedding, sample_ids):
-    return embedding
-
-
-def _receive_as_it_is(gradient, sample_ids):
-    return gradient
+Rows = Float[Array, "batch embed"]
 
 
 class Manipulation(NamedTuple):
@@ -38,9 +27,9 @@ class Manipulation(NamedTuple):
             one batch; None where rows of ciphertexts can't be treated so.
     """
 
-    alter: Callable[..., Any] = _features_as_they_are
-    send: Callable[..., Float[Array, "batch embed"]] = _send_as_it_is
-    receive: Callable[..., Float[Array, "batch embed"]] = _receive_as_it_is
+    alter: Callable[..., Any] = lambda features, sample_ids: features
+    send: Callable[..., Rows] = lambda key, embedding, sample_ids: embedding
+    receive: Callable[..., Rows] = lambda gradient, sample_ids: gradient
     on_ciphertexts: Callable[[Any, int], Mapping[str, Any]] | None = None
 
 

@@ -1,13 +1,37 @@
-"""What a step is given and what it gives: states, transcripts, protocols."""
+"""What a step is given and what it gives: states and transcripts."""
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import optax
 from jaxtyping import Array, Float, PyTree
 
-from vfljax.models import Forward, Params, PartyModel, Statistics
-from vfljax.protocol.label_side import TopState
+from vfljax.models import Forward, Params, Statistics
+
+Embeddings = tuple[Float[Array, "batch _"], ...]
+
+
+class TopState(NamedTuple):
+    """The label party's top model; all empty where logits are summed."""
+
+    params: Params = ()
+    statistics: Statistics = ()
+    optimizer_state: optax.OptState = ()
+
+
+class Answer(NamedTuple):
+    """What comes of a batch of embeddings.
+
+    Attributes:
+        loss: Mean cross-entropy in nats.
+        gradients: dL/dH^k of each party (batch, embed), before any defense.
+        top_gradient: Of the top model's parameters.
+        top_statistics: Of the top model, updated.
+    """
+
+    loss: Float[Array, ""]
+    gradients: Embeddings
+    top_gradient: Params
+    top_statistics: Statistics
 
 
 class ProtocolState(NamedTuple):
@@ -38,46 +62,8 @@ class Transcript(NamedTuple):
         loss: Mean cross-entropy before the step, in nats.
     """
 
-    embeddings: tuple[Float[Array, "batch _"], ...]
-    gradients: tuple[Float[Array, "batch _"], ...]
+    embeddings: Embeddings
+    gradients: Embeddings
     batch_gradients: tuple[Params, ...]
     forwards: tuple[Forward, ...]
     loss: Float[Array, ""]
-
-
-class VerticalProtocol(NamedTuple):
-    """A protocol as pure functions.
-
-    Attributes:
-        init: `init(key, features) -> state`; `features` holds one array per party.
-        exchange: `exchange(key, state, features, labels, sample_ids)` to
-            `(transcript, state)`: the messages of one batch. No parameter is updated;
-            the state has the new running statistics and defense state. Computed in
-            full float32 on any device, as is whatever attacks compare it with.
-        step: Same arguments, to `(state, transcript)`: the exchange, then every
-            party's own optimizer.
-        predict: `predict(state, features) -> logits` (batch, classes), decoded, in
-            evaluation mode; networks see a few hundred samples at a time.
-        prepare: `prepare(key, state, labels) -> state`, once before training, with the
-            labels of all training samples: what the defense prepares of them.
-        restart: `restart(state) -> state`: the same networks, with what the parties'
-            optimizers and the defense remember as it is before the first step.
-        models: The parties' networks.
-        num_classes: C.
-        label_party: Position of the party that holds the labels.
-        sums_logits: Whether embeddings are summed, rather than given to a top model.
-        sends_one_message: Whether all parties get the same message, so that the defense
-            has one state for all instead of one per party.
-    """
-
-    init: Callable[..., ProtocolState]
-    exchange: Callable[..., tuple[Transcript, ProtocolState]]
-    step: Callable[..., tuple[ProtocolState, Transcript]]
-    predict: Callable[..., Float[Array, "batch classes"]]
-    prepare: Callable[..., ProtocolState]
-    restart: Callable[[ProtocolState], ProtocolState]
-    models: tuple[PartyModel, ...]
-    num_classes: int
-    label_party: int
-    sums_logits: bool
-    sends_one_message: bool

@@ -6,8 +6,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key
 
-from vfljax.protocol.records import ProtocolState, VerticalProtocol
-from vfljax.protocol.step import check_labels
+from vfljax._checks import require
+from vfljax.protocol.records import ProtocolState
+from vfljax.protocol.step import VerticalProtocol, check_labels
 
 
 def train(
@@ -22,10 +23,10 @@ def train(
     """Trains for one step per row of `batches`, as one scan over data on the device.
 
     Args:
-        protocol: What happens in a step.
+        protocol: What happens in each step.
         key: For the defense and dropout; step t uses `fold_in(key, t)`.
         state: From `protocol.init` or an earlier call.
-        features: One array per party, all samples.
+        features: One array per party, of all samples, like the labels.
         labels: In [0, C).
         batches: Sample numbers of each step, such as from `epoch_batches`.
         first_step: Number t of the first step, where a training goes on.
@@ -39,13 +40,9 @@ def train(
 
     def one_step(state, numbered):
         number, rows = numbered
-        state, transcript = protocol.step(
-            jax.random.fold_in(key, number),
-            state,
-            [party[rows] for party in features],
-            labels[rows],
-            rows,
-        )
+        batch = [party[rows] for party in features], labels[rows], rows
+        key_step = jax.random.fold_in(key, number)
+        state, transcript = protocol.step(key_step, state, *batch)
         return state, transcript.loss
 
     check_labels(labels, protocol.num_classes)
@@ -64,11 +61,8 @@ def epoch_batches(
     Raises:
         ValueError: If a batch is empty or larger than the data set.
     """
-    if not 1 <= batch_size <= num_samples:
-        raise ValueError(
-            f"batch_size={batch_size}: must be in [1, {num_samples}], "
-            "the number of training samples"
-        )
+    allowed = f"in [1, {num_samples}], the number of training samples"
+    require(1 <= batch_size <= num_samples, "batch_size", batch_size, allowed)
     steps_per_epoch = num_samples // batch_size
     num_epochs = -(-num_steps // steps_per_epoch)
 

@@ -1,102 +1,80 @@
 """Vertical federated learning: K parties, with and without model splitting.
 
 K parties hold different features of the same samples; one of them, the label party,
-receives the embeddings H^k (batch, embed) and returns dL/dH^k of the mean loss. Without
-model splitting it adds them up as logits, and U = (softmax(Σ_k H^k) − Y)/B is the same
-for all parties: Zou et al. (2022, https://arxiv.org/abs/2112.05409), Eqs. 1-8. With
-model splitting it trains a top model on them: Fu et al. (USENIX Security 2022).
+receives the embeddings H^k (batch, embed) and returns dL/dH^k of the mean loss.
 """
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, ClassVar, get_args
 
+import jax
 import jax.numpy as jnp
 import optax
+from jaxtyping import Array, Float
 
+from vfljax import losses
 from vfljax import models as networks
 from vfljax._checks import check_choice
-from vfljax.defenses import Defense
-from vfljax.models import PartyModel
-from vfljax.protocol.interference import Manipulation
-from vfljax.protocol.label_side import summed, with_top
-from vfljax.protocol.records import VerticalProtocol
-from vfljax.protocol.step import Mode, make_protocol
+from vfljax.models import Forward, PartyModel
+from vfljax.protocol.records import Answer, TopState
+from vfljax.protocol.step import Mode, VerticalProtocol, make_protocol, optimized
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class SumOfLogits:
-    """Embeddings are logits and are added up; nobody trains a top model (Zou et al.).
-
-    Zou et al. (2022, https://arxiv.org/abs/2112.05409), Eqs. 1-8. The label party
-    perturbs the message once and sends the same one to everybody: independent noise per
-    party would be averaged out by parties who compare.
-    """
+class _Vertical:
+    """What both protocols have in common."""
 
     mode: Mode = "training"
     """In which mode batch normalization and dropout run while messages are exchanged:
     training or evaluation."""
-    name: ClassVar[str] = "sum_of_logits"
-    sums_logits: ClassVar[bool] = True
 
     def __post_init__(self):
         """Checks the mode."""
         check_choice("protocol.mode", self.mode, get_args(Mode))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SumOfLogits(_Vertical):
+    """Embeddings are logits and are added up; nobody trains a top model (Zou et al.).
+
+    Zou et al. (2022, https://arxiv.org/abs/2112.05409), Eqs. 1-8: the message
+    U = (softmax(Σ_k H^k) − Y)/B is the same for all parties. The label party perturbs
+    it once and sends the same one to everybody: independent noise per party would be
+    averaged out by parties who compare.
+    """
+
+    name: ClassVar[str] = "sum_of_logits"
+    sums_logits: ClassVar[bool] = True
 
     def make(
         self,
         models: Sequence[PartyModel],
         optimizers: Sequence[optax.GradientTransformation],
         *,
-        num_classes: int,
         embed: int,
         top_optimizer: optax.GradientTransformation | None = None,
-        defense: Defense | None = None,
-        label_party: int = -1,
-        manipulations: Mapping[int, Manipulation] | None = None,
+        **options: Any,
     ) -> VerticalProtocol:
-        """Returns the protocol of some parties; see `sum_of_logits`.
-
-        Args:
-            models: One bottom model per party.
-            optimizers: One per party.
-            num_classes: C.
-            embed: Width of an embedding, C here.
-            top_optimizer: Not used, as there is no top model.
-            defense: What the label party does; `None` for nothing.
-            label_party: Position of the party with the labels.
-            manipulations: What passive parties that cheat do, by position.
-        """
-        return sum_of_logits(
-            models,
-            optimizers,
-            num_classes=num_classes,
-            defense=defense,
-            label_party=label_party,
-            mode=self.mode,
-            manipulations=manipulations,
-        )
+        """Returns `sum_of_logits`; it needs neither a width nor a top optimizer."""
+        return sum_of_logits(models, optimizers, mode=self.mode, **options)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class ModelSplitting:
+class ModelSplitting(_Vertical):
     """The label party trains a top model on all embeddings (Fu et al.).
 
-    Fu et al. (USENIX Security 2022). Messages differ between parties, and each is
-    perturbed with a key of its own.
+    Fu et al. (USENIX Security 2022). The top model takes the embeddings side by side,
+    in the order of the parties. Messages belong to the top model *before* its own
+    step, as in the released code, and differ between parties: each is perturbed with
+    a key of its own. An adversary may bring any optimizer, such as
+    `optimizers.malicious_sgd`.
     """
 
     top: networks.Top = dataclasses.field(default_factory=networks.Top)
     """The top model that the label party trains on all embeddings side by side."""
-    mode: Mode = "training"
-    """In which mode batch normalization and dropout run while messages are exchanged:
-    training or evaluation."""
     name: ClassVar[str] = "model_splitting"
     sums_logits: ClassVar[bool] = False
-
-    def __post_init__(self):
-        """Checks the mode."""
-        check_choice("protocol.mode", self.mode, get_args(Mode))
 
     def make(
         self,
@@ -106,26 +84,58 @@ class ModelSplitting:
         num_classes: int,
         embed: int,
         top_optimizer: optax.GradientTransformation,
-        defense: Defense | None = None,
-        label_party: int = -1,
-        manipulations: Mapping[int, Manipulation] | None = None,
+        **options: Any,
     ) -> VerticalProtocol:
-        """Returns the protocol of some parties; see `model_splitting`.
-
-        Arguments as for `SumOfLogits.make`; `top_optimizer` is the top model's.
-        """
+        """Returns `model_splitting` of parties with embeddings of the width `embed`."""
         return model_splitting(
             models,
             optimizers,
             self.top.make(embed * len(models), num_classes),
             top_optimizer,
             num_classes=num_classes,
-            defense=defense,
-            label_party=label_party,
             class_weights=self.top.class_weights,
             mode=self.mode,
-            manipulations=manipulations,
+            **options,
         )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class _WithTop(VerticalProtocol):
+    """A top model on the concatenated embeddings, in the order of the parties."""
+
+    top: PartyModel
+    top_optimizer: optax.GradientTransformation
+    class_weights: Float[Array, " classes"] | None
+    sums_logits: ClassVar[bool] = False
+
+    def _start_top(self, key, embeddings):
+        joined = jnp.concatenate(embeddings, axis=1)
+        params = self.top.init(key, joined)
+        statistics = networks.init_statistics(self.top, joined)
+        return TopState(params, statistics, self.top_optimizer.init(params))
+
+    def _answer(self, top, embeddings, targets, dropout_key):
+        forward = Forward(top.statistics, dropout_key, self.mode == "training")
+
+        def loss_and_statistics(params, embeddings):
+            joined = jnp.concatenate(embeddings, axis=1)
+            logits, statistics = networks.run(self.top, params, joined, forward)
+            return losses.cross_entropy(logits, targets, self.class_weights), statistics
+
+        (loss, statistics), (top_gradient, gradients) = jax.value_and_grad(
+            loss_and_statistics, argnums=(0, 1), has_aux=True
+        )(top.params, embeddings)
+        return Answer(loss, gradients, top_gradient, statistics)
+
+    def _update_top(self, top, answer):
+        params, optimizer_state = optimized(
+            self.top_optimizer, answer.top_gradient, top.optimizer_state, top.params
+        )
+        return TopState(params, answer.top_statistics, optimizer_state)
+
+    def _logits(self, top, embeddings):
+        joined = jnp.concatenate(embeddings, axis=1)
+        return networks.embed(self.top, top.params, joined, Forward(top.statistics))
 
 
 def check_protocol(name: str, value: Any) -> None:
@@ -142,42 +152,17 @@ def check_protocol(name: str, value: Any) -> None:
 def sum_of_logits(
     models: Sequence[PartyModel],
     optimizers: Sequence[optax.GradientTransformation],
-    *,
-    num_classes: int,
-    defense: Defense | None = None,
-    label_party: int = -1,
-    mode: Mode = "training",
-    manipulations: Mapping[int, Manipulation] | None = None,
+    **options: Any,
 ) -> VerticalProtocol:
-    """Returns the protocol without model splitting for K >= 2 parties.
-
-    The label party perturbs the message once and sends the same one to everybody:
-    independent noise per party would be averaged out by parties who compare.
+    """Returns the protocol of `SumOfLogits` for K >= 2 parties.
 
     Args:
         models: One network per party, each with an embedding of `num_classes` logits.
         optimizers: One optax optimizer per party, of any kind.
-        num_classes: C >= 2.
-        defense: What the label party does; `None` for nothing.
-        label_party: Position of the party that holds the labels, the last by default.
-        mode: In which networks with batch normalization or dropout run in a step.
-        manipulations: What passive parties that cheat do, by position.
-
-    Raises:
-        ValueError: For fewer than two parties, a number of optimizers other than that
-            of models, fewer than two classes, a label party that isn't one, an unknown
-            mode, or a manipulation of another than a passive party.
+        **options: `num_classes` and, where it is to be another, any further field of
+            `VerticalProtocol`, whose errors are those of this function.
     """
-    return make_protocol(
-        models,
-        optimizers,
-        summed(),
-        num_classes=num_classes,
-        defense=defense,
-        label_party=label_party,
-        mode=mode,
-        manipulations=manipulations,
-    )
+    return make_protocol(VerticalProtocol, models, optimizers, **options)
 
 
 def model_splitting(
@@ -187,31 +172,19 @@ def model_splitting(
     top_optimizer: optax.GradientTransformation,
     *,
     num_classes: int,
-    defense: Defense | None = None,
-    label_party: int = -1,
     class_weights: Sequence[float] | None = None,
-    mode: Mode = "training",
-    manipulations: Mapping[int, Manipulation] | None = None,
+    **options: Any,
 ) -> VerticalProtocol:
-    """Returns the protocol with model splitting for K >= 2 parties.
-
-    Fu et al. (USENIX Security 2022). The top model takes the embeddings side by side,
-    in the order of the parties. Messages belong to the top model *before* its own
-    step, as in the released code, and differ between parties: each is perturbed with
-    a key of its own. An adversary may bring any optimizer, such as
-    `optimizers.malicious_sgd`.
+    """Returns the protocol of `ModelSplitting` for K >= 2 parties.
 
     Args:
         models: One bottom model per party, the label party's included.
-        optimizers: One optax optimizer per party.
+        optimizers: As for `sum_of_logits`, like the options.
         top: The label party's top model, from (batch, Σ_k embed) to (batch, classes).
         top_optimizer: Of the top model.
         num_classes: C >= 2.
-        defense: What the label party does to each message; `None` for nothing.
-        label_party: Position of the party that holds the labels, the last by default.
         class_weights: Of the loss, one per class; a batch's mean is weighted by them.
-        mode: In which networks with batch normalization or dropout run in a step.
-        manipulations: What passive parties that cheat do, by position.
+        **options: Further fields of `VerticalProtocol`.
 
     Raises:
         ValueError: As for `sum_of_logits`, or for a number of class weights other than
@@ -223,14 +196,13 @@ def model_splitting(
             f"{num_classes} entries"
         )
     weights = None if class_weights is None else jnp.asarray(class_weights, float)
-    label_side = with_top(top, top_optimizer, weights)
     return make_protocol(
+        _WithTop,
         models,
         optimizers,
-        label_side,
+        top=top,
+        top_optimizer=top_optimizer,
+        class_weights=weights,
         num_classes=num_classes,
-        defense=defense,
-        label_party=label_party,
-        mode=mode,
-        manipulations=manipulations,
+        **options,
     )

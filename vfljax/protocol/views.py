@@ -15,23 +15,35 @@ from jax.core import Tracer
 from jaxtyping import Array, Float
 
 from vfljax import models
+from vfljax._checks import require
 from vfljax.models import EVALUATION, Forward, Params, PartyModel
-from vfljax.protocol.records import ProtocolState, Transcript, VerticalProtocol
+from vfljax.protocol.records import ProtocolState, Transcript
+from vfljax.protocol.step import VerticalProtocol
+
+_STATIC = {"static": True}  # of a field that shapes the program, for JAX
 
 
-@functools.partial(
-    jax.tree_util.register_dataclass,
-    data_fields=["params", "features", "gradients", "forward"],
-    meta_fields=["model", "num_classes", "sums_logits"],
-)
 @dataclasses.dataclass(frozen=True)
-class SampleGradientView:
+class _OwnPart:
+    """What every adversary has.
+
+    Attributes:
+        model: Its own network.
+        params: The network's parameters at the time of the view.
+        features: Its features of the samples that the view is about (batch, ...).
+    """
+
+    model: PartyModel = dataclasses.field(metadata=_STATIC)
+    params: Params
+    features: Any
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class SampleGradientView(_OwnPart):
     """Plaintext protocol: the adversary gets dL/dH for every sample of the batch.
 
     Attributes:
-        model: The adversary's own network.
-        params: Its parameters at the time of the batch.
-        features: Its features of the batch (batch, ...).
         gradients: dL/dH as received (batch, embed), of the mean loss.
         num_classes: C >= 2.
         forward: How it ran its network on the batch.
@@ -39,82 +51,56 @@ class SampleGradientView:
             negative entry gives the label away; else a top model takes them.
     """
 
-    model: PartyModel
-    params: Params
-    features: Any
     gradients: Any
-    num_classes: int
+    num_classes: int = dataclasses.field(metadata=_STATIC)
     forward: Forward = EVALUATION
-    sums_logits: bool = True
+    sums_logits: bool = dataclasses.field(default=True, metadata=_STATIC)
     name: ClassVar[str] = "sample_gradient"
     is_final: ClassVar[bool] = False
 
 
-@functools.partial(
-    jax.tree_util.register_dataclass,
-    data_fields=["params", "features", "gradient", "forward"],
-    meta_fields=["model", "num_classes"],
-)
+@jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
-class BatchGradientView:
+class BatchGradientView(_OwnPart):
     """Encrypted protocol: the adversary decrypts only its own batch gradient.
 
-    Zou et al. (2022), Algorithm 1. The batch size is that of `features`.
+    Zou et al. (2022), Algorithm 1. The batch size is that of `features`, which are in
+    the order of the batch; the network's embedding has one entry per class.
 
     Attributes:
-        model: The adversary's own network; its embedding has one entry per class.
-        params: Its parameters at the time of the batch.
-        features: Its features of the batch (batch, ...), in the order of the batch.
         gradient: Gradient of the mean loss, a tree like `params`.
         num_classes: C >= 2.
         forward: How it ran its network on the batch: the mode of batch normalization
             and the dropout masks are its own, so it knows them.
     """
 
-    model: PartyModel
-    params: Params
-    features: Any
     gradient: Params
-    num_classes: int
+    num_classes: int = dataclasses.field(metadata=_STATIC)
     forward: Forward = EVALUATION
     name: ClassVar[str] = "batch_gradient"
     is_final: ClassVar[bool] = False
 
 
-@functools.partial(
-    jax.tree_util.register_dataclass,
-    data_fields=["params", "features", "forward"],
-    meta_fields=["model", "num_classes"],
-)
+@jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
-class TrainedModelView:
+class TrainedModelView(_OwnPart):
     """Any protocol, when training is over: the adversary's own bottom model and data.
 
     Fu et al. (USENIX Security 2022). Nothing that crossed a boundary is in it: what
-    leaks is what the bottom model learned.
+    leaks is what the bottom model learned. It is about all training samples.
 
     Attributes:
-        model: The adversary's own network.
-        params: Its parameters after training.
-        features: Its features of all training samples (samples, ...).
         num_classes: C >= 2.
         forward: Its running statistics after training, for evaluation.
     """
 
-    model: PartyModel
-    params: Params
-    features: Any
-    num_classes: int
+    num_classes: int = dataclasses.field(metadata=_STATIC)
     forward: Forward = EVALUATION
     name: ClassVar[str] = "trained_model"
     is_final: ClassVar[bool] = True
 
 
-@functools.partial(
-    jax.tree_util.register_dataclass,
-    data_fields=["logits"],
-    meta_fields=["num_classes"],
-)
+@jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class PredictionView:
     """Any protocol, when training is over: what the trained model answers.
@@ -129,7 +115,7 @@ class PredictionView:
     """
 
     logits: Any
-    num_classes: int
+    num_classes: int = dataclasses.field(metadata=_STATIC)
     name: ClassVar[str] = "message_rows"
     is_final: ClassVar[bool] = True
 
@@ -137,86 +123,6 @@ class PredictionView:
 View = SampleGradientView | BatchGradientView | TrainedModelView | PredictionView
 """Every view has a `name`, that of it in rows, and says whether it `is_final`: of the
 trained model, rather than of one training step."""
-
-
-def sample_gradient_view(
-    protocol: VerticalProtocol,
-    state: ProtocolState,
-    features: Float[Array, "batch ..."],
-    transcript: Transcript,
-    party: int = 0,
-) -> SampleGradientView:
-    """What passive party `party` sees of `transcript` in the plaintext protocol.
-
-    Args:
-        protocol: The protocol that was run.
-        state: Its state *before* the step, when the messages were sent.
-        features: That party's features of the batch.
-        transcript: Of the batch.
-        party: The adversary; any but the label party.
-
-    Raises:
-        ValueError: If `party` is the label party or not a party.
-    """
-    party = _passive(protocol, party)
-    return SampleGradientView(
-        model=protocol.models[party],
-        params=state.params[party],
-        features=features,
-        gradients=transcript.gradients[party],
-        num_classes=protocol.num_classes,
-        forward=transcript.forwards[party],
-        sums_logits=protocol.sums_logits,
-    )
-
-
-def batch_gradient_view(
-    protocol: VerticalProtocol,
-    state: ProtocolState,
-    features: Float[Array, "batch ..."],
-    transcript: Transcript,
-    party: int = 0,
-) -> BatchGradientView:
-    """What passive party `party` sees of `transcript` in the encrypted protocol.
-
-    Arguments and errors as in `sample_gradient_view`.
-    """
-    party = _passive(protocol, party)
-    return BatchGradientView(
-        model=protocol.models[party],
-        params=state.params[party],
-        features=features,
-        gradient=transcript.batch_gradients[party],
-        num_classes=protocol.num_classes,
-        forward=transcript.forwards[party],
-    )
-
-
-def trained_model_view(
-    protocol: VerticalProtocol,
-    state: ProtocolState,
-    features: Float[Array, "samples ..."],
-    party: int = 0,
-) -> TrainedModelView:
-    """What passive party `party` has when training is over, in any protocol.
-
-    Args:
-        protocol: The protocol that was run.
-        state: Its state after training.
-        features: That party's features of all training samples.
-        party: The adversary; any but the label party.
-
-    Raises:
-        ValueError: If `party` is the label party or not a party.
-    """
-    party = _passive(protocol, party)
-    return TrainedModelView(
-        model=protocol.models[party],
-        params=state.params[party],
-        features=features,
-        num_classes=protocol.num_classes,
-        forward=Forward(state.statistics[party]),
-    )
 
 
 def make_view(
@@ -227,15 +133,53 @@ def make_view(
     transcript: Transcript,
     party: int = 0,
 ) -> Any:
-    """What passive party `party` sees of `transcript`, as a view of the class `kind`.
+    """What passive party `party` sees of `transcript`.
 
-    Other arguments and errors as in `sample_gradient_view`.
+    Args:
+        kind: The view's class: `SampleGradientView` in the plaintext protocol,
+            `BatchGradientView` in the encrypted one.
+        protocol: The protocol that was run.
+        state: Its state *before* the step, when the messages were sent.
+        features: That party's features of the batch.
+        transcript: Of the batch.
+        party: The adversary; any but the label party.
+
+    Raises:
+        ValueError: If `party` is the label party or not a party, or for another `kind`.
     """
-    makers = {
-        SampleGradientView: sample_gradient_view,
-        BatchGradientView: batch_gradient_view,
-    }
-    return makers[kind](protocol, state, features, transcript, party)
+    own = _own_part(protocol, state, features, party)
+    forward = transcript.forwards[party]
+    if kind is BatchGradientView:
+        gradient = transcript.batch_gradients[party]
+        return BatchGradientView(**own, gradient=gradient, forward=forward)
+    is_kind = kind is SampleGradientView
+    require(is_kind, "kind", kind, "SampleGradientView or BatchGradientView")
+    return SampleGradientView(
+        **own,
+        gradients=transcript.gradients[party],
+        forward=forward,
+        sums_logits=protocol.sums_logits,
+    )
+
+
+sample_gradient_view = functools.partial(make_view, SampleGradientView)
+batch_gradient_view = functools.partial(make_view, BatchGradientView)
+
+
+def trained_model_view(
+    protocol: VerticalProtocol,
+    state: ProtocolState,
+    features: Float[Array, "samples ..."],
+    party: int = 0,
+) -> TrainedModelView:
+    """What passive party `party` has when training is over, in any protocol.
+
+    As `make_view`, with the state after training and all training samples' features.
+    """
+    return TrainedModelView(
+        **_own_part(protocol, state, features, party),
+        forward=Forward(state.statistics[party]),
+    )
 
 
 def own_embedding(
@@ -252,8 +196,7 @@ def check_view(view: SampleGradientView | BatchGradientView) -> None:
     values (NaN, infinity) only outside of `jit` and `vmap`, where they are known. A
     gradient with such values is not an error but what a diverged training sends.
     """
-    if view.num_classes < 2:
-        raise ValueError(f"num_classes={view.num_classes}: must be >= 2")
+    require(view.num_classes >= 2, "num_classes", view.num_classes, ">= 2")
     if np.ndim(view.features) < 2 or 0 in np.shape(view.features):
         raise ValueError(
             f"features: shape {np.shape(view.features)}, must be (batch, ...) with at "
@@ -268,19 +211,19 @@ def check_view(view: SampleGradientView | BatchGradientView) -> None:
         )
     embedding = jax.eval_shape(own_embedding, view)
     expected = (np.shape(view.features)[0], view.num_classes)
-    if embedding.shape != expected:
-        raise ValueError(
-            f"model: its embedding has shape {embedding.shape}, must be (batch, "
-            f"num_classes) = {expected}"
-        )
+    _check_shape("model: its embedding has", embedding, expected)
     if isinstance(view, SampleGradientView):
-        if np.shape(view.gradients) != expected:
-            raise ValueError(
-                f"gradients: shape {np.shape(view.gradients)}, must be (batch, "
-                f"num_classes) = {expected}"
-            )
+        _check_shape("gradients:", view.gradients, expected)
     else:
         _check_same_tree(view.gradient, view.params)
+
+
+def _check_shape(what, array, expected):
+    found = np.shape(array)
+    if found != expected:
+        raise ValueError(
+            f"{what} shape {found}, must be (batch, num_classes) = {expected}"
+        )
 
 
 def _check_same_tree(gradient, params):
@@ -298,10 +241,15 @@ def _check_same_tree(gradient, params):
             )
 
 
-def _passive(protocol, party):
-    num_parties = len(protocol.models)
-    if not 0 <= party < num_parties:
-        raise ValueError(f"party={party}: must be in [0, {num_parties - 1}]")
+def _own_part(protocol, state, features, party) -> dict[str, Any]:
+    """What a passive party has in every view; refuses another."""
+    allowed = range(len(protocol.models))
+    require(party in allowed, "party", party, f"in [0, {allowed[-1]}]")
     if party == protocol.label_party:
         raise ValueError(f"party={party}: is the label party, which has the labels")
-    return party
+    return {
+        "model": protocol.models[party],
+        "params": state.params[party],
+        "features": features,
+        "num_classes": protocol.num_classes,
+    }
