@@ -36,7 +36,7 @@ class _Setup(NamedTuple):
     @property
     def sends_one_message(self) -> bool:
         """Whether everybody gets the same gradient of the loss."""
-        return self.label_side.is_sum and not self.defense.has_penalty
+        return self.label_side.is_sum and not self.defense.overrides("penalty")
 
 
 def make_protocol(
@@ -116,7 +116,7 @@ def _restart(setup: _Setup, state: ProtocolState) -> ProtocolState:
 
 
 def _prepare(setup: _Setup, key: Key[Array, ""], state, labels: Int[Array, " samples"]):
-    if not setup.defense.prepares_targets:
+    if not setup.defense.overrides("prepare_targets"):
         return state
     one_hot = jax.nn.one_hot(labels, setup.num_classes)
     return state._replace(targets=setup.defense.prepare_targets(key, one_hot))
@@ -186,7 +186,7 @@ def _answered(setup: _Setup, key, state: ProtocolState, features, labels, sample
     answer = setup.label_side.answer(
         state.top, embeddings, targets, key_top, setup.is_training
     )
-    if setup.defense.has_penalty:
+    if setup.defense.overrides("penalty"):
         answer = _penalized(setup, answer, embeddings, targets)
     gradients, defense_state = _messages(
         setup, key_defense, state.defense_state, answer.gradients, labels, sample_ids
@@ -213,7 +213,9 @@ def _answered(setup: _Setup, key, state: ProtocolState, features, labels, sample
 
 def _targets(setup: _Setup, state, labels, sample_ids):
     """What the batch is trained on: prepared by sample, or the encoded labels."""
-    if setup.defense.prepares_targets and not isinstance(state.targets, tuple):
+    if setup.defense.overrides("prepare_targets") and not isinstance(
+        state.targets, tuple
+    ):
         return state.targets[sample_ids]
     return setup.defense.encode_labels(jax.nn.one_hot(labels, setup.num_classes))
 
