@@ -236,7 +236,7 @@ show(figure, "messages_by_class.png")
 # can recover all messages exactly.
 
 # %%
-rounded = with_defense(defenses.chain(cae, defenses.discrete_sgd(12)))
+rounded = with_defense(defenses.Chain(cae, defenses.discrete_sgd(12)))
 rounded_start = rounded.init(key_model, few)
 many_rows = order[:2048]
 published, named = {}, {}

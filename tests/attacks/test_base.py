@@ -69,7 +69,7 @@ def test_an_attack_of_ones_own_needs_three_lines():
             r"attacks\.x: is the class Constant, must be an instance: Constant\(\)",
         ),
         (lambda view: view, "attacks.x: is the function '<lambda>', must be a record"),
-        (defenses.no_defense(), r"attacks\.x: is a defense, .*; defenses stand in"),
+        (defenses.NoDefense(), r"attacks\.x: is a defense, .*; defenses stand in"),
         (3, "attacks.x: is 3, must be an instance of vfljax.attacks.Attack"),
         (attacks.Attack(), "attacks.x: Attack has no `sees`"),
     ],

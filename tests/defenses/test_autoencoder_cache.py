@@ -1,15 +1,18 @@
 """Trained once, kept whole or not at all, and never in the way."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from vfljax.defenses import autoencoder_cache, autoencoder_epochs, load_autoencoder
-from vfljax.defenses.autoencoder import (
+from vfljax.defenses import (
     Autoencoder,
     AutoencoderTraining,
-    train_autoencoder,
+    autoencoder,
+    autoencoder_epochs,
+    load_autoencoder,
 )
 
 SETTINGS = {"num_classes": 3, "entropy_weight": 0.5, "num_epochs": 3}
@@ -20,20 +23,18 @@ def trainings(monkeypatch) -> list[dict]:
     """The settings of each toy training begun: three epochs, over at once."""
     begun = []
 
-    def toy_training(num_classes, **settings):
-        def init(key):
-            return jax.random.uniform(key, (num_classes, num_classes))
+    class ToyTraining(AutoencoderTraining):
+        def init(self, key):
+            return jax.random.uniform(key, (self.num_classes, self.num_classes))
 
-        def epoch(key, state, entropy_weight):
-            begun.append(settings)  # traced once per training
+        def epoch(self, key, state, entropy_weight):
+            begun.append(dataclasses.asdict(self))  # traced once per training
             return state + entropy_weight, jnp.zeros(1)
 
-        def finish(state):
+        def finish(self, state):
             return Autoencoder(codebook=state, decoder={"one": state[0]})
 
-        return AutoencoderTraining(init, epoch, finish, settings["num_epochs"])
-
-    monkeypatch.setattr(autoencoder_cache, "autoencoder_training", toy_training)
+    monkeypatch.setattr(autoencoder, "AutoencoderTraining", ToyTraining)
     return begun
 
 
@@ -186,7 +187,7 @@ def test_half_a_file_is_never_left(interruption, trainings, tmp_path, monkeypatc
         file.write(b"half")
         raise interruption
 
-    monkeypatch.setattr(autoencoder_cache.np, "savez", save_half)
+    monkeypatch.setattr(autoencoder.np, "savez", save_half)
     if isinstance(interruption, OSError):
         load_autoencoder(**SETTINGS, folder=tmp_path)
     else:
@@ -217,13 +218,20 @@ def test_usual_folder(trainings, tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-def test_is_what_train_autoencoder_returns(tmp_path):
+def test_is_what_the_training_makes(tmp_path):
     """With the same key: epoch by epoch and weight traced, or one scan and it fixed.
 
     Rounding differs, and hundreds of steps of Adam amplify that.
     """
     loaded = load_autoencoder(2, 0.5, seed=4, num_epochs=2, folder=tmp_path)
-    trained = train_autoencoder(jax.random.key(4), 0.5, num_classes=2, num_epochs=2)
+    training = AutoencoderTraining(num_classes=2, num_epochs=2)
+    key_init, key_epochs = jax.random.split(jax.random.key(4))
+    state, _ = jax.lax.scan(
+        lambda state, key: training.epoch(key, state, 0.5),
+        training.init(key_init),
+        jax.random.split(key_epochs, 2),
+    )
+    trained = training.finish(state)
     assert jax.tree.structure(loaded) == jax.tree.structure(trained)
     for left, right in zip(
         jax.tree.leaves(loaded), jax.tree.leaves(trained), strict=True

@@ -13,7 +13,7 @@ import scipy.stats
 from jax.sharding import AxisType, PartitionSpec
 
 from vfljax import defenses
-from vfljax.defenses import Autoencoder, autoencoder_training, cae, train_autoencoder
+from vfljax.defenses import Autoencoder, AutoencoderTraining, cae, load_autoencoder
 
 WEIGHTS = (0.0, 1.0)
 NUM_EPOCHS = 3
@@ -110,7 +110,7 @@ def test_codebook_entropy_by_hand():
 
 @functools.cache
 def epoch_of(loss: Literal["released", "printed"], num_classes):
-    return jax.jit(autoencoder_training(num_classes, loss=loss).epoch)
+    return jax.jit(AutoencoderTraining(num_classes=num_classes, loss=loss).epoch)
 
 
 def first_loss(loss, params, labels, entropy_weight, key=0):
@@ -231,7 +231,9 @@ def test_printed_loss_has_a_floor():
 
 @functools.cache
 def initial_state(loss: Literal["released", "printed"], num_classes):
-    return jax.jit(autoencoder_training(num_classes, loss=loss).init)(jax.random.key(8))
+    return jax.jit(AutoencoderTraining(num_classes=num_classes, loss=loss).init)(
+        jax.random.key(8)
+    )
 
 
 @pytest.mark.parametrize(
@@ -245,7 +247,7 @@ def test_released_labels_are_sharpened_probabilities(num_classes, temperature):
     probability = powers / powers.sum(axis=1, keepdims=True)
     sharp = probability ** (1 / temperature)
     sharp /= sharp.sum(axis=1, keepdims=True)
-    init = autoencoder_training(num_classes).init
+    init = AutoencoderTraining(num_classes=num_classes).init
     labels = jax.jit(lambda key: init(key)[2])(jax.random.key(8))
     np.testing.assert_allclose(labels, sharp, rtol=1e-4, atol=1e-6)
 
@@ -263,7 +265,7 @@ def test_printed_labels_are_one_hot_and_balanced():
 )
 def test_network_shapes(num_classes, hidden):
     """(6C + 2)² hidden units, and (2C + 2)² for 100 classes."""
-    training = autoencoder_training(num_classes)
+    training = AutoencoderTraining(num_classes=num_classes)
     state = jax.eval_shape(training.init, jax.random.key(0))
     for name in ("encoder", "decoder"):
         params = state[0][name]
@@ -294,9 +296,9 @@ def test_initial_weights_have_the_released_scale():
 def test_number_of_epochs_is_that_of_the_nearest_published_count(
     num_classes, num_epochs
 ):
-    released = autoencoder_training(num_classes, num_epochs=None)
-    assert released.num_epochs == num_epochs
-    assert autoencoder_training(num_classes, num_epochs=3).num_epochs == 3
+    released = AutoencoderTraining(num_classes=num_classes, num_epochs=None)
+    assert released.epochs == num_epochs
+    assert AutoencoderTraining(num_classes=num_classes, num_epochs=3).epochs == 3
 
 
 # What training achieves. One compiled program per number of classes serves all tests.
@@ -305,9 +307,17 @@ def test_number_of_epochs_is_that_of_the_nearest_published_count(
 @functools.cache
 def trainer(num_classes):
     """Maps over entropy weights, hence traces them."""
-    train = functools.partial(
-        train_autoencoder, num_classes=num_classes, num_epochs=NUM_EPOCHS
-    )
+    training = AutoencoderTraining(num_classes=num_classes, num_epochs=NUM_EPOCHS)
+
+    def train(key, entropy_weight):
+        key_init, key_epochs = jax.random.split(key)
+        state, _ = jax.lax.scan(
+            lambda state, epoch_key: training.epoch(epoch_key, state, entropy_weight),
+            training.init(key_init),
+            jax.random.split(key_epochs, NUM_EPOCHS),
+        )
+        return training.finish(state)
+
     return jax.jit(jax.vmap(train, in_axes=(None, 0)))
 
 
@@ -382,7 +392,9 @@ def test_printed_loss_stays_finite(num_classes, num_epochs):
         state, losses = epoch(jax.random.key(seed), state, 0.5)
         assert np.all(losses > np.log(1e-6) - 0.5 * np.log(num_classes))
     assert np.all(losses[-10:] < -12)
-    autoencoder = autoencoder_training(num_classes, loss="printed").finish(state)
+    autoencoder = AutoencoderTraining(num_classes=num_classes, loss="printed").finish(
+        state
+    )
     chex.assert_tree_all_finite(autoencoder)
     assert np.all(np.diag(autoencoder.codebook) < 1e-6)
     decoded = cae(autoencoder).decode_logits(jnp.log(autoencoder.codebook))
@@ -392,14 +404,14 @@ def test_printed_loss_stays_finite(num_classes, num_epochs):
 @pytest.mark.slow
 def test_ten_classes_are_always_decoded():
     """After ten epochs, the default of experiments, for each of four seeds."""
-    training = autoencoder_training(10, num_epochs=10)
+    training = AutoencoderTraining(num_classes=10, num_epochs=10)
 
     def decodes(seed):
         key_init, key_epochs = jax.random.split(jax.random.key(seed))
         state, _ = jax.lax.scan(
             lambda state, key: training.epoch(key, state, 1.0),
             training.init(key_init),
-            jax.random.split(key_epochs, training.num_epochs),
+            jax.random.split(key_epochs, training.epochs),
         )
         codebook = training.finish(state).codebook
         decoded = cae(training.finish(state)).decode_logits(jnp.log(codebook))
@@ -426,25 +438,28 @@ def test_ten_classes_are_always_decoded():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: autoencoder_training(1), r"num_classes=1: must be in \[2, inf\]"),
         (
-            lambda: autoencoder_training(3, num_epochs=0),
+            lambda: AutoencoderTraining(num_classes=1),
+            r"num_classes=1: must be in \[2, inf\]",
+        ),
+        (
+            lambda: AutoencoderTraining(num_classes=3, num_epochs=0),
             r"num_epochs=0: must be",
         ),
         (
-            lambda: autoencoder_training(3, contrast_weight=-1.0),
+            lambda: AutoencoderTraining(num_classes=3, contrast_weight=-1.0),
             r"contrast_weight=-1.0: must be in \[0, inf\]",
         ),
         (
-            lambda: autoencoder_training(3, loss="fate"),  # pyright: ignore
+            lambda: AutoencoderTraining(num_classes=3, loss="fate"),  # pyright: ignore
             "loss='fate': must be one of released, printed",
         ),
         (
-            lambda: train_autoencoder(jax.random.key(0), -0.5, num_classes=3),
+            lambda: load_autoencoder(3, -0.5),
             r"entropy_weight=-0.5: must be in \[0, inf\]",
         ),
         (
-            lambda: train_autoencoder(jax.random.key(0), float("nan"), num_classes=3),
+            lambda: load_autoencoder(3, float("nan")),
             "entropy_weight=nan",
         ),
         (

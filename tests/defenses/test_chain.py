@@ -9,15 +9,15 @@ import pytest
 
 from vfljax.defenses import (
     Autoencoder,
+    Chain,
     Defense,
+    NoDefense,
     cae,
-    chain,
     discrete_sgd,
     dp_gaussian,
     isotropic,
     marvell,
     max_norm,
-    no_defense,
 )
 
 # Two classes with each other's names; nothing here decodes.
@@ -89,7 +89,7 @@ DOUBLE, ADD = Double(), Add()
 
 def test_acts_in_order():
     """Encoding first to last, decoding last to first, perturbing first to last."""
-    both = chain(DOUBLE, ADD)
+    both = Chain(DOUBLE, ADD)
     one = jnp.ones((1, 1))
     assert both.encode_labels(one) == 3.0
     assert perturb(both, one)[0] == 3.0
@@ -99,9 +99,9 @@ def test_acts_in_order():
 def test_each_part_has_a_key_and_a_state_of_its_own():
     """Two noises of length 1 are √2 together, and 2 if they are the same."""
     noisy = dp_gaussian(1.0, clip_norm=float("inf"))
-    noise, _ = perturb(chain(noisy, noisy), jnp.zeros((4, 500)))
+    noise, _ = perturb(Chain(noisy, noisy), jnp.zeros((4, 500)))
     assert np.std(noise) == pytest.approx(2**0.5, rel=0.1)
-    whole = chain(Counter(start=0), DOUBLE, Counter(start=10))
+    whole = Chain(Counter(start=0), DOUBLE, Counter(start=10))
     assert whole.init() == (0, (), 10)
     assert perturb(whole, MESSAGE)[1] == (1, (), 11)
 
@@ -115,11 +115,11 @@ def test_each_part_has_a_key_and_a_state_of_its_own():
         ((marvell(1.0), dp_gaussian(0.1)), False, False, True, False),
         ((SWAP, marvell(1.0)), False, True, True, True),
         ((SWAP, discrete_sgd(12)), True, False, False, True),
-        ((no_defense(),), False, True, False, False),
+        ((NoDefense(),), False, True, False, False),
     ],
 )
 def test_facts_about_the_whole(parts, covers, keeps, needs, encodes):
-    whole = chain(*parts)
+    whole = Chain(*parts)
     assert whole.covers_label_party == covers
     assert whole.keeps_zero_sum == keeps
     assert whole.needs_zero_sum == needs
@@ -130,8 +130,11 @@ def test_targets_are_prepared_in_order_with_a_key_each():
     """Shuffled, doubled, shuffled otherwise; the default is the code of each batch."""
     labels = jnp.eye(50)
     assert DOUBLE.prepare_targets(jax.random.key(0), labels)[3, 3] == 2
-    whole = chain(Flip(), DOUBLE, Flip())
-    assert (whole.prepares_targets, chain(DOUBLE, ADD).prepares_targets) == (
+    whole = Chain(Flip(), DOUBLE, Flip())
+    assert (
+        whole.overrides("prepare_targets"),
+        Chain(DOUBLE, ADD).overrides("prepare_targets"),
+    ) == (
         True,
         False,
     )
@@ -147,18 +150,16 @@ def test_penalties_add_up():
     """By hand: the sum 6 of the first embedding, and ten times that of the targets."""
     embeddings = (jnp.array([[1.0, 2.0, 3.0]]), jnp.ones((1, 2)))
     targets = jnp.array([[0.25, 0.75]])
-    assert chain(DOUBLE, ADD).penalty(embeddings, targets) == 16
-    assert chain(DOUBLE, no_defense()).has_penalty
-    nothing = chain(no_defense(), max_norm())
-    assert not nothing.has_penalty
-    assert (
-        nothing.penalty(embeddings, targets) == no_defense().penalty((), targets) == 0
-    )
+    assert Chain(DOUBLE, ADD).penalty(embeddings, targets) == 16
+    assert Chain(DOUBLE, NoDefense()).overrides("penalty")
+    nothing = Chain(NoDefense(), max_norm())
+    assert not nothing.overrides("penalty")
+    assert nothing.penalty(embeddings, targets) == NoDefense().penalty((), targets) == 0
 
 
 def test_chain_of_chains_is_one_chain():
-    nested = chain(chain(DOUBLE, ADD), DOUBLE)
-    flat = chain(DOUBLE, ADD, DOUBLE)
+    nested = Chain(Chain(DOUBLE, ADD), DOUBLE)
+    flat = Chain(DOUBLE, ADD, DOUBLE)
     one = jnp.ones((1, 1))
     assert nested.encode_labels(one) == flat.encode_labels(one) == 6.0
     assert nested.decode_logits(one) == flat.decode_logits(one) == 6.0
@@ -166,7 +167,7 @@ def test_chain_of_chains_is_one_chain():
 
 
 def test_a_chain_that_only_encodes_sends_the_message_and_keeps_its_state():
-    whole = chain(no_defense(), chain(SWAP))
+    whole = Chain(NoDefense(), Chain(SWAP))
     sent, state = perturb(whole, MESSAGE)
     np.testing.assert_array_equal(sent, MESSAGE)
     assert state == whole.init() == ((), ((),))
@@ -174,7 +175,7 @@ def test_a_chain_that_only_encodes_sends_the_message_and_keeps_its_state():
 
 def test_code_and_noise():
     """MARVELL goes by the true labels, whatever the model is trained on."""
-    whole = chain(SWAP, marvell(1.0))
+    whole = Chain(SWAP, marvell(1.0))
     one_hot = jnp.eye(2)[LABELS]
     np.testing.assert_array_equal(whole.encode_labels(one_hot), one_hot[:, ::-1])
     sent = jax.jit(lambda: perturb(whole, MESSAGE)[0])()
@@ -186,17 +187,17 @@ def test_code_and_noise():
     "parts",
     [
         (SWAP, dp_gaussian(0.1), discrete_sgd(6)),
-        (no_defense(), SWAP),
+        (NoDefense(), SWAP),
         (max_norm(), marvell(1.0)),
         (SWAP, marvell(1.0), isotropic(0.1)),
         (dp_gaussian(0.1), marvell(1.0, zero_sum=False)),
-        (chain(SWAP, discrete_sgd(12)), dp_gaussian(0.1)),
-        (chain(no_defense()), SWAP),
-        (chain(chain(no_defense()), no_defense()), chain(SWAP)),
+        (Chain(SWAP, discrete_sgd(12)), dp_gaussian(0.1)),
+        (Chain(NoDefense()), SWAP),
+        (Chain(Chain(NoDefense()), NoDefense()), Chain(SWAP)),
     ],
 )
 def test_orders_that_make_sense(parts):
-    chain(*parts)
+    Chain(*parts)
 
 
 @pytest.mark.parametrize(
@@ -204,23 +205,23 @@ def test_orders_that_make_sense(parts):
     [
         ((), r"defenses=\(\): chain needs at least one defense"),
         ((SWAP, SWAP), r"numbers \[0, 1\] all encode the labels; allowed is one"),
-        ((SWAP, max_norm(), chain(SWAP)), r"numbers \[0, 2\] all encode"),
+        ((SWAP, max_norm(), Chain(SWAP)), r"numbers \[0, 2\] all encode"),
         ((dp_gaussian(0.1), SWAP), "number 1 encodes labels after .* put it first"),
         (
-            (no_defense(), max_norm(), chain(SWAP, discrete_sgd(12))),
+            (NoDefense(), max_norm(), Chain(SWAP, discrete_sgd(12))),
             "number 2 encodes labels after",
         ),
         ((isotropic(0.1), marvell(1.0)), "number 1 relies on rows that sum to zero"),
         (
-            (max_norm(), discrete_sgd(12), chain(max_norm(), marvell(1.0))),
+            (max_norm(), discrete_sgd(12), Chain(max_norm(), marvell(1.0))),
             "number 2 relies on rows that sum to zero, which one before it breaks",
         ),
         (
-            (chain(marvell(1.0), dp_gaussian(0.1)), marvell(1.0)),
+            (Chain(marvell(1.0), dp_gaussian(0.1)), marvell(1.0)),
             "number 1 relies on rows",
         ),
     ],
 )
 def test_orders_that_make_none(parts, message):
     with pytest.raises(ValueError, match=message):
-        chain(*parts)
+        Chain(*parts)

@@ -8,7 +8,7 @@ import pytest
 import scipy.optimize
 import scipy.stats
 
-from vfljax.defenses import chain, dp_gaussian, no_defense
+from vfljax.defenses import Chain, NoDefense, dp_gaussian
 from vfljax.defenses.marvell import count_unprotected, marvell, optimal_noise
 
 
@@ -330,7 +330,7 @@ def test_unprotected_batches_are_found_in_any_state():
     """
     message, labels = two_logits((4, 2))
     alone = marvell(1.0)
-    whole = chain(no_defense(), chain(alone, alone))
+    whole = Chain(NoDefense(), Chain(alone, alone))
     for defense, expected in ((alone, 1), (whole, 2), (dp_gaussian(0.1), 0)):
         _, state = perturb(defense, message, jnp.zeros_like(labels))
         assert count_unprotected(state) == expected
@@ -387,7 +387,7 @@ def test_what_it_says_about_itself():
     assert not marvell(1.0, zero_sum=False).keeps_zero_sum
     assert not marvell(1.0, zero_sum=False).needs_zero_sum
     with pytest.raises(ValueError, match="relies on rows that sum to zero"):
-        chain(dp_gaussian(0.1), marvell(1.0))
+        Chain(dp_gaussian(0.1), marvell(1.0))
 
 
 def test_bad_arguments():

@@ -2,34 +2,26 @@
 
 from vfljax.defenses.autoencoder import (
     Autoencoder,
-    autoencoder_training,
+    AutoencoderTraining,
+    autoencoder_epochs,
     codebook_entropy,
-    train_autoencoder,
+    load_autoencoder,
 )
-from vfljax.defenses.autoencoder_cache import autoencoder_epochs, load_autoencoder
 from vfljax.defenses.base import (
     Defense,
     NoDefense,
     Releases,
     Shapes,
     check_defense,
-    no_defense,
 )
 from vfljax.defenses.cae import CAE, cae
-from vfljax.defenses.chain import Chain, chain
+from vfljax.defenses.chain import Chain
 from vfljax.defenses.discrete_sgd import DiscreteSGD, discrete_sgd
 from vfljax.defenses.gradient_compression import (
     GradientCompression,
     gradient_compression,
 )
-from vfljax.defenses.marvell import (
-    Marvell,
-    MarvellState,
-    NoiseLevels,
-    count_unprotected,
-    marvell,
-    optimal_noise,
-)
+from vfljax.defenses.marvell import Marvell, count_unprotected, marvell, optimal_noise
 from vfljax.defenses.noise import DPGaussian, DPLaplace, dp_gaussian, dp_laplace
 from vfljax.defenses.norm_noise import Isotropic, MaxNorm, isotropic, max_norm
 from vfljax.defenses.ppdl import PPDL, ppdl
@@ -39,6 +31,7 @@ __all__ = [
     "CAE",
     "PPDL",
     "Autoencoder",
+    "AutoencoderTraining",
     "Chain",
     "DPGaussian",
     "DPLaplace",
@@ -47,17 +40,13 @@ __all__ = [
     "GradientCompression",
     "Isotropic",
     "Marvell",
-    "MarvellState",
     "MaxNorm",
     "NoDefense",
-    "NoiseLevels",
     "Releases",
     "Shapes",
     "Sparsification",
     "autoencoder_epochs",
-    "autoencoder_training",
     "cae",
-    "chain",
     "check_defense",
     "codebook_entropy",
     "count_unprotected",
@@ -69,9 +58,7 @@ __all__ = [
     "load_autoencoder",
     "marvell",
     "max_norm",
-    "no_defense",
     "optimal_noise",
     "ppdl",
     "sparsification",
-    "train_autoencoder",
 ]

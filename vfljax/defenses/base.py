@@ -2,13 +2,13 @@
 
 import dataclasses
 import math
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key, PyTree
 
-from vfljax._checks import require, require_all
+from vfljax._checks import check_fields, require, require_all
 from vfljax.known import Known
 
 Number = int | float | Float[Array, ""]
@@ -20,34 +20,24 @@ else:
     Swept = Number | tuple[int | float, ...]
     """A hyperparameter, or a tuple of values for it, each of which is run."""
 
+UNCHANGED = Known(noise_std=0.0, keep_fraction=1.0, replaced_by=0.0)
+"""What is known of a message that is sent as it is."""
+
 
 class Shapes(NamedTuple):
-    """Shapes a defense may need.
+    """Shapes a defense may need."""
 
-    Attributes:
-        num_samples: Of the training set.
-        batch_size: Of the messages that are perturbed in training.
-        embed: Width of a message; C where logits are summed.
-        sums_logits: Whether the protocol is that without a top model, whose messages
-            have rows that sum to zero.
-    """
-
-    num_samples: int
-    batch_size: int
-    embed: int
-    sums_logits: bool = True
+    num_samples: int  # of the training set
+    batch_size: int  # of the messages that are perturbed in training
+    embed: int  # width of a message; C where logits are summed
+    sums_logits: bool = True  # no top model: the rows of messages sum to zero
 
 
 class Releases(NamedTuple):
-    """The messages about one sample in a whole training.
+    """The messages about one sample in a whole training."""
 
-    Attributes:
-        number: At most.
-        batch_size: Of theirs, which may differ from that of the message attacked.
-    """
-
-    number: int
-    batch_size: int
+    number: int  # at most
+    batch_size: int  # theirs, which may differ from that of the message attacked
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -58,26 +48,26 @@ class Defense:
     default every function is the identity. One field may hold a tuple of numbers, a
     swept axis: each of its values is run, and `at` gives the defense at one of them.
     The pure functions, `public` and `budget` are those of a defense at one strength.
-
-    Attributes:
-        covers_label_party: Whether the label party's own bottom model is trained on
-            the perturbed gradient too, rather than on the clean one.
-        keeps_zero_sum: Whether rows that sum to zero still do when sent. Public
-            knowledge about the protocol, which an attack may use.
-        needs_zero_sum: Whether `perturb` relies on rows that sum to zero.
-        drops_entries: Whether `perturb` sends zeros in place of entries.
-        encodes_labels: Whether the model is trained on other targets than the labels.
-        only_classes: The number of classes that it is for; None for any.
-        remembers_rows: Whether it remembers rows of a batch rather than samples.
     """
 
     covers_label_party: ClassVar[Any] = False
+    """Whether the label party's own bottom model is trained on the perturbed gradient
+    too, rather than on the clean one."""
     keeps_zero_sum: ClassVar[bool] = True
+    """Whether rows that sum to zero still do when sent. Public knowledge about the
+    protocol, which an attack may use."""
     needs_zero_sum: ClassVar[bool] = False
+    """Whether `perturb` relies on rows that sum to zero."""
     drops_entries: ClassVar[bool] = False
+    """Whether `perturb` sends zeros in place of entries."""
     encodes_labels: ClassVar[bool] = False
+    """Whether the model is trained on other targets than the labels."""
     only_classes: ClassVar[int | None] = None
+    """The number of classes that it is for; None for any."""
     remembers_rows: ClassVar[bool] = False
+    """Whether it remembers rows of a batch rather than samples."""
+    ranges: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+    """By the name of a number field its range, as `check_fields` takes it."""
 
     # ---- the pure functions ---------------------------------------------------------
     def init(self) -> PyTree[Any]:
@@ -132,7 +122,7 @@ class Defense:
     # ---- what is no secret, and what it guarantees ----------------------------------
     def public(self, batch_size: int, num_classes: int) -> Known:
         """What is known of a message of `batch_size` samples; at one strength."""
-        return perturbation()
+        return UNCHANGED
 
     def budget(
         self, batch_size: int, num_classes: int, releases: Releases
@@ -142,10 +132,7 @@ class Defense:
 
     @property
     def has_training_budget(self) -> bool:
-        """Whether the budget of all messages of a training means something.
-
-        It does not where the label party's own model learns from clean messages.
-        """
+        """Whether a budget over training holds: no clean message is learned from."""
         return self.covers_label_party
 
     # ---- the swept axis -------------------------------------------------------------
@@ -156,15 +143,15 @@ class Defense:
         A subclass may name it, `swept: ClassVar[str] = "noise_std"`; then a single
         number there is one strength.
         """
-        names = [
+        names = tuple(
             field.name
             for field in dataclasses.fields(self)
             if _is_axis(getattr(self, field.name))
-        ]
+        )
         require(
             len(names) <= 1,
             type(self).__name__,
-            tuple(names),
+            names,
             "a defense with one swept field at most; give the others one value each",
         )
         return names[0] if names else None
@@ -177,9 +164,7 @@ class Defense:
     @property
     def strengths(self) -> tuple[Any, ...]:
         """The values of the swept field; `(None,)` without one."""
-        if self.swept is None:
-            return (None,)
-        value = getattr(self, self.swept)
+        value = getattr(self, self.swept) if self.swept else None
         return value if isinstance(value, tuple) else (value,)
 
     @property
@@ -190,12 +175,9 @@ class Defense:
     def at(
         self, strength: Number | None, shapes: Shapes, prepared: Any = ()
     ) -> "Defense":
-        """The defense at one, possibly traced, strength, for these shapes.
+        """The defense at one, possibly traced, strength (None without one).
 
-        Args:
-            strength: A value of the swept field; None without one.
-            shapes: What it runs on.
-            prepared: The part of what `prepare` returned that `choice` named.
+        `prepared` is the part of what `prepare` returned that `choice` named.
         """
         if self.swept is None:
             return self
@@ -216,7 +198,7 @@ class Defense:
 
     # ---- checks ---------------------------------------------------------------------
     def check(self) -> None:
-        """Raises a `ValueError` for an option outside its range.
+        """Raises a `ValueError` for what `ranges` and types of fields don't tell.
 
         Called when a record is built, at one strength; traced numbers must pass.
         """
@@ -227,6 +209,7 @@ class Defense:
         numbers = tuple(each for each in strengths if isinstance(each, int | float))
         require_all(name, numbers, math.isfinite, "finite")
         if not self.is_sweep:
+            check_fields(self, self.ranges)
             self.check()
             return
         require(bool(strengths), name, strengths, "not empty")
@@ -238,35 +221,21 @@ class Defense:
         """Whether a function, by its name, is another than by default."""
         return getattr(type(self), name) is not getattr(Defense, name)
 
-    @property
-    def prepares_targets(self) -> bool:
-        """Whether `prepare_targets` is overridden."""
-        return self.overrides("prepare_targets")
-
-    @property
-    def has_penalty(self) -> bool:
-        """Whether `penalty` is overridden."""
-        return self.overrides("penalty")
-
-    @property
-    def perturbs(self) -> bool:
-        """Whether `perturb` is overridden."""
-        return self.overrides("perturb")
-
 
 def check_defense(name: str, value: Any) -> None:
     """Raises a `ValueError`, with the field's name, unless a value is a defense."""
     if isinstance(value, Defense):
         return
+    called = getattr(value, "__name__", value)
     if isinstance(value, type) and issubclass(value, Defense):
-        what = f"the class {value.__name__}, must be an instance: {value.__name__}()"
-    elif callable(value) and not hasattr(value, "sees"):
-        what = (
-            f"the function {getattr(value, '__name__', value)!r}, must be a record: a "
-            "frozen dataclass derived from vfljax.defenses.Defense with it as `perturb`"
-        )
+        what = f"the class {called}, must be an instance: {called}()"
     elif hasattr(value, "sees"):
         what = f"an attack, {type(value).__name__}; attacks stand in `attacks`"
+    elif callable(value):
+        what = (
+            f"the function {called!r}, must be a record: a frozen dataclass "
+            "derived from vfljax.defenses.Defense with it as `perturb`"
+        )
     else:
         what = f"{value!r}, must be an instance of vfljax.defenses.Defense"
     raise ValueError(f"{name}: is {what}")
@@ -291,19 +260,14 @@ def relabel(
 
 
 def count_entries(fraction: Number, total: int) -> Int[Array, ""]:
-    """⌊fraction · total⌋, unharmed by the rounding of both to float32."""
+    """⌊fraction · total⌋, unharmed by the rounding of both to float32.
+
+    A product less than one part in two million below a whole number counts as that
+    number, so that 29 % of 100 is 29.
+    """
     guard = 1.0 + 4.0 * jnp.finfo(jnp.float32).eps
     product = jnp.asarray(fraction, jnp.float32) * total * guard
     return jnp.minimum(jnp.floor(product).astype(jnp.int32), total)
-
-
-def perturbation(
-    *, noise_std: Any = 0.0, keep_fraction: Any = 1.0, replaced_by: Any = 0.0
-) -> Known:
-    """What is known of a message that is sent as it is but for what is given."""
-    return Known(
-        noise_std=noise_std, keep_fraction=keep_fraction, replaced_by=replaced_by
-    )
 
 
 def message_std(num_classes: int) -> float:
@@ -314,8 +278,3 @@ def message_std(num_classes: int) -> float:
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class NoDefense(Defense):
     """The message is sent as it is."""
-
-
-def no_defense() -> NoDefense:
-    """Returns the defense that changes nothing."""
-    return NoDefense()

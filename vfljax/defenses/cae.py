@@ -13,9 +13,14 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from vfljax._checks import check_choice, check_number, require, require_all
-from vfljax.defenses.autoencoder import NUM_EPOCHS, Autoencoder, Loss, network
-from vfljax.defenses.autoencoder_cache import autoencoder_epochs
+from vfljax._checks import NOT_NEGATIVE, check_number, require, require_all
+from vfljax.defenses.autoencoder import (
+    Autoencoder,
+    AutoencoderTraining,
+    Loss,
+    autoencoder_epochs,
+    network,
+)
 from vfljax.defenses.base import Defense, Swept, relabel
 
 
@@ -36,13 +41,13 @@ class CAE(Defense):
 
     entropy_weight: Swept = (0.0, 0.1, 0.5, 1.0)
     """Weight λ2 of the entropy of the soft labels, >= 0, published 0 to 2."""
-    loss: Loss = "released"
+    loss: Loss = AutoencoderTraining.loss
     """Whether the autoencoder is trained with the published code's loss, or with the
     one printed in the paper and a floor under it."""
-    contrast_weight: int | float = 1.0
+    contrast_weight: int | float = AutoencoderTraining.contrast_weight
     """Weight λ1 of the difference between labels and codes, >= 0; for the printed loss
     and the released one alike."""
-    num_epochs: int | None = NUM_EPOCHS
+    num_epochs: int | None = AutoencoderTraining.num_epochs
     """Epochs of the autoencoder's training, >= 1; None for the released number, 50 for
     ten classes, which confuses more and costs the main task more."""
     seeds: tuple[int, ...] = (0,)
@@ -51,6 +56,7 @@ class CAE(Defense):
     """A trained autoencoder, which may be traced; None for those that are trained or
     found on disk before the trials."""
     encodes_labels: ClassVar[bool] = True
+    ranges: ClassVar = {"contrast_weight": NOT_NEGATIVE}
 
     @property
     def swept(self) -> str | None:
@@ -58,9 +64,7 @@ class CAE(Defense):
         return "entropy_weight" if self.autoencoder is None else None
 
     def check(self) -> None:
-        """Checks the ranges."""
-        check_choice("loss", self.loss, ("released", "printed"))
-        check_number("contrast_weight", self.contrast_weight, low=0.0)
+        """Checks what depends on whether there is an autoencoder, and all seeds."""
         require(bool(self.seeds), "seeds", self.seeds, "not empty")
         require_all("seeds", self.seeds, lambda seed: seed >= 0, ">= 0")
         epochs = self.num_epochs
@@ -68,10 +72,10 @@ class CAE(Defense):
         if self.autoencoder is None:
             check_number("entropy_weight", self.entropy_weight, low=0.0)
             return
-        codebook = self.autoencoder.codebook
-        if codebook.ndim != 2 or codebook.shape[0] != codebook.shape[1]:
+        shape = self.autoencoder.codebook.shape
+        if len(shape) != 2 or shape[0] != shape[1]:
             raise ValueError(
-                f"autoencoder: its codebook has shape {codebook.shape}, must be (C, C)"
+                f"autoencoder: its codebook has shape {shape}, must be (C, C)"
             )
 
     def encode_labels(self, labels: Float[Array, "batch classes"]):
@@ -90,26 +94,20 @@ class CAE(Defense):
 
     def at(self, strength, shapes, prepared=()):
         """The defense with the autoencoder that was prepared for a weight."""
-        if self.autoencoder is not None:
-            return self
-        return dataclasses.replace(
-            self, entropy_weight=strength, autoencoder=prepared or None
-        )
+        defense = super().at(strength, shapes)
+        if not prepared:
+            return defense
+        return dataclasses.replace(defense, autoencoder=prepared)
 
     def prepare(self, num_classes: int) -> Generator[str, None, Any]:
         """Trains the autoencoders, or finds them on disk."""
         if self.autoencoder is not None:
             return ()
         trained = []
+        options = ("loss", "contrast_weight", "num_epochs")
+        settings = {name: getattr(self, name) for name in options}
         for strength, seed in itertools.product(self.strengths, self.seeds):
-            epochs = autoencoder_epochs(
-                num_classes,
-                strength,
-                seed=seed,
-                loss=self.loss,
-                contrast_weight=self.contrast_weight,
-                num_epochs=self.num_epochs,
-            )
+            epochs = autoencoder_epochs(num_classes, strength, seed=seed, **settings)
             name = f"autoencoder λ2={strength:g}"
             found = yield from relabel(
                 epochs, lambda done, name=name: f"{name}: epoch {done[0]} of {done[1]}"
@@ -119,8 +117,6 @@ class CAE(Defense):
 
     def choice(self, strength, trial):
         """Strength after strength, in each seed after seed."""
-        if self.autoencoder is not None:
-            return 0
         number = self.strengths.index(strength)
         return number * len(self.seeds) + trial % len(self.seeds)
 
@@ -134,8 +130,5 @@ class CAE(Defense):
 
 
 def cae(autoencoder: Autoencoder) -> CAE:
-    """`CAE` with an autoencoder, from `train_autoencoder` or `load_autoencoder`.
-
-    `chain(cae(autoencoder), discrete_sgd(12))` is DCAE.
-    """
+    """`CAE` with an autoencoder, such as from `load_autoencoder`."""
     return CAE(autoencoder=autoencoder)

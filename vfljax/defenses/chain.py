@@ -3,22 +3,22 @@
 import dataclasses
 import math
 from collections.abc import Generator
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from vfljax.defenses.base import Defense, Releases, perturbation
-from vfljax.known import Known
+from vfljax.defenses.base import UNCHANGED, Defense
 
-_FACTS = (
+_TRUE_OF_ANY = (
     "covers_label_party",
     "needs_zero_sum",
     "drops_entries",
     "encodes_labels",
     "remembers_rows",
 )
+_OF_THE_SWEPT = ("swept", "strength_name", "strengths", "is_sweep")
 
 
 @dataclasses.dataclass(frozen=True, init=False)
@@ -47,24 +47,35 @@ class Chain(Defense):
 
     parts: tuple[Defense, ...]
     """The defenses, of which one at most has several strengths."""
+    swept: ClassVar[str | None] = None
+    strength_name: ClassVar[str | None] = None
+    strengths: ClassVar[tuple[Any, ...]] = (None,)
+    is_sweep: ClassVar[bool] = False
+    has_training_budget: ClassVar[Any] = False
 
     def __init__(self, *of: Defense, parts: tuple[Defense, ...] = ()):
         parts = (*of, *parts)
         _check_order(parts)
-        facts: dict[str, Any] = {
-            name: any(getattr(part, name) for part in parts) for name in _FACTS
-        }
-        facts["keeps_zero_sum"] = all(part.keeps_zero_sum for part in parts)
+        swept = parts[_swept_place(parts)]
         limits = [part.only_classes for part in parts if part.only_classes is not None]
-        facts["only_classes"] = limits[0] if limits else None
-        for name, value in {"parts": parts, **facts}.items():
+        facts: dict[str, Any] = {
+            "parts": parts,
+            "keeps_zero_sum": all(part.keeps_zero_sum for part in parts),
+            "only_classes": limits[0] if limits else None,
+            "has_training_budget": parts[0].has_training_budget,
+            **{
+                name: any(getattr(part, name) for part in parts)
+                for name in _TRUE_OF_ANY
+            },
+            **{name: getattr(swept, name) for name in _OF_THE_SWEPT},
+        }
+        for name, value in facts.items():
             object.__setattr__(self, name, value)
 
     def overrides(self, name: str) -> bool:
         """Whether any part does."""
         return any(part.overrides(name) for part in self.parts)
 
-    # ---- the pure functions ---------------------------------------------------------
     def init(self):
         """What each part remembers."""
         return tuple(part.init() for part in self.parts)
@@ -84,16 +95,14 @@ class Chain(Defense):
 
     def perturb(self, key, state, gradients, labels, sample_ids):
         """The message by each part in turn, with a key and a state each."""
-        if not self.perturbs:
+        if not self.overrides("perturb"):
             return gradients, state
-        states = []
-        for part_key, of_part, part in zip(
-            jax.random.split(key, len(self.parts)), state, self.parts, strict=True
-        ):
-            gradients, of_part = part.perturb(
-                part_key, of_part, gradients, labels, sample_ids
+        keys, states = jax.random.split(key, len(self.parts)), []
+        for part, part_key, before in zip(self.parts, keys, state, strict=True):
+            gradients, after = part.perturb(
+                part_key, before, gradients, labels, sample_ids
             )
-            states.append(of_part)
+            states.append(after)
         return gradients, tuple(states)
 
     def penalty(self, embeddings, targets):
@@ -107,48 +116,21 @@ class Chain(Defense):
             logits = part.decode_logits(logits)
         return logits
 
-    # ---- what is no secret, and what it guarantees ----------------------------------
-    def public(self, batch_size: int, num_classes: int) -> Known:
+    def public(self, batch_size, num_classes):
         """What is known of each part, as if it acted alone: variances add up."""
         known = [part.public(batch_size, num_classes) for part in self.parts]
-        return perturbation(
+        return UNCHANGED.replace(
             noise_std=sum(one.get("noise_std", 0.0) ** 2 for one in known) ** 0.5,
             keep_fraction=math.prod(one.get("keep_fraction", 1.0) for one in known),
             replaced_by=max(one.get("replaced_by", 0.0) for one in known),
         )
 
-    def budget(self, batch_size: int, num_classes: int, releases: Releases):
+    def budget(self, batch_size, num_classes, releases):
         """That of the first part, as what the others make of its message tells no more.
 
         A part after the first has no account: what comes before it changes the message.
         """
         return self.parts[0].budget(batch_size, num_classes, releases)
-
-    @property
-    def has_training_budget(self) -> bool:
-        """Whether the first part's, which is accounted for, does."""
-        return self.parts[0].has_training_budget
-
-    # ---- the swept axis -------------------------------------------------------------
-    @property
-    def swept(self) -> str | None:
-        """The field of the swept part."""
-        return self.parts[self._swept_place].swept
-
-    @property
-    def strength_name(self) -> str | None:
-        """What the swept part calls its strength."""
-        return self.parts[self._swept_place].strength_name
-
-    @property
-    def strengths(self) -> tuple[Any, ...]:
-        """Those of the swept part."""
-        return self.parts[self._swept_place].strengths
-
-    @property
-    def is_sweep(self) -> bool:
-        """Whether a part is."""
-        return any(part.is_sweep for part in self.parts)
 
     def at(self, strength, shapes, prepared=()):
         """The chain of all parts, the swept one at a, possibly traced, strength."""
@@ -168,25 +150,22 @@ class Chain(Defense):
         parts = zip(self.parts, self._strengths(strength), strict=True)
         return max(part.choice(alone, trial) for part, alone in parts)
 
-    @property
-    def _swept_place(self) -> int:
-        def rank(place):
-            part = self.parts[place]
-            is_there = part.strength_name is not None
-            return len(part.strengths) > 1, part.is_sweep, is_there, place
-
-        return max(range(len(self.parts)), key=rank)
-
     def _strengths(self, strength):
         """One of each part."""
         strengths: list[Any] = [part.strengths[0] for part in self.parts]
-        strengths[self._swept_place] = strength
+        strengths[_swept_place(self.parts)] = strength
         return strengths
 
 
-def chain(*defenses: Defense) -> Chain:
-    """`Chain` of defenses, the first one acting first."""
-    return Chain(*defenses)
+def _swept_place(parts):
+    """Of the part with several strengths, else of the last with one, a tuple first."""
+
+    def rank(place):
+        part = parts[place]
+        has_strength = part.strength_name is not None
+        return len(part.strengths) > 1, part.is_sweep, has_strength, place
+
+    return max(range(len(parts)), key=rank)
 
 
 def _check_order(parts):
@@ -205,17 +184,15 @@ def _check_order(parts):
             f"defenses: numbers {encoders} all encode the labels; allowed is one, as a "
             "code of a code confuses nobody further and is decoded less surely"
         )
-    has_perturbed, keeps_zero_sum = False, True
     for place, part in enumerate(parts):
-        if part.encodes_labels and has_perturbed:
+        before = parts[:place]
+        if part.encodes_labels and any(other.overrides("perturb") for other in before):
             raise ValueError(
                 f"defenses: number {place} encodes labels after another has perturbed "
                 "messages; labels are encoded before there are messages, put it first"
             )
-        if part.needs_zero_sum and not keeps_zero_sum:
+        if part.needs_zero_sum and not all(other.keeps_zero_sum for other in before):
             raise ValueError(
                 f"defenses: number {place} relies on rows that sum to zero, which one "
                 "before it breaks; put it first, or choose its variant for any message"
             )
-        has_perturbed |= part.perturbs
-        keeps_zero_sum &= part.keeps_zero_sum

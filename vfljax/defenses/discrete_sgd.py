@@ -11,9 +11,8 @@ from typing import Any, ClassVar, Literal
 import jax.numpy as jnp
 from jax.core import Tracer
 
-from vfljax._checks import check_choice, check_number, require
-from vfljax.defenses.base import Defense, Number, Swept, message_std, perturbation
-from vfljax.known import Known
+from vfljax._checks import POSITIVE, require
+from vfljax.defenses.base import UNCHANGED, Defense, Number, Swept, message_std
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -21,8 +20,7 @@ class DiscreteSGD(Defense):
     """Round every entry of the message to the nearest of a few levels (DiscreteSGD).
 
     Ties round to the even level. A message whose entries are all equal is sent as it
-    is. The label party's own model is trained on the rounded gradient too, as in both
-    released codes.
+    is. The label party's own model gets the rounded gradient too, as in both releases.
     """
 
     bins: Swept = (24, 18, 12, 6)
@@ -39,14 +37,12 @@ class DiscreteSGD(Defense):
     swept: ClassVar[str] = "bins"
     covers_label_party: ClassVar[bool] = True
     keeps_zero_sum: ClassVar[bool] = False
+    ranges: ClassVar = {"bins": {"low": 1}, "bound": POSITIVE}
 
     def check(self) -> None:
-        """Checks the ranges."""
-        check_number("bins", self.bins, low=1)
+        """Refuses half a bin."""
         is_whole = isinstance(self.bins, Tracer) or self.bins == round(float(self.bins))
         require(is_whole, "bins", self.bins, "a whole number")
-        check_choice("reading", self.reading, ("paper", "released"))
-        check_number("bound", self.bound, low=0.0, low_excluded=True)
 
     def perturb(self, key, state, gradients, labels, sample_ids):
         """Rounds the entries."""
@@ -60,12 +56,14 @@ class DiscreteSGD(Defense):
         level = jnp.clip(jnp.round((gradients - lowest) / interval), 0, bins)
         return jnp.where(std > 0, lowest + interval * level, gradients), state
 
-    def public(self, batch_size: int, num_classes: int) -> Known:
+    def public(self, batch_size, num_classes):
         """Rounding errors are uniform within an interval."""
         half_range = 2.0 * message_std(num_classes)
         if self.reading == "released":
             half_range = batch_size * self.bound
-        return perturbation(noise_std=2.0 * half_range / self.bins / math.sqrt(12.0))
+        return UNCHANGED.replace(
+            noise_std=2.0 * half_range / self.bins / math.sqrt(12.0)
+        )
 
 
 def discrete_sgd(bins: Number, **options: Any) -> DiscreteSGD:

@@ -10,24 +10,21 @@ from typing import Any, ClassVar, Literal
 
 import jax.numpy as jnp
 
-from vfljax._checks import check_choice, check_number
-from vfljax.defenses.base import Defense, Number, Swept, count_entries, perturbation
-from vfljax.known import Known
+from vfljax._checks import SHARE
+from vfljax.defenses.base import UNCHANGED, Defense, Number, Swept, count_entries
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class GradientCompression(Defense):
     """Send only the k largest entries of the message (gradient compression).
 
-    Of n = batch · embed entries, k = ⌊keep_fraction · n⌋ are kept, the others zeroed; a
-    product less than one part in two million below a whole number counts as that
-    number, so that 29 % of 100 is 29. Where k is 0, as for a tenth of nine entries, all
-    zeros are sent. A NaN counts as the largest and is sent.
+    Of n = batch · embed entries, k = ⌊keep_fraction · n⌋ are kept (see `count_entries`)
+    and the others zeroed. Where k is 0, as for a tenth of nine entries, all zeros are
+    sent. A NaN counts as the largest and is sent.
 
     Keeping a fraction f of the gradients of an untrained model with C classes leaves
     about min(1, C·f) of the labels in plain sight, as those entries are the largest.
-    The label party's own model is trained on the compressed gradient too, as in the
-    released code.
+    The label party's own model gets the compressed gradient too, as in the release.
 
     Example:
         >>> import jax.numpy as jnp
@@ -48,13 +45,7 @@ class GradientCompression(Defense):
     covers_label_party: ClassVar[bool] = True
     keeps_zero_sum: ClassVar[bool] = False
     drops_entries: ClassVar[bool] = True
-
-    def check(self) -> None:
-        """Checks the ranges."""
-        check_number(
-            "keep_fraction", self.keep_fraction, low=0, high=1, low_excluded=True
-        )
-        check_choice("reading", self.reading, ("paper", "released"))
+    ranges: ClassVar = {"keep_fraction": SHARE}
 
     def perturb(self, key, state, gradients, labels, sample_ids):
         """Zeroes all but the largest entries."""
@@ -69,9 +60,9 @@ class GradientCompression(Defense):
             is_dropped = magnitudes <= smallest_kept
         return jnp.where(is_dropped | (kept == 0), 0.0, gradients), state
 
-    def public(self, batch_size: int, num_classes: int) -> Known:
+    def public(self, batch_size, num_classes):
         """The share that is kept."""
-        return perturbation(keep_fraction=self.keep_fraction)
+        return UNCHANGED.replace(keep_fraction=self.keep_fraction)
 
 
 def gradient_compression(keep_fraction: Number, **options: Any) -> GradientCompression:

@@ -24,9 +24,8 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, Float, Int
 
-from vfljax._checks import check_number, require
-from vfljax.defenses.base import Defense, Number, Swept, perturbation
-from vfljax.known import Known
+from vfljax._checks import NOT_NEGATIVE, require
+from vfljax.defenses.base import UNCHANGED, Defense, Number, Swept
 
 _GRID = 400  # points, to find the cell of the optimum
 _GOLDEN_STEPS = 80  # narrow the cell by 2e-17
@@ -36,30 +35,20 @@ _GOLDEN = (5**0.5 - 1) / 2
 class NoiseLevels(NamedTuple):
     """The optimal noise and what it leaves to see.
 
-    Attributes:
-        along_positive: λ1₁, variance along Δ of the noise on positive samples.
-        along_negative: λ1₀.
-        isotropic_positive: λ2₁, variance in every other direction.
-        isotropic_negative: λ2₀.
-        sum_kl: KL divergences ε of the two classes as sent, one from the other and
-            back, in nats. No score tells them apart with an AUC above ½ + √ε/2 − ε/8
-            (for ε <= 4) or a mean of both error rates below ½ − √ε/4.
+    `sum_kl` are the KL divergences ε of the two classes as sent, one from the other and
+    back, in nats. No score tells them apart with an AUC above ½ + √ε/2 − ε/8 (for
+    ε <= 4) or a mean of both error rates below ½ − √ε/4.
     """
 
-    along_positive: Float[Array, ""]
-    along_negative: Float[Array, ""]
-    isotropic_positive: Float[Array, ""]
-    isotropic_negative: Float[Array, ""]
+    along_positive: Float[Array, ""]  # λ1₁, variance along Δ, positive samples
+    along_negative: Float[Array, ""]  # λ1₀, the same of the negative ones
+    isotropic_positive: Float[Array, ""]  # λ2₁, variance in every other direction
+    isotropic_negative: Float[Array, ""]  # λ2₀, the same
     sum_kl: Float[Array, ""]
 
 
 class MarvellState(NamedTuple):
-    """What `Marvell` remembers.
-
-    Attributes:
-        num_unprotected: Batches sent as they were, since one class was absent or the
-            class means were equal, though `power` was > 0.
-    """
+    """Batches sent as they were, with a class absent or equal means at a power > 0."""
 
     num_unprotected: Int[Array, ""]
 
@@ -90,10 +79,7 @@ class Marvell(Defense):
     and under a top model, messages of any width get noise in every dimension."""
     swept: ClassVar[str] = "power"
     only_classes: ClassVar[int | None] = 2
-
-    def check(self) -> None:
-        """Checks the range."""
-        check_number("power", self.power, low=0.0)
+    ranges: ClassVar = {"power": NOT_NEGATIVE}
 
     @property
     def keeps_zero_sum(self) -> bool:
@@ -116,45 +102,47 @@ class Marvell(Defense):
 
     def perturb(self, key, state, gradients, labels, sample_ids):
         """Adds the noise."""
-        _check_labels(labels)
+        others = np.setdiff1d([] if isinstance(labels, Tracer) else labels, [0, 1])
+        if others.size:
+            raise ValueError(f"labels: contain {others.tolist()}; must be 0 or 1")
         if self.zero_sum and gradients.shape[1] != 2:
             raise ValueError(
                 f"gradients of width {gradients.shape[1]}: must be 2, one per class, "
                 "with zero_sum=True; zero_sum=False takes any width"
             )
-        is_positive = labels == 1
+        rows = gradients
+        if self.zero_sum:  # the heights t of (t, -t)
+            rows = (gradients[:, :1] - gradients[:, 1:]) / 2**0.5
+        noise, is_protected = _noise(key, rows, labels == 1, self.power)
         if self.zero_sum:
-            heights = (gradients[:, :1] - gradients[:, 1:]) / 2**0.5
-            noise, is_protected = _noise(key, heights, is_positive, self.power)
             noise = jnp.concatenate([noise, -noise], axis=1) / 2**0.5
-        else:
-            noise, is_protected = _noise(key, gradients, is_positive, self.power)
         missed = jnp.logical_and(~is_protected, jnp.asarray(self.power) > 0)
         count = state.num_unprotected + missed.astype(jnp.int32)
         return gradients + noise, MarvellState(num_unprotected=count)
 
-    def public(self, batch_size: int, num_classes: int) -> Known:
+    def public(self, batch_size, num_classes):
         """Of an untrained model, whose class means are √2/B apart."""
-        return perturbation(noise_std=jnp.sqrt(2.0 * self.power))
+        return UNCHANGED.replace(noise_std=jnp.sqrt(2.0 * self.power))
 
 
-def marvell(power: Number, *, zero_sum: bool = Marvell.zero_sum) -> Marvell:
+def marvell(power: Number, **options: Any) -> Marvell:
     """`Marvell` at one power, which may be traced."""
-    return Marvell(power=power, zero_sum=zero_sum)
+    return Marvell(power=power, **options)
 
 
 def count_unprotected(state: Any) -> Int[Array, ""]:
     """Batches that `Marvell` sent as they were so far, 0 where it is not in use.
 
-    Args:
-        state: Of any defense, or of several: of `chain`, or one per message. Another
-            part of a chain may have protected such a batch all the same.
+    The state may be that of any defense, or of several: of a `Chain`, whose other parts
+    may have protected such a batch all the same, or one per message.
     """
     parts = jax.tree.leaves(state, is_leaf=lambda part: isinstance(part, MarvellState))
     counts = [part.num_unprotected for part in parts if isinstance(part, MarvellState)]
     return sum(counts, start=jnp.zeros((), jnp.int32))
 
 
+# Jitted here, as every eager call would compile the loop in it anew.
+@functools.partial(jax.jit, static_argnames="dimension")
 def optimal_noise(
     positive_variance: Number,
     negative_variance: Number,
@@ -170,21 +158,11 @@ def optimal_noise(
     noise x of the other class the optimum is closed form, and the best x is found on a
     grid and then by golden section: the divergence falls and then rises with x.
 
-    Args:
-        positive_variance: v >= 0, per dimension.
-        negative_variance: u >= 0.
-        squared_distance: g > 0, between the class means. At 0 there is no direction to
-            put noise along, and the answer is no noise.
-        positive_share: π, strictly between 0 and 1.
-        power: P >= 0, the mean squared length of the noise, all of which is used.
-        dimension: d >= 1. At 1 there is no other direction, and both λ2 are 0.
-
-    Returns:
-        The levels, in the widest floating type among the arguments. They scale with
-        the first three variances and P.
-
-    Raises:
-        ValueError: For a dimension below 1.
+    The arguments are v >= 0 and u >= 0, per dimension; g >= 0 (at 0 there is no
+    direction to put noise along, and the answer is no noise); π, strictly between 0 and
+    1; P >= 0, all of which is used; and d >= 1, else a `ValueError` is raised (at 1
+    there is no other direction, and both λ2 are 0). The levels are in the widest
+    floating type among the arguments, and scale with v, u, g and P.
 
     Example:
         Two classes without variance at distance 1, noise of power 1 in one dimension:
@@ -194,16 +172,13 @@ def optimal_noise(
         1.0 1.0 1.0
     """
     require(dimension >= 1, "dimension", dimension, ">= 1")
-    arguments = (positive_variance, negative_variance, squared_distance)
-    arguments += (positive_share, power)
+    variances = positive_variance, negative_variance, squared_distance
+    arguments = *variances, positive_share, power
     dtype = jnp.result_type(float, *arguments)
-    return _solve(*(jnp.asarray(value, dtype) for value in arguments), dimension)
-
-
-# Jitted here, as every eager call would compile the loop in it anew.
-@functools.partial(jax.jit, static_argnums=5)
-def _solve(positive, negative, distance, share, power, dimension):
-    """`optimal_noise`, in units of the squared distance."""
+    positive, negative, distance, share, power = (
+        jnp.asarray(argument, dtype) for argument in arguments
+    )
+    # From here on in units of the squared distance.
     is_apart = distance > 0
     unit = jnp.where(is_apart, distance, 1.0)
     power = jnp.where(is_apart, power, 0.0) / unit
@@ -212,10 +187,11 @@ def _solve(positive, negative, distance, share, power, dimension):
     wide = jnp.maximum(positive, negative) / unit
     wide_share = jnp.where(is_swapped, 1.0 - share, share)
 
+    def along(isotropic):
+        return _along(isotropic, narrow, wide, wide_share, power, dimension)
+
     def sum_kl(isotropic):
-        along_narrow, along_wide = _along(
-            isotropic, narrow, wide, wide_share, power, dimension
-        )
+        along_narrow, along_wide = along(isotropic)
         sent_narrow, sent_wide = along_narrow + narrow, along_wide + wide
         shift = jnp.where(is_apart, 1.0 / sent_narrow + 1.0 / sent_wide, 0.0)
         total = _mismatch(sent_narrow, sent_wide) + shift
@@ -228,9 +204,7 @@ def _solve(positive, negative, distance, share, power, dimension):
     else:
         most = jnp.minimum(power / ((1.0 - wide_share) * dimension), wide - narrow)
         isotropic = _minimize(sum_kl, most)
-    along_narrow, along_wide = _along(
-        isotropic, narrow, wide, wide_share, power, dimension
-    )
+    along_narrow, along_wide = along(isotropic)
     return NoiseLevels(
         along_positive=unit * jnp.where(is_swapped, along_narrow, along_wide),
         along_negative=unit * jnp.where(is_swapped, along_wide, along_narrow),
@@ -320,11 +294,3 @@ def _moments(rows, is_member):
     mean = jnp.sum(jnp.where(members, rows, 0.0), axis=0, keepdims=True) / count
     squares = jnp.where(members, (rows - mean) ** 2, 0.0)
     return mean, jnp.sum(squares) / (count * rows.shape[1])
-
-
-def _check_labels(labels):
-    if isinstance(labels, Tracer):
-        return
-    others = np.setdiff1d(np.asarray(labels), [0, 1])
-    if others.size:
-        raise ValueError(f"labels: contain {others.tolist()}; must be 0 or 1")

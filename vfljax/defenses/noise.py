@@ -16,11 +16,9 @@ from typing import Any, ClassVar, Literal
 import jax
 import jax.numpy as jnp
 
-from vfljax._checks import check_choice, check_number
-from vfljax.defenses.base import Defense, Number, Releases, Swept, perturbation
-from vfljax.known import Known
+from vfljax._checks import NOT_NEGATIVE, POSITIVE
+from vfljax.defenses.base import UNCHANGED, Defense, Number, Releases, Swept
 
-Reading = Literal["paper", "released"]
 _DELTA = 1e-5  # of the budgets
 
 
@@ -30,7 +28,7 @@ class _Noise(Defense):
 
     clip_norm: int | float = 0.2
     """Norm (2-norm, > 0) to which messages are clipped; inf for none, published 0.2."""
-    reading: Reading = "paper"
+    reading: Literal["paper", "released"] = "paper"
     """Whether each sample's message is clipped (paper), or the whole batch is divided
     by one number, max(1, longest row / clip_norm) (released code)."""
     covers_label_party: bool = False
@@ -40,40 +38,36 @@ class _Noise(Defense):
     keeps_zero_sum: ClassVar[bool] = False
     mechanism: ClassVar[Literal["gaussian", "laplace"]]
 
-    def check(self) -> None:
-        """Checks the ranges."""
-        check_number(f"{self.swept}", self.strengths[0], low=0.0)
-        check_choice("reading", self.reading, ("paper", "released"))
-        check_number("clip_norm", self.clip_norm, low=0.0, low_excluded=True)
-
-    def budget(
-        self, batch_size: int, num_classes: int, releases: Releases
-    ) -> tuple[Any, str] | None:
+    def budget(self, batch_size, num_classes, releases):
         """Of one message; over training only where the label party is covered."""
         from vfljax import label_dp  # slow to import, and needed for reports alone
 
         if not self.covers_label_party:
             releases = Releases(number=1, batch_size=batch_size)
-        smallest = min(batch_size, releases.batch_size)
-        if self.reading == "released" and self.clip_norm < math.sqrt(2) / smallest:
-            return _no_guarantee(self.clip_norm, smallest)
 
-        def account(size):
+        def account(noise, size):
             return label_dp.label_budget(
                 self.mechanism,
-                self._mechanism_scale(),
+                noise,
                 batch_size=size,
                 num_classes=num_classes,
                 clip_norm=self.clip_norm,
-                clip_reading=self.reading,
                 num_releases=releases.number,
                 delta=_DELTA,
             )
 
-        budget = account(batch_size)
+        smallest = min(batch_size, releases.batch_size)
+        longest = math.sqrt(2) / smallest
+        if self.reading == "released" and self.clip_norm < longest:
+            return account(0.0, smallest), (  # as without noise
+                f"No guarantee: the clip at {self.clip_norm:g} acts on rows as long as "
+                f"√2/B = {longest:.2g}, by one factor for the whole batch, so that one "
+                "label changes the scale of all rows."
+            )
+        budget = account(self._mechanism_scale(), batch_size)
         if releases.batch_size != batch_size:
-            in_training = account(releases.batch_size).epsilon_training
-            budget = budget._replace(epsilon_training=in_training)
+            in_training = account(self._mechanism_scale(), releases.batch_size)
+            budget = budget._replace(epsilon_training=in_training.epsilon_training)
         words = label_dp.describe(
             budget,
             batch_size=batch_size,
@@ -91,7 +85,7 @@ class _Noise(Defense):
 
     def _mechanism_scale(self) -> Any:
         """The noise as `label_dp` takes it: a standard deviation, or Laplace's b."""
-        raise NotImplementedError
+        return self.strengths[0]
 
     def _clip(self, gradients):
         norms = jnp.linalg.norm(gradients, axis=1, keepdims=True)
@@ -110,19 +104,17 @@ class DPGaussian(_Noise):
     """Standard deviation of the noise on every entry, >= 0, in units of dL/dH, in which
     the factor 1/B is."""
     swept: ClassVar[str] = "noise_std"
-    mechanism: ClassVar[Literal["gaussian", "laplace"]] = "gaussian"
+    ranges: ClassVar = {"noise_std": NOT_NEGATIVE, "clip_norm": POSITIVE}
+    mechanism: ClassVar = "gaussian"
 
     def perturb(self, key, state, gradients, labels, sample_ids):
         """Clips the rows and adds N(0, noise_std²) to every entry."""
         draws = jax.random.normal(key, gradients.shape, gradients.dtype)
         return self._clip(gradients) + self.noise_std * draws, state
 
-    def public(self, batch_size: int, num_classes: int) -> Known:
+    def public(self, batch_size, num_classes):
         """The noise's standard deviation."""
-        return perturbation(noise_std=batch_size * self.noise_std)
-
-    def _mechanism_scale(self):
-        return self.noise_std
+        return UNCHANGED.replace(noise_std=batch_size * self.noise_std)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -137,7 +129,8 @@ class DPLaplace(_Noise):
     is: the standard deviation (reading paper), or the scale b, whose standard deviation
     is √2·b (reading released)."""
     swept: ClassVar[str] = "noise"
-    mechanism: ClassVar[Literal["gaussian", "laplace"]] = "laplace"
+    ranges: ClassVar = {"noise": NOT_NEGATIVE, "clip_norm": POSITIVE}
+    mechanism: ClassVar = "laplace"
 
     @property
     def strength_name(self) -> str:
@@ -150,10 +143,10 @@ class DPLaplace(_Noise):
         draws = jax.random.laplace(key, gradients.shape, gradients.dtype)
         return self._clip(gradients) + scale * draws, state
 
-    def public(self, batch_size: int, num_classes: int) -> Known:
+    def public(self, batch_size, num_classes):
         """The noise's standard deviation."""
         std = self.noise if self.reading == "paper" else math.sqrt(2) * self.noise
-        return perturbation(noise_std=batch_size * std)
+        return UNCHANGED.replace(noise_std=batch_size * std)
 
     def _mechanism_scale(self):
         return self.noise / math.sqrt(2) if self.reading == "paper" else self.noise
@@ -167,23 +160,3 @@ def dp_gaussian(noise_std: Number, **options: Any) -> DPGaussian:
 def dp_laplace(noise: Number, **options: Any) -> DPLaplace:
     """`DPLaplace` at one noise, which may be traced."""
     return DPLaplace(noise=noise, **options)
-
-
-def _no_guarantee(clip_norm, batch_size):
-    """The account of noise on a batch that is divided by one number."""
-    from vfljax import label_dp
-
-    words = (
-        f"No guarantee: the clip at {clip_norm:g} acts on rows as long as √2/B = "
-        f"{math.sqrt(2) / batch_size:.2g}, by one factor for the whole batch, so that "
-        "one label changes the scale of all rows."
-    )
-    nothing = label_dp.LabelBudget(
-        epsilon=math.inf,
-        delta=_DELTA,
-        epsilon_training=math.inf,
-        allowed_accuracy=1.0,
-        bound_from_epsilon=1.0,
-        clip_acts=True,
-    )
-    return nothing, words

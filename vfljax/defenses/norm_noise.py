@@ -11,9 +11,8 @@ from typing import ClassVar
 import jax
 import jax.numpy as jnp
 
-from vfljax._checks import check_number
-from vfljax.defenses.base import Defense, Number, Swept, perturbation
-from vfljax.known import Known
+from vfljax._checks import NOT_NEGATIVE
+from vfljax.defenses.base import UNCHANGED, Defense, Number, Swept
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -29,10 +28,7 @@ class MaxNorm(Defense):
     share: Swept = 1.0
     """Share of the published noise, >= 0: 1 as published, 0 is exactly no defense."""
     swept: ClassVar[str] = "share"
-
-    def check(self) -> None:
-        """Checks the range."""
-        check_number("share", self.share, low=0.0)
+    ranges: ClassVar = {"share": NOT_NEGATIVE}
 
     def perturb(self, key, state, gradients, labels, sample_ids):
         """Stretches each row at random."""
@@ -43,14 +39,13 @@ class MaxNorm(Defense):
         draws = jax.random.normal(key, norms.shape, gradients.dtype)
         return gradients * (1.0 + self.share * spread * draws), state
 
-    def public(self, batch_size: int, num_classes: int) -> Known:
-        """In the mean over entries: what rows are short of the longest one.
+    def public(self, batch_size, num_classes):
+        """In the mean over entries: max_j ‖g_j‖² − ‖g_i‖², what a row is short of.
 
-        A row g_i gets noise of mean squared length max_j ‖g_j‖² − ‖g_i‖². In B·dL/dH
-        some row is nearly √2 long, and of an untrained model all are about 1 − 1/C.
+        In B·dL/dH some row is nearly √2 long, of an untrained model all are 1 − 1/C.
         """
         variance = (2.0 - (1.0 - 1.0 / num_classes)) / num_classes
-        return perturbation(noise_std=self.share * math.sqrt(variance))
+        return UNCHANGED.replace(noise_std=self.share * math.sqrt(variance))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -65,10 +60,7 @@ class Isotropic(Defense):
     """Length of the noise in units of the longest row, >= 0; 0 is exactly none."""
     swept: ClassVar[str] = "ratio"
     keeps_zero_sum: ClassVar[bool] = False
-
-    def check(self) -> None:
-        """Checks the range."""
-        check_number("ratio", self.ratio, low=0.0)
+    ranges: ClassVar = {"ratio": NOT_NEGATIVE}
 
     def perturb(self, key, state, gradients, labels, sample_ids):
         """Adds the noise."""
@@ -77,9 +69,9 @@ class Isotropic(Defense):
         draws = jax.random.normal(key, gradients.shape, gradients.dtype)
         return gradients + std * draws, state
 
-    def public(self, batch_size: int, num_classes: int) -> Known:
+    def public(self, batch_size, num_classes):
         """No row of B·dL/dH is longer than √2, and in a batch some are nearly."""
-        return perturbation(noise_std=self.ratio * math.sqrt(2.0 / num_classes))
+        return UNCHANGED.replace(noise_std=self.ratio * math.sqrt(2.0 / num_classes))
 
 
 def max_norm(share: Number = MaxNorm.share) -> MaxNorm:

@@ -11,16 +11,15 @@ from typing import Any, ClassVar, Literal
 import jax
 import jax.numpy as jnp
 
-from vfljax._checks import check_choice, check_number
+from vfljax._checks import NOT_NEGATIVE, POSITIVE, SHARE
 from vfljax.defenses.base import (
+    UNCHANGED,
     Defense,
     Number,
     Swept,
     count_entries,
     message_std,
-    perturbation,
 )
-from vfljax.known import Known
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -28,10 +27,9 @@ class PPDL(Defense):
     """Send a few entries, selected and noised by the sparse-vector technique (PPDL).
 
     Releases up to c entries, noisy and clipped, whose noisy magnitude is large. Of n =
-    batch · embed entries, c = ⌊release_fraction · n⌋; a product less than one part in
-    two million below a whole number counts as that number. The positions are visited
-    once each, in random order, until c are released. With s(x) = 2c·Δ/x, ε₁ = 8ε/9 and
-    ε₂ = 2ε/9, an entry g is released if
+    batch · embed entries, c = ⌊release_fraction · n⌋ (see `count_entries`). The
+    positions are visited once each, in random order, until c are released. With
+    s(x) = 2c·Δ/x, ε₁ = 8ε/9 and ε₂ = 2ε/9, an entry g is released if
 
         |clip(g, ±bound)| + Lap(2s(ε₁)) >= threshold + Lap(s(ε₁))
 
@@ -48,9 +46,7 @@ class PPDL(Defense):
     `"raw"`, 63 % of the message is sent in the clear. This is why the published attack
     accuracies are equal at 0.75 and 0.5 and fall to noise below. Their 39 % are those
     of the first negative entry; the most negative one gives away 73 % of the labels.
-
-    The label party's own model is trained on the released gradient too, as in the
-    released code.
+    The label party's own model gets the released gradient too, as in the release.
     """
 
     release_fraction: Swept = (0.75, 0.5, 0.25, 0.1)
@@ -73,17 +69,13 @@ class PPDL(Defense):
     swept: ClassVar[str] = "release_fraction"
     covers_label_party: ClassVar[bool] = True
     keeps_zero_sum: ClassVar[bool] = False
-
-    def check(self) -> None:
-        """Checks the ranges."""
-        check_number(
-            "release_fraction", self.release_fraction, low=0, high=1, low_excluded=True
-        )
-        check_choice("exhausted", self.exhausted, ("raw", "zero"))
-        check_number("epsilon", self.epsilon, low=0, low_excluded=True)
-        check_number("sensitivity", self.sensitivity, low=0, low_excluded=True)
-        check_number("bound", self.bound, low=0, low_excluded=True)
-        check_number("threshold", self.threshold, low=0)
+    ranges: ClassVar = {
+        "release_fraction": SHARE,
+        "epsilon": POSITIVE,
+        "sensitivity": POSITIVE,
+        "bound": POSITIVE,
+        "threshold": NOT_NEGATIVE,
+    }
 
     def perturb(self, key, state, gradients, labels, sample_ids):
         """Releases entries in random order."""
@@ -101,20 +93,22 @@ class PPDL(Defense):
         noise = release_scale * jax.random.laplace(key_value, total, dtype)
 
         is_released, count = _select(
-            jnp.abs(_clip(entries, self.bound)) + entry_noise,
+            jnp.abs(jnp.clip(entries, -self.bound, self.bound)) + entry_noise,
             self.threshold + bar_noise,
             allowed,
         )
+        released = jnp.clip(entries + noise, -self.bound, self.bound)
         others = jnp.zeros_like(entries)
         if self.exhausted == "raw":
             others = jnp.where(count < allowed, entries, others)
-        sent = jnp.where(is_released, _clip(entries + noise, self.bound), others)
+        sent = jnp.where(is_released, released, others)
         return jnp.zeros_like(sent).at[order].set(sent).reshape(gradients.shape), state
 
-    def public(self, batch_size: int, num_classes: int) -> Known:
+    def public(self, batch_size, num_classes):
         """Replaced entries are ±bound, visibly, and off by about what they were."""
-        std = message_std(num_classes)
-        return perturbation(noise_std=std, replaced_by=self.bound)
+        return UNCHANGED.replace(
+            noise_std=message_std(num_classes), replaced_by=self.bound
+        )
 
 
 def ppdl(release_fraction: Number, **options: Any) -> PPDL:
@@ -135,7 +129,3 @@ def _select(candidates, bars, allowed):
     start = (bars[0], jnp.zeros((), jnp.int32))
     (_, count), is_released = jax.lax.scan(visit, start, (candidates, bars[1:]))
     return is_released, count
-
-
-def _clip(values, bound):
-    return jnp.clip(values, -bound, bound)

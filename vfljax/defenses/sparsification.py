@@ -10,11 +10,8 @@ from typing import Any, ClassVar, Literal
 
 import jax.numpy as jnp
 
-from vfljax._checks import check_choice, check_number
-from vfljax.defenses.base import Defense, Number, Swept, perturbation
-from vfljax.known import Known
-
-Residual = Literal["none", "by_sample", "by_row"]
+from vfljax._checks import SHARE
+from vfljax.defenses.base import UNCHANGED, Defense, Number, Swept
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -29,7 +26,7 @@ class Sparsification(Defense):
     keep_fraction: Swept = (0.1, 0.05, 0.01, 0.001)
     """Share of the message's entries that is kept, in (0, 1], published 0.001 to 0.01,
     down from 0.1 against batch gradients."""
-    residual: Residual = "by_sample"
+    residual: Literal["none", "by_sample", "by_row"] = "by_sample"
     """Where the dropped part is added later: to the next message about the same sample
     (by_sample, the paper's reading), to the same row of the next batch, whichever
     sample that is now (by_row, the released code), or nowhere (none, as in the
@@ -40,13 +37,10 @@ class Sparsification(Defense):
     swept: ClassVar[str] = "keep_fraction"
     keeps_zero_sum: ClassVar[bool] = False
     drops_entries: ClassVar[bool] = True
+    ranges: ClassVar = {"keep_fraction": SHARE}
 
     def check(self) -> None:
-        """Checks the ranges."""
-        check_number(
-            "keep_fraction", self.keep_fraction, low=0, high=1, low_excluded=True
-        )
-        check_choice("residual", self.residual, ("none", "by_sample", "by_row"))
+        """Refuses a memory that is not needed."""
         if self.memory_shape is not None:  # else `at` fills it in
             _check_memory(self.residual, self.memory_shape)
 
@@ -84,9 +78,9 @@ class Sparsification(Defense):
         sent = self._keep_largest(wanted)
         return sent, state.at[rows].set(wanted - sent)
 
-    def public(self, batch_size: int, num_classes: int) -> Known:
+    def public(self, batch_size, num_classes):
         """The share that is kept."""
-        return perturbation(keep_fraction=self.keep_fraction)
+        return UNCHANGED.replace(keep_fraction=self.keep_fraction)
 
     def _keep_largest(self, gradients):
         magnitudes = jnp.abs(gradients)
@@ -95,12 +89,7 @@ class Sparsification(Defense):
 
 
 def sparsification(keep_fraction: Number, **options: Any) -> Sparsification:
-    """`Sparsification` at one share, which may be traced.
-
-    Raises:
-        ValueError: For arguments outside their ranges, or a memory shape that is
-            missing or not needed.
-    """
+    """`Sparsification` at one share, which may be traced, with its memory's shape."""
     defense = Sparsification(keep_fraction=keep_fraction, **options)
     _check_memory(defense.residual, defense.memory_shape)
     return defense

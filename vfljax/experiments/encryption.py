@@ -68,7 +68,7 @@ class Encryption:
             )
         for label, defense in experiment.defenses.items():
             require(
-                not defense.has_penalty,
+                not defense.overrides("penalty"),
                 f"defenses.{label}",
                 type(defense).__name__,
                 "one that adds no penalty to the loss, as nobody has all embeddings",

@@ -81,7 +81,7 @@ class VerticalProtocol:
     @property
     def sends_one_message(self) -> bool:
         """Whether all parties get the same message, and the defense has one state."""
-        return self.sums_logits and not self.defense.has_penalty
+        return self.sums_logits and not self.defense.overrides("penalty")
 
     def init(self, key: RandomKey, features: Features) -> ProtocolState:
         """The state before training; `features` holds one array per party."""
@@ -113,7 +113,7 @@ class VerticalProtocol:
         self, key: RandomKey, state: ProtocolState, labels: Int[Array, " samples"]
     ) -> ProtocolState:
         """Once before training, what the defense prepares of all training labels."""
-        if not self.defense.prepares_targets:
+        if not self.defense.overrides("prepare_targets"):
             return state
         one_hot = jax.nn.one_hot(labels, self.num_classes)
         return state._replace(targets=self.defense.prepare_targets(key, one_hot))
@@ -212,7 +212,7 @@ class VerticalProtocol:
         embeddings = tuple(embeddings)
         targets = self._targets(state, labels, sample_ids)
         answer = self._answer(state.top, embeddings, targets, key_top)
-        if self.defense.has_penalty:
+        if self.defense.overrides("penalty"):
             answer = self._penalized(answer, embeddings, targets)
         gradients, defense_state = self._messages(
             key_defense, state.defense_state, answer.gradients, labels, sample_ids
@@ -251,7 +251,7 @@ class VerticalProtocol:
 
     def _targets(self, state: ProtocolState, labels, sample_ids):
         """What the batch is trained on: prepared by sample, or the encoded labels."""
-        if self.defense.prepares_targets and not isinstance(state.targets, tuple):
+        if self.defense.overrides("prepare_targets") and not isinstance(state.targets, tuple):
             return state.targets[sample_ids]
         return self.defense.encode_labels(jax.nn.one_hot(labels, self.num_classes))
 

@@ -38,7 +38,7 @@ def test_resumed_run_ends_the_same(make_training, tmp_path, settings, kind):
     """Momentum, a defense's residual, observations and losses included; exactly."""
     defense = defenses.sparsification(0.5, residual="by_sample", memory_shape=(40, 3))
     if settings.get("mode") == "taylor":
-        defense = defenses.no_defense()
+        defense = defenses.NoDefense()
     training = make_training(num_iterations=4, defense=defense, **settings)
     expected = encrypted.run_here(*training)
     with pytest.raises(Interrupted):

@@ -149,7 +149,7 @@ def test_a_defense_that_holds_arrays_is_sent_whole(make_training):
     """Its answer and its hash are the same on the other side."""
     codes = jnp.array([[0.1, 0.7, 0.2], [0.3, 0.1, 0.6], [0.8, 0.1, 0.1]])
     encoder = defenses.cae(defenses.Autoencoder(codes, None))
-    defense = defenses.chain(encoder, defenses.dp_laplace(0.1))
+    defense = defenses.Chain(encoder, defenses.dp_laplace(0.1))
     active = make_training(backend="plain_int", defense=defense).active
     arrived = pickle.loads(pickle.dumps(active))
     hashes = inputs.input_hashes(active)
@@ -157,7 +157,7 @@ def test_a_defense_that_holds_arrays_is_sent_whole(make_training):
     one_hot = jnp.eye(3)
     expected = defense.encode_labels(one_hot)
     np.testing.assert_array_equal(arrived.defense.encode_labels(one_hot), expected)
-    other = defenses.chain(encoder, defenses.dp_laplace(0.2))
+    other = defenses.Chain(encoder, defenses.dp_laplace(0.2))
     changed = inputs.input_hashes(active._replace(defense=other))
     assert [name for name in hashes if changed[name] != hashes[name]] == [
         "inputs_defense"

@@ -42,8 +42,8 @@ class ActiveParty(Party):
 
     def __init__(self, agreement: Agreement, inputs: ActiveInputs):
         super().__init__(agreement, ACTIVE, inputs)
-        self._defense = inputs.defense or defenses.no_defense()
-        if self._defense.has_penalty:
+        self._defense = inputs.defense or defenses.NoDefense()
+        if self._defense.overrides("penalty"):
             raise ValueError(
                 "defense: adds a penalty to the loss, for which the active party would "
                 "need each party's embeddings; allowed is one without, or no encryption"
