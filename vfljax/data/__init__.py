@@ -11,7 +11,7 @@ from vfljax.data.draws import (
     draw_known_labels,
     draw_known_rows,
 )
-from vfljax.data.own import from_arrays, make_dataset
+from vfljax.data.own import from_arrays
 from vfljax.data.rows import select_classes, take_rows
 from vfljax.data.source import DataError, Source
 from vfljax.data.splits import SPLITS, split_features
@@ -39,7 +39,6 @@ __all__ = [
     "group_patches",
     "hash_tokens",
     "load",
-    "make_dataset",
     "select_classes",
     "split_features",
     "take_rows",

@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Array, Int, Int32, Key
 
 from vfljax._checks import check_number, require
+from vfljax.data.dataset import check_labels
 
 
 class ClassTable(NamedTuple):
@@ -35,11 +36,7 @@ def class_table(labels: Int[np.ndarray, " rows"], num_classes: int) -> ClassTabl
         >>> class_table(np.array([1, 0, 1]), num_classes=2).order
         array([1, 0, 2], dtype=int32)
     """
-    is_outside = (labels < 0) | (labels >= num_classes)
-    if is_outside.any():
-        row = int(is_outside.argmax())
-        allowed = f"an integer 0 to {num_classes - 1}"
-        require(False, f"labels[{row}]", int(labels[row]), allowed)
+    check_labels("labels", labels, num_classes)
     counts = np.bincount(labels, minlength=num_classes).astype(np.int32)
     allowed = f"0 to {num_classes - 1}, of which each occurs in labels"
     require(bool((counts > 0).all()), "labels", set(labels.tolist()), allowed)

@@ -1,5 +1,6 @@
 """Triggers: a few features set to fixed values, which a backdoor reacts to."""
 
+import math
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple
@@ -76,13 +77,13 @@ def trigger_mask(
             -size <= index < size for index, size in zip(place, shape, strict=False)
         )
         channels = shape[len(place) :]
-        if not is_inside or tuple(channels) not in ((), (1,), (len(value),)):
+        if not is_inside or math.prod(channels) != len(value):
             raise ValueError(
                 f"trigger has {place} with {len(value)} values; samples have shape "
                 f"{tuple(shape)}"
             )
         mask[place] = True
-        values[place] = value if channels else value[0]
+        values[place] = np.reshape(value, channels)
     return mask, values
 
 
