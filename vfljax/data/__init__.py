@@ -1,6 +1,5 @@
 """Data sets as plain arrays, and how they are split between parties."""
 
-from vfljax.data.bhi import group_patches
 from vfljax.data.catalog import DATASETS, load
 from vfljax.data.dataset import Dataset, digest
 from vfljax.data.draws import (
@@ -36,7 +35,6 @@ __all__ = [
     "draw_known_labels",
     "draw_known_rows",
     "from_arrays",
-    "group_patches",
     "hash_tokens",
     "load",
     "select_classes",

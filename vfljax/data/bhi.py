@@ -71,17 +71,8 @@ def group_patches(
     left over. The samples are then shuffled. (The published code groups the files in
     the order of their folders, so that most samples are neighbors in one slide.)
 
-    Args:
-        features: One patch per row, of any shape.
-        labels: The class number of each.
-        num_parties: How many patches make a sample.
-        seed: Of both shuffles.
-
-    Returns:
-        The samples with an axis for the parties, and their labels.
-
-    Raises:
-        ValueError: `num_parties` is below 1, or no class has so many patches.
+    Returns the samples with an axis for the parties, and their labels. Raises a
+    `ValueError` if `num_parties` is below 1, or no class has so many patches.
 
     Example:
         >>> labels = np.array([0, 1, 0, 1, 1])
@@ -134,9 +125,7 @@ BHI = Source(
     "bhi_2 to bhi_8 are that many patches of one class, stacked",
     read=_read,
     folders=(
-        "IDC_regular_ps50_idx5",
-        "bhi/IDC_regular_ps50_idx5",
-        "bhi",
+        *("IDC_regular_ps50_idx5", "bhi/IDC_regular_ps50_idx5", "bhi"),
         "breast-histopathology-images/IDC_regular_ps50_idx5",
         "breast-histopathology-images",
     ),

@@ -73,7 +73,6 @@ CIFAR10 = Source(
     read=partial(_read, "labels", ("batches.meta", "label_names"), "test_batch"),
     folders=("cifar-10-batches-py", "cifar10/cifar-10-batches-py", "cifar10", ""),
     checksums=_CHECKSUMS["cifar10"],
-    prepared="cifar10",
 )
 CIFAR100 = Source(
     name="cifar100",
@@ -81,5 +80,4 @@ CIFAR100 = Source(
     read=partial(_read, "fine_labels", ("meta", "fine_label_names"), "test"),
     folders=("cifar-100-python", "cifar100/cifar-100-python", "cifar100", ""),
     checksums=_CHECKSUMS["cifar100"],
-    prepared="cifar100",
 )

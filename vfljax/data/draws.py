@@ -69,13 +69,8 @@ def draw_batch(
     """Draws rows of the chosen classes, with replacement and equal probability.
 
     A class with more rows is drawn more often. The function is pure and may be traced
-    and mapped over `key` and `classes`.
-
-    Args:
-        key: Used once.
-        table: From `class_table`.
-        classes: Different class numbers. (A class named twice would count twice.)
-        batch_size: How many rows to draw.
+    and mapped over `key` and `classes`, different class numbers. (A class named twice
+    would count twice.)
 
     Returns:
         The row numbers, and the labels of these rows renumbered by the position of
@@ -128,13 +123,9 @@ def draw_known_rows(
 ) -> Int32[Array, " known"]:
     """Draws different rows whose labels an adversary knows, as many of each class.
 
-    Pure; may be traced and mapped.
-
-    Args:
-        key: Used once.
-        table: From `class_table`.
-        per_class: Rows of each class, at most as many as it has. Below 1: the share of
-            the classes, rounded and at least one, of which one row is known.
+    Pure; may be traced and mapped. `per_class` is the number of rows of each class, at
+    most as many as it has. Below 1, it is the share of the classes, rounded and at
+    least one, of which one row is known.
 
     Returns:
         Row numbers, class after class.

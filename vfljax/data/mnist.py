@@ -74,7 +74,6 @@ MNIST = Source(
     read=partial(_read, tuple("0123456789")),
     folders=("mnist", "mnist/raw", "MNIST/raw", "raw", ""),
     checksums=_CHECKSUMS["mnist"],
-    prepared="mnist",
 )
 FASHION_MNIST = Source(
     name="fashion_mnist",
@@ -82,5 +81,4 @@ FASHION_MNIST = Source(
     read=partial(_read, _CLOTHING),
     folders=("fashion_mnist", "fashion_mnist/raw", "FashionMNIST/raw", "raw", ""),
     checksums=_CHECKSUMS["fashion_mnist"],
-    prepared="fashion_mnist",
 )

@@ -46,10 +46,8 @@ class Source:
     files: tuple[str, ...] = ()
     """Patterns of files, without an ending for compression; one marks the folder."""
     checksums: Mapping[str, str] = field(default_factory=dict)
-    """Instead of `files`: each file, all of which are needed, and the published MD5 of
-    its unpacked content."""
-    prepared: str | None = None
-    """The name of the folder in which TFDS prepares the same images."""
+    """Instead of `files`, of images that TFDS prepares under the same name: each file,
+    all of which are needed, and the published MD5 of its unpacked content."""
 
     def lacking(self, folder: Path) -> list[str]:
         """The files that a folder lacks; none if it is that of the set."""

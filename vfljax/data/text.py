@@ -31,13 +31,9 @@ def hash_tokens(
     character but blanks. Its number is 1 + CRC-32 modulo (`vocabulary_size` - 1), the
     same in every process; different tokens may share one. 0 fills the rest.
 
-    Args:
-        text: Any text.
-        length: How many numbers to return, at least 1.
-        vocabulary_size: The numbers are below it; 2 to 2^24.
-
     Raises:
-        ValueError: `length` or `vocabulary_size` is out of range.
+        ValueError: `length`, of the result, is below 1, or `vocabulary_size` not in 2
+            to 2^24.
 
     Example:
         >>> hash_tokens("Yes, yes!", 5, vocabulary_size=1000)
@@ -68,17 +64,13 @@ class WordPiece:
     """
 
     def __init__(self, vocabulary_file: Path, vocabulary_size: int = VOCABULARY_SIZE):
-        """Reads a vocabulary.
-
-        Args:
-            vocabulary_file: The `vocab.txt` of a BERT model, one piece per line.
-            vocabulary_size: The most lines allowed; 2 to 2^24.
+        """Reads the `vocab.txt` of a BERT model, one piece per line.
 
         Raises:
-            DataError: The file cannot be read, has more lines, does not begin with
-                `[PAD]`, or has no `[UNK]`, `[CLS]` or `[SEP]`; or the library
-                tokenizers is not installed.
-            ValueError: `vocabulary_size` is out of range.
+            DataError: The file cannot be read, has more than `vocabulary_size` lines,
+                does not begin with `[PAD]`, or has no `[UNK]`, `[CLS]` or `[SEP]`; or
+                the library tokenizers is not installed.
+            ValueError: `vocabulary_size` is not in 2 to 2^24.
         """
         _check_vocabulary_size(vocabulary_size)
         try:
