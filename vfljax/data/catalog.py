@@ -106,12 +106,13 @@ def load(name: str, data_dir: str | os.PathLike[str] | None = None) -> Dataset:
 
 def _newest_version(folder: Path) -> Path | None:
     """The newest version of a data set that TFDS has prepared in `folder`."""
-
-    def version_number(version: Path) -> list[int]:
-        return [int(part) for part in version.name.split(".") if part.isdigit()]
-
     versions = [info.parent for info in folder.glob("*.*.*/dataset_info.json")]
-    return max(versions, key=version_number, default=None)
+    # by their numbers, as 10.0.0 comes after 9.0.0
+    return max(
+        versions,
+        key=lambda version: [int(n) for n in version.name.split(".") if n.isdigit()],
+        default=None,
+    )
 
 
 def _missing_message(

@@ -55,15 +55,11 @@ def read_verified(
 ) -> dict[str, tuple[bytes, Path]]:
     """Unpacks the files of a set, and warns once of all those not as published.
 
-    Args:
-        name: The set.
-        folder: Where its files lie, each plain, `.gz` or `.xz`.
-        checksums: For this set and others with files of the same names, which are
-            refused: each file and the MD5 of its unpacked content, so that it holds
-            for any compression.
+    The files lie in the folder, each plain, `.gz` or `.xz`. `checksums` has the MD5 of
+    each file's unpacked content, so that it holds for any compression, for this set and
+    for others with files of the same names, which are refused.
 
-    Returns:
-        For each file its unpacked content, and where it lies.
+    Returns each file's unpacked content, and where it lies.
     """
     paths = {file: require_file(name, folder, file) for file in checksums[name]}
     with ThreadPoolExecutor() as pool:  # unpacking releases the interpreter's lock

@@ -132,7 +132,7 @@ def _select_rows(
                 f"as for {concepts[0]}"
             )
     indicators = np.stack(columns, axis=1)
-    is_binary = ((indicators == 0) | (indicators == 1)).all(axis=1)
+    is_binary = np.isin(indicators, (0, 1)).all(axis=1)
     candidates = np.flatnonzero(is_binary & (indicators.sum(axis=1) == 1))
     rows = candidates[: _MAX_ROWS[part]]
     if len(rows) == 0:
@@ -140,8 +140,7 @@ def _select_rows(
             f"{paths[_label_file(concepts[0], part)].parent} has no {part} row with "
             f"exactly one of {', '.join(concepts)}"
         )
-    is_selected = np.zeros(len(indicators), bool)
-    is_selected[rows] = True
+    is_selected = np.isin(np.arange(len(indicators)), rows)
     return is_selected, indicators[rows].argmax(axis=1)
 
 
@@ -151,7 +150,7 @@ def _read_indicators(path: Path) -> Int64[np.ndarray, " lines"]:
         values = np.array([int(word) for word in read_content(path).split()], np.int64)
     except (ValueError, OverflowError) as error:
         raise DataError(f"{path} is damaged: {error}") from error
-    odd = np.flatnonzero((values != 0) & (values != 1))
+    odd = np.flatnonzero(~np.isin(values, (0, 1)))
     if odd.size:
         warnings.warn(
             f"{path} has {values[odd[0]]} in row {odd[0]}, which is neither 0 nor 1; "

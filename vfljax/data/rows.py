@@ -14,10 +14,7 @@ from vfljax.data.dataset import Dataset
 def take_rows(dataset: Dataset, num_train: int | None, num_test: int | None) -> Dataset:
     """Keeps some rows, the same ones every time, in random order.
 
-    Args:
-        dataset: The set.
-        num_train: How many training rows to keep; None for all, in their own order.
-        num_test: How many test rows.
+    None keeps all of a part, in their own order.
 
     Raises:
         ValueError: If there are fewer rows, or only one class is left.

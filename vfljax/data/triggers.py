@@ -53,14 +53,9 @@ def trigger_mask(
 ) -> tuple[Bool[np.ndarray, " *shape"], Float[np.ndarray, " *shape"]]:
     """Where a trigger sets features of one sample, and to what.
 
-    Split both like the features of the samples, and every party has its own part.
-
-    Args:
-        trigger: What to set.
-        shape: Of one sample, (height, width), (height, width, channels) or (columns,).
-
-    Returns:
-        The mask, and the values, zero outside of it.
+    `shape` is that of one sample: (height, width), (height, width, channels) or
+    (columns,). The mask, and the values, zero outside of it, have this shape. Split
+    both like the features of the samples, and every party has its own part.
 
     Raises:
         ValueError: If a place is outside of a sample, or has another number of values
