@@ -72,8 +72,9 @@ def _few_samples(experiment):
     features = np.zeros((num_rows, *shape), np.float32)
     labels = np.arange(num_rows) % num_classes
     names = [str(number) for number in range(num_classes)]
-    return data.make_dataset(
-        experiment.data.dataset, features, labels, features, labels, class_names=names
+    name = experiment.data.dataset
+    return data.from_arrays(
+        features, labels, features, labels, name=name, class_names=names
     )
 
 

@@ -3,7 +3,8 @@ import pytest
 from PIL import Image
 
 from vfljax import data
-from vfljax.data import DataError, group_patches, load
+from vfljax.data import DataError, load
+from vfljax.data.bhi import group_patches
 
 # The mean of the second color is 220, of the third 221.
 DARK, BRIGHT, WHITE = (10, 20, 30), (255, 255, 150), (255, 255, 153)

@@ -3,7 +3,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from vfljax.data import make_dataset
+from vfljax.data import from_arrays
 
 
 def good_arrays() -> dict[str, Any]:
@@ -16,7 +16,7 @@ def good_arrays() -> dict[str, Any]:
 
 
 def test_own_arrays_are_converted():
-    dataset = make_dataset("own", **good_arrays(), feature_names=["a", "b", "c"])
+    dataset = from_arrays(**good_arrays(), feature_names=["a", "b", "c"])
     assert dataset.train_features.dtype == dataset.test_features.dtype == np.float32
     assert dataset.train_labels.dtype == dataset.test_labels.dtype == np.int32
     assert dataset.class_names == ("0", "1", "2")
@@ -79,17 +79,17 @@ def test_unfit_arrays_are_refused(unchecked_types, argument, value, reason):
     arrays = good_arrays()
     arrays[argument] = value
     with pytest.raises(ValueError, match=f"{argument}{reason}"):
-        make_dataset("own", **arrays)
+        from_arrays(**arrays)
 
 
 def test_labels_are_compared_with_the_class_names():
     with pytest.raises(
         ValueError, match=r"train_labels\[2\]=2: must be an integer 0 to 1"
     ):
-        make_dataset("own", **good_arrays(), class_names=["no", "yes"])
+        from_arrays(**good_arrays(), class_names=["no", "yes"])
     arrays = good_arrays()
     arrays["train_labels"] = np.array([1, 1, 1, 1])
     with pytest.raises(ValueError, match=r"train_labels=\{1\}: must be of two or more"):
-        make_dataset("own", **arrays, class_names=["a", "b", "c"])
+        from_arrays(**arrays, class_names=["a", "b", "c"])
     # A class without rows is fine where the names say that it exists
-    make_dataset("own", **good_arrays(), class_names=["a", "b", "c", "d"])
+    from_arrays(**good_arrays(), class_names=["a", "b", "c", "d"])

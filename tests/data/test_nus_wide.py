@@ -1,3 +1,5 @@
+import gzip
+
 import numpy as np
 import pytest
 
@@ -102,6 +104,17 @@ def test_line_ends_do_not_matter(tmp_path, tag_end, image_end):
         path.write_bytes(path.read_bytes() + b"\n")  # an empty line at the end
     dataset = load("nus_wide_5", tmp_path)
     np.testing.assert_array_equal(dataset.train_features, tables["Train"][[0, 3, 4]])
+
+
+def test_packed_files_are_read(tmp_path):
+    tables = write_nus_wide(tmp_path)
+    for path in [*tmp_path.rglob("*.txt"), *tmp_path.rglob("*WT.dat")]:
+        path.with_name(f"{path.name}.gz").write_bytes(gzip.compress(path.read_bytes()))
+        path.unlink()
+    dataset = load("nus_wide_5", tmp_path)
+    np.testing.assert_array_equal(dataset.train_features, tables["Train"][[0, 3, 4]])
+    with pytest.raises(DataError, match="TrainTestLabels has 5 files"):
+        load("nus_wide_81", tmp_path)
 
 
 def test_only_the_first_rows_of_each_part_are_kept(tmp_path, monkeypatch):

@@ -8,7 +8,6 @@ from vfljax.data import (
     Dataset,
     digest,
     from_arrays,
-    make_dataset,
     select_classes,
     take_rows,
 )
@@ -63,8 +62,6 @@ def test_given_test_rows_are_kept_in_order():
     np.testing.assert_array_equal(dataset.test_features, FEATURES[:3] + 0.5)
     assert dataset.test_properties["age"].tolist() == [3, 0, 1]
     assert dataset.test_properties["age"].dtype == np.int32
-    arrays = FEATURES, LABELS, FEATURES[:3], LABELS[:3]
-    assert make_dataset("mine", *arrays) == from_arrays(*arrays, name="mine")
 
 
 TEST = {"test_features": FEATURES[:3], "test_labels": LABELS[:3]}

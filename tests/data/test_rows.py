@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from vfljax.data import make_dataset, select_classes, take_rows
+from vfljax.data import from_arrays, select_classes, take_rows
 
 # 5 rows of class 0, 1 of class 1, 3 of class 2, 8 of class 3, in no order
 LABELS = np.array([3, 0, 3, 2, 0, 3, 3, 0, 1, 3, 2, 0, 3, 3, 0, 3, 2])
@@ -10,7 +10,7 @@ LABELS = np.array([3, 0, 3, 2, 0, 3, 3, 0, 1, 3, 2, 0, 3, 3, 0, 3, 2])
 def test_rows_are_taken_the_same_every_time():
     features = np.arange(20.0).reshape(10, 2)
     labels = np.arange(10) % 2
-    dataset = make_dataset("own", features, labels, features[:4], labels[:4])
+    dataset = from_arrays(features, labels, features[:4], labels[:4])
     taken, again = (take_rows(dataset, 6, None) for _ in range(2))
     np.testing.assert_array_equal(taken.train_features, again.train_features)
     np.testing.assert_array_equal(
@@ -25,12 +25,12 @@ def test_rows_are_taken_the_same_every_time():
 
 
 def four_classes():
-    return make_dataset(
-        "four",
+    return from_arrays(
         np.arange(34.0).reshape(17, 2),
         LABELS,
         np.arange(8.0).reshape(4, 2),
         np.array([0, 3, 2, 1]),
+        name="four",
         class_names=["w", "x", "y", "z"],
         origin="made up",
     )

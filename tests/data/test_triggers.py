@@ -43,7 +43,14 @@ def test_only_the_places_change():
 
 
 @pytest.mark.parametrize(
-    ("name", "shape"), [("mnist", (8, 8)), ("mnist", (100,)), ("cifar", (32, 32, 4))]
+    ("name", "shape"),
+    [
+        ("mnist", (8, 8)),
+        ("mnist", (100,)),
+        ("cifar", (32, 32)),
+        ("cifar", (32, 32, 1)),
+        ("cifar", (32, 32, 4)),
+    ],
 )
 def test_what_does_not_fit(name, shape):
     with pytest.raises(ValueError, match=r"trigger has .* samples have shape"):

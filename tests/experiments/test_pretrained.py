@@ -60,7 +60,8 @@ def weights(tmp_path):
 def documents():
     tokens = np.random.default_rng(0).integers(0, 30522, (40, 6)).astype(np.float32)
     labels = np.arange(40) % 2
-    return data.make_dataset("documents", tokens, labels, tokens[:8], labels[:8])
+    arrays = tokens, labels, tokens[:8], labels[:8]
+    return data.from_arrays(*arrays, name="documents")
 
 
 def _trained(weights, documents, rate=1e-9, **settings):

@@ -1,6 +1,5 @@
 """Data sets as plain arrays, and how they are split between parties."""
 
-from vfljax.data.bhi import group_patches
 from vfljax.data.catalog import DATASETS, load
 from vfljax.data.dataset import Dataset, digest
 from vfljax.data.draws import (
@@ -11,7 +10,7 @@ from vfljax.data.draws import (
     draw_known_labels,
     draw_known_rows,
 )
-from vfljax.data.own import from_arrays, make_dataset
+from vfljax.data.own import from_arrays
 from vfljax.data.rows import select_classes, take_rows
 from vfljax.data.source import DataError, Source
 from vfljax.data.splits import SPLITS, split_features
@@ -36,10 +35,8 @@ __all__ = [
     "draw_known_labels",
     "draw_known_rows",
     "from_arrays",
-    "group_patches",
     "hash_tokens",
     "load",
-    "make_dataset",
     "select_classes",
     "split_features",
     "take_rows",

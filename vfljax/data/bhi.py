@@ -19,7 +19,7 @@ from vfljax.data.dataset import Dataset
 from vfljax.data.images import read_image
 from vfljax.data.own import from_arrays
 from vfljax.data.rows import split_rows
-from vfljax.data.source import DataError, Source, progress_bar
+from vfljax.data.source import Source, progress_bar
 
 _PATTERN = "*/[01]/*.png"
 _SIZE = (50, 50)
@@ -71,17 +71,8 @@ def group_patches(
     left over. The samples are then shuffled. (The published code groups the files in
     the order of their folders, so that most samples are neighbors in one slide.)
 
-    Args:
-        features: One patch per row, of any shape.
-        labels: The class number of each.
-        num_parties: How many patches make a sample.
-        seed: Of both shuffles.
-
-    Returns:
-        The samples with an axis for the parties, and their labels.
-
-    Raises:
-        ValueError: `num_parties` is below 1, or no class has so many patches.
+    Returns the samples with an axis for the parties, and their labels. Raises a
+    `ValueError` if `num_parties` is below 1, or no class has so many patches.
 
     Example:
         >>> labels = np.array([0, 1, 0, 1, 1])
@@ -108,8 +99,6 @@ def _read_patches(
 ) -> tuple[UInt8[np.ndarray, " rows 50 50 3"], Int64[np.ndarray, " rows"], int]:
     """The patches with enough tissue, their labels, and how many files there are."""
     paths = sorted(folder.glob(_PATTERN))
-    if not paths:
-        raise DataError(f"no data for {name!r}: {folder} has no files {_PATTERN}")
     patches = np.empty((len(paths), *_SIZE, 3), np.uint8)
     labels = []
     for path in progress_bar(paths, f"reading {name}"):
@@ -136,9 +125,7 @@ BHI = Source(
     "bhi_2 to bhi_8 are that many patches of one class, stacked",
     read=_read,
     folders=(
-        "IDC_regular_ps50_idx5",
-        "bhi/IDC_regular_ps50_idx5",
-        "bhi",
+        *("IDC_regular_ps50_idx5", "bhi/IDC_regular_ps50_idx5", "bhi"),
         "breast-histopathology-images/IDC_regular_ps50_idx5",
         "breast-histopathology-images",
     ),

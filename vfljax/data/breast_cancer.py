@@ -17,9 +17,6 @@ from vfljax.data.source import DataError, Source, read_csv, require_file
 GUEST_FILE = "breast_hetero_guest.csv"
 HOST_FILE = "breast_hetero_host.csv"
 
-_NUM_GUEST = 10
-_NUM_HOST = 20
-
 
 def _read(name: str, folder: Path) -> Dataset:
     """Reads the tables of guest and host, joined on `id`, split 80 to 20.
@@ -29,8 +26,8 @@ def _read(name: str, folder: Path) -> Dataset:
     `host_x0` to `host_x19`, with values as in the files. The split has equal class
     shares and a fixed seed.
     """
-    guest_header = ["id", "y", *(f"x{column}" for column in range(_NUM_GUEST))]
-    host_header = ["id", *(f"x{column}" for column in range(_NUM_HOST))]
+    guest_header = ["id", "y", *(f"x{column}" for column in range(10))]
+    host_header = ["id", *(f"x{column}" for column in range(20))]
     guest = _read_table(name, folder, GUEST_FILE, guest_header)
     host = _read_table(name, folder, HOST_FILE, host_header)
     different = sorted(guest.keys() ^ host.keys())
@@ -41,11 +38,10 @@ def _read(name: str, folder: Path) -> Dataset:
         )
     table = np.array([np.append(guest[number], host[number]) for number in guest])
     values, features = table[:, 0], table[:, 1:]
-    is_outside = (values != 0) & (values != 1)
-    if is_outside.any():
+    wrong = values[~np.isin(values, (0, 1))]
+    if wrong.size:
         raise DataError(
-            f"{folder}: {GUEST_FILE} has y = {values[is_outside][0]:g}; allowed is 0 "
-            "or 1"
+            f"{folder}: {GUEST_FILE} has y = {wrong[0]:g}; allowed is 0 or 1"
         )
     return from_arrays(
         features,

@@ -28,21 +28,11 @@ ENVIRONMENT_VARIABLE = "VFLJAX_DATA"
 TFDS_FOLDER = "tensorflow_datasets"
 
 _SOURCES = (
-    digits.DIGITS,
-    mnist.MNIST,
-    mnist.FASHION_MNIST,
-    cifar.CIFAR10,
-    cifar.CIFAR100,
-    nus_wide.NUS_WIDE_5,
-    nus_wide.NUS_WIDE_2,
-    nus_wide.NUS_WIDE_81,
-    criteo.CRITEO,
-    cinic10.CINIC10,
-    yahoo_answers.YAHOO_ANSWERS,
-    yahoo_answers.YAHOO_2TOPICS,
-    bhi.BHI,
-    *bhi.BHI_OF_PARTIES,
-    breast_cancer.BREAST_CANCER,
+    *(digits.DIGITS, mnist.MNIST, mnist.FASHION_MNIST, cifar.CIFAR10, cifar.CIFAR100),
+    *(nus_wide.NUS_WIDE_5, nus_wide.NUS_WIDE_2, nus_wide.NUS_WIDE_81),
+    *(criteo.CRITEO, cinic10.CINIC10),
+    *(yahoo_answers.YAHOO_ANSWERS, yahoo_answers.YAHOO_2TOPICS),
+    *(bhi.BHI, *bhi.BHI_OF_PARTIES, breast_cancer.BREAST_CANCER),
 )
 DATASETS: Mapping[str, Source] = MappingProxyType(
     {source.name: source for source in _SOURCES}
@@ -57,7 +47,7 @@ def load(name: str, data_dir: str | os.PathLike[str] | None = None) -> Dataset:
     says which it was. Files that differ from the published ones are used, with one
     warning that lists them. Digits, MNIST, Fashion-MNIST and CIFAR aside,
     sets are read from their original files alone, which are not compared with published
-    checksums; those of NUS-WIDE must be plain.
+    checksums.
 
     Args:
         name: A key of `DATASETS`.
@@ -100,12 +90,12 @@ def load(name: str, data_dir: str | os.PathLike[str] | None = None) -> Dataset:
                 ) from error
 
     prepared = []
-    if source.prepared is not None:
+    if source.checksums:
         places = [root / below for root in roots for below in (TFDS_FOLDER, "")]
         if data_dir is None:
             default = os.environ.get("TFDS_DATA_DIR", f"~/{TFDS_FOLDER}")
             places.append(Path(default).expanduser())
-        prepared = [place / source.prepared for place in places]
+        prepared = [place / name for place in places]
     has_tfds = importlib.util.find_spec("tensorflow_datasets") is not None
     for folder in prepared:
         version = _newest_version(folder)
@@ -116,12 +106,13 @@ def load(name: str, data_dir: str | os.PathLike[str] | None = None) -> Dataset:
 
 def _newest_version(folder: Path) -> Path | None:
     """The newest version of a data set that TFDS has prepared in `folder`."""
-
-    def version_number(version: Path) -> list[int]:
-        return [int(part) for part in version.name.split(".") if part.isdigit()]
-
     versions = [info.parent for info in folder.glob("*.*.*/dataset_info.json")]
-    return max(versions, key=version_number, default=None)
+    # by their numbers, as 10.0.0 comes after 9.0.0
+    return max(
+        versions,
+        key=lambda version: [int(n) for n in version.name.split(".") if n.isdigit()],
+        default=None,
+    )
 
 
 def _missing_message(

@@ -31,19 +31,7 @@ _CHECKSUMS = {  # as published
 
 
 def read_cifar_batch(content: bytes, path: Path, label_key: str) -> LabeledImages:
-    """Reads one batch of CIFAR-10 or CIFAR-100 in the original pickle format.
-
-    Args:
-        content: The unpacked file.
-        path: Where `content` came from, for messages.
-        label_key: The entry with the labels: `labels` or `fine_labels`.
-
-    Returns:
-        The images as rows, height, width, channels, and their labels.
-
-    Raises:
-        DataError: The file is damaged, an entry is missing or the entries disagree.
-    """
+    """Reads one unpacked pickle of images, with the labels in the entry of this key."""
     batch = read_pickle(content, path)
     pixels = _entry(batch, "data", path)
     labels = np.asarray(_entry(batch, label_key, path))
@@ -73,13 +61,10 @@ def _read(
     names_file, names_key = names
     content, path = files.pop(names_file)
     class_names = _entry(read_pickle(content, path), names_key, path)
-    batches = {
-        file: read_cifar_batch(*found, label_key) for file, found in files.items()
-    }
-    test = batches.pop(test_file)
-    class_names = tuple(map(as_text, class_names))
+    test = read_cifar_batch(*files.pop(test_file), label_key)
+    train = [read_cifar_batch(*found, label_key) for found in files.values()]
     origin = f"original files in {folder}"
-    return join_images(name, list(batches.values()), [test], class_names, origin)
+    return join_images(name, train, [test], [*map(as_text, class_names)], origin)
 
 
 CIFAR10 = Source(
@@ -88,7 +73,6 @@ CIFAR10 = Source(
     read=partial(_read, "labels", ("batches.meta", "label_names"), "test_batch"),
     folders=("cifar-10-batches-py", "cifar10/cifar-10-batches-py", "cifar10", ""),
     checksums=_CHECKSUMS["cifar10"],
-    prepared="cifar10",
 )
 CIFAR100 = Source(
     name="cifar100",
@@ -96,5 +80,4 @@ CIFAR100 = Source(
     read=partial(_read, "fine_labels", ("meta", "fine_label_names"), "test"),
     folders=("cifar-100-python", "cifar100/cifar-100-python", "cifar100", ""),
     checksums=_CHECKSUMS["cifar100"],
-    prepared="cifar100",
 )

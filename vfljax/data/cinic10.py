@@ -48,12 +48,14 @@ def _read_parts(
     name: str, folder: Path, parts: Sequence[str]
 ) -> tuple[Float32[np.ndarray, " rows 32 32 3"], Int64[np.ndarray, " rows"]]:
     """Reads the pictures of some parts in random order."""
-    files = [
-        (path, number)
-        for part in parts
-        for number, class_name in enumerate(CLASS_NAMES)
-        for path in _find_pictures(name, folder / part / class_name)
-    ]
+    files = []
+    for part in parts:
+        for number, class_name in enumerate(CLASS_NAMES):
+            pictures = folder / part / class_name
+            paths = sorted(pictures.glob("*.png"))
+            if not paths:
+                raise DataError(f"no data for {name!r}: {pictures} has no .png files")
+            files += [(path, number) for path in paths]
     order = np.random.default_rng(0).permutation(len(files))
     features = np.empty((len(files), *_SHAPE), np.float32)
     labels = np.empty(len(files), np.int64)
@@ -69,14 +71,6 @@ def _read_parts(
     features -= _MEAN
     features /= _DEVIATION
     return features, labels
-
-
-def _find_pictures(name: str, folder: Path) -> list[Path]:
-    """The pictures of one class in alphabetical order."""
-    paths = sorted(folder.glob("*.png"))
-    if not paths:
-        raise DataError(f"no data for {name!r}: {folder} has no .png files")
-    return paths
 
 
 CINIC10 = Source(

@@ -83,15 +83,8 @@ def hash_row(cells: Sequence[str]) -> Int64[np.ndarray, " hashes"]:
     modulo 8,192, and that of a pair of columns the CRC-32 of both tokens, one after the
     other in the order of the columns.
 
-    Args:
-        cells: The 39 values in the order of the file, without the label.
-
-    Returns:
-        780 feature numbers, among which some may be equal.
-
-    Raises:
-        ValueError: There are not 39 cells, or one of the first 13 is neither empty nor
-            an integer.
+    Of the 780 feature numbers, some may be equal. A `ValueError` says that there are
+    not 39 cells, or that one of the first 13 is neither empty nor an integer.
     """
     tokens = [_token(*pair) for pair in zip(_COLUMNS, cells, strict=True)]
     hashes = []
@@ -112,9 +105,8 @@ def _token(column: str, cell: str) -> bytes:
 
 
 def _read_rows(progress: str, path: Path) -> Iterator[bytes]:
-    """The lines that are not empty."""
-    with progress_bar(read_lines(path), progress, unit="row", unit_scale=True) as lines:
-        yield from (line for line in lines if not line.isspace())
+    """The lines of a file, and how many they are so far."""
+    yield from progress_bar(read_lines(path), progress, unit="row", unit_scale=True)
 
 
 def _read_labels(name: str, path: Path) -> Int64[np.ndarray, " rows"]:

@@ -60,14 +60,12 @@ class Dataset:
         for part in ("train", "test"):
             _check_part(self, part)
         shape = self.train_features.shape[1:]
-        found, allowed = (
-            self.test_features.shape,
-            f"(N, {str(shape)[1:-1].rstrip(',')})",
-        )
+        found = self.test_features.shape
+        allowed = f"(N, {', '.join(map(str, shape))})"
         require(found[1:] == shape, "test_features.shape", found, allowed)
-        first, is_one = int(self.train_labels[0]), bool(np.ptp(self.train_labels) == 0)
+        first = int(self.train_labels[0])
         allowed = "of two or more classes, as there is nothing to infer from one"
-        require(not is_one, "train_labels", {first}, allowed)
+        require((self.train_labels != first).any(), "train_labels", {first}, allowed)
         if self.feature_names is not None:
             names, num_columns = self.feature_names, math.prod(shape)
             allowed = f"one distinct name for each of the {num_columns} columns"
@@ -136,26 +134,27 @@ def _check_part(dataset: Dataset, part: str) -> None:
     columns = {f"{part}_labels": getattr(dataset, f"{part}_labels")}
     for name, column in getattr(dataset, f"{part}_properties").items():
         columns[f"{part}_properties[{name!r}]"] = column
-    largest = len(dataset.class_names) - 1
     for argument, column in columns.items():
         rows = features.shape[:1]
         allowed = f"{rows}, one for each row of {part}_features"
         require(column.shape == rows, f"{argument}.shape", column.shape, allowed)
         is_label = argument == f"{part}_labels"
-        is_outside = (column < 0) | ((column > largest) if is_label else False)
-        if is_outside.any():
-            row = int(is_outside.argmax())
-            allowed = f"an integer 0 to {largest}" if is_label else "0 or more"
-            require(False, f"{argument}[{row}]", int(column[row]), allowed)
+        check_labels(argument, column, len(dataset.class_names) if is_label else None)
+
+
+def check_labels(argument: str, labels: np.ndarray, num_classes: int | None) -> None:
+    """Refuses the first label that is not a class number; None for any from 0 on."""
+    if num_classes is None:
+        is_outside, allowed = labels < 0, "0 or more"
+    else:
+        is_outside = (labels < 0) | (labels >= num_classes)
+        allowed = f"an integer 0 to {num_classes - 1}"
+    for row in np.flatnonzero(is_outside)[:1]:
+        require(False, f"{argument}[{row}]", int(labels[row]), allowed)
 
 
 def check_finite(argument: str, array: Shaped[np.ndarray, "..."]) -> None:
-    """Checks that an array holds numbers, and neither NaN nor infinity.
-
-    Raises:
-        ValueError: It does not; the message names `argument` and the first entry that
-            is not finite.
-    """
+    """Refuses anything but numbers, and the first entry that is NaN or infinite."""
     check_numeric(argument, array)
     # NaN passes through min and max, which, unlike isfinite, need no second array.
     if array.size == 0 or np.isfinite([array.min(), array.max()]).all():

@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Array, Int, Int32, Key
 
 from vfljax._checks import check_number, require
+from vfljax.data.dataset import check_labels
 
 
 class ClassTable(NamedTuple):
@@ -35,11 +36,7 @@ def class_table(labels: Int[np.ndarray, " rows"], num_classes: int) -> ClassTabl
         >>> class_table(np.array([1, 0, 1]), num_classes=2).order
         array([1, 0, 2], dtype=int32)
     """
-    is_outside = (labels < 0) | (labels >= num_classes)
-    if is_outside.any():
-        row = int(is_outside.argmax())
-        allowed = f"an integer 0 to {num_classes - 1}"
-        require(False, f"labels[{row}]", int(labels[row]), allowed)
+    check_labels("labels", labels, num_classes)
     counts = np.bincount(labels, minlength=num_classes).astype(np.int32)
     allowed = f"0 to {num_classes - 1}, of which each occurs in labels"
     require(bool((counts > 0).all()), "labels", set(labels.tolist()), allowed)
@@ -72,13 +69,8 @@ def draw_batch(
     """Draws rows of the chosen classes, with replacement and equal probability.
 
     A class with more rows is drawn more often. The function is pure and may be traced
-    and mapped over `key` and `classes`.
-
-    Args:
-        key: Used once.
-        table: From `class_table`.
-        classes: Different class numbers. (A class named twice would count twice.)
-        batch_size: How many rows to draw.
+    and mapped over `key` and `classes`, different class numbers. (A class named twice
+    would count twice.)
 
     Returns:
         The row numbers, and the labels of these rows renumbered by the position of
@@ -131,13 +123,9 @@ def draw_known_rows(
 ) -> Int32[Array, " known"]:
     """Draws different rows whose labels an adversary knows, as many of each class.
 
-    Pure; may be traced and mapped.
-
-    Args:
-        key: Used once.
-        table: From `class_table`.
-        per_class: Rows of each class, at most as many as it has. Below 1: the share of
-            the classes, rounded and at least one, of which one row is known.
+    Pure; may be traced and mapped. `per_class` is the number of rows of each class, at
+    most as many as it has. Below 1, it is the share of the classes, rounded and at
+    least one, of which one row is known.
 
     Returns:
         Row numbers, class after class.

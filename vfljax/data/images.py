@@ -2,7 +2,7 @@
 
 import hashlib
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -32,22 +32,18 @@ class LabeledImages(NamedTuple):
 
 def join_images(
     name: str,
-    train: Sequence[LabeledImages],
-    test: Sequence[LabeledImages],
+    train: Iterable[LabeledImages],
+    test: Iterable[LabeledImages],
     class_names: Sequence[str],
     origin: str,
 ) -> Dataset:
-    """Joins pieces into a set of images in [0, 1], without a second array of floats.
-
-    Raises:
-        ValueError: The arrays do not fit together; see `from_arrays`.
-    """
+    """Joins pieces into a set of images in [0, 1], without a second array of floats."""
 
     def join(pieces):
-        images = [piece.images for piece in pieces]
+        images, labels = zip(*pieces, strict=True)
         features = np.concatenate(images, dtype=np.float32)
         features /= np.float32(255)
-        return features, np.concatenate([piece.labels for piece in pieces])
+        return features, np.concatenate(labels)
 
     return from_arrays(
         *join(train), *join(test), name=name, class_names=class_names, origin=origin
@@ -57,43 +53,36 @@ def join_images(
 def read_verified(
     name: str, folder: Path, checksums: Mapping[str, Mapping[str, str]]
 ) -> dict[str, tuple[bytes, Path]]:
-    """Reads and unpacks the files of a set, and warns of those not as published.
+    """Unpacks the files of a set, and warns once of all those not as published.
 
-    Args:
-        name: The set.
-        folder: Where its files lie, each plain, `.gz` or `.xz`.
-        checksums: For this set and others with files of the same names: each file and
-            the MD5 of its unpacked content, so that it holds for any compression.
+    The files lie in the folder, each plain, `.gz` or `.xz`. `checksums` has the MD5 of
+    each file's unpacked content, so that it holds for any compression, for this set and
+    for others with files of the same names, which are refused.
 
-    Returns:
-        For each file its unpacked content, and where it lies.
-
-    Raises:
-        DataError: A file is missing, cannot be read, or is one of another set.
+    Returns each file's unpacked content, and where it lies.
     """
     paths = {file: require_file(name, folder, file) for file in checksums[name]}
     with ThreadPoolExecutor() as pool:  # unpacking releases the interpreter's lock
         unpacked = pool.map(read_content, paths.values())
-        bar = progress_bar(unpacked, f"reading {name}", len(paths))
-        contents = dict(zip(paths, bar, strict=True))
-    published_files = {
-        checksum: (other_name, other_file)
-        for other_name, files in checksums.items()
-        for other_file, checksum in files.items()
+        contents = list(progress_bar(unpacked, f"reading {name}", len(paths)))
+    known = {
+        checksum: (set_name, file)
+        for set_name, files in checksums.items()
+        for file, checksum in files.items()
     }
-    complaints = []
-    for file, content in contents.items():
+    verified, complaints = {}, []
+    for (file, path), content in zip(paths.items(), contents, strict=True):
+        verified[file] = content, path
         checksum = hashlib.md5(content, usedforsecurity=False).hexdigest()
-        published = checksums[name][file]
-        if checksum == published:
-            continue
-        if checksum in published_files:
-            other_name, other_file = published_files[checksum]
+        set_name, known_file = known.get(checksum, (None, None))
+        if set_name is None:
+            published = checksums[name][file]
+            complaints.append(f"{path} (MD5 {checksum}, published {published})")
+        elif (set_name, known_file) != (name, file):
             raise DataError(
-                f"{paths[file]} is not the file {file} of {name!r}, but {other_file} "
-                f"of {other_name!r}"
+                f"{path} is not the file {file} of {name!r}, but {known_file} of "
+                f"{set_name!r}"
             )
-        complaints.append(f"{paths[file]} (MD5 {checksum}, published {published})")
     if complaints:
         warnings.warn(
             f"{name}: the unpacked content of these files differs from the published "
@@ -101,21 +90,16 @@ def read_verified(
             UserWarning,
             stacklevel=4,  # the caller of load
         )
-    return {file: (content, paths[file]) for file, content in contents.items()}
+    return verified
 
 
 def read_image(
     path: Path, size: tuple[int, int] | None = None
 ) -> UInt8[np.ndarray, "height width 3"]:
-    """Reads one picture as red, green and blue, 0 to 255.
+    """Reads a picture in any format that Pillow reads, as red, green and blue.
 
-    Args:
-        path: The file, in any format that Pillow reads.
-        size: The height and width to which a picture of another size is scaled, by
-            bilinear interpolation; None for the size in the file.
-
-    Raises:
-        DataError: The file is damaged, or Pillow is not installed.
+    Where a `size` (height, width) is given, a picture of another one is scaled to it by
+    bilinear interpolation.
     """
     try:
         from PIL import Image
@@ -136,21 +120,11 @@ def read_image(
 
 
 def read_prepared(name: str, folder: Path) -> Dataset:
-    """Reads a data set of labeled images that TFDS has prepared, without TensorFlow.
+    """Reads a set of labeled images that TFDS has prepared, without TensorFlow.
 
     TFDS shuffles when it prepares, so the rows are in another order than in the
-    original files. Nothing is downloaded.
-
-    Args:
-        name: What to call the set.
-        folder: The folder of one version, such as `.../mnist/3.0.1`.
-
-    Returns:
-        The images in [0, 1], without an axis for the channel where there is only one.
-
-    Raises:
-        DataError: The data are damaged or not prepared for random access, or a
-            package is missing.
+    original files. There is no axis for the channel where there is only one. The folder
+    is that of one version, such as `.../mnist/3.0.1`. Nothing is downloaded.
     """
     try:
         import tensorflow_datasets as tfds
@@ -158,16 +132,13 @@ def read_prepared(name: str, folder: Path) -> Dataset:
         builder = tfds.builder_from_directory(folder)
         sources: Any = builder.as_data_source()
         features: Any = builder.info.features
+        shape, class_names = features["image"].shape, features["label"].names
         train, test = (
-            [
-                _read_examples(
-                    sources[part], features["image"].shape, f"{folder}: {part}"
-                )
-            ]
+            [_read_examples(sources[part], shape, f"{folder}: {part}")]
             for part in ("train", "test")
         )
         origin = f"data prepared by TFDS in {folder}"
-        return join_images(name, train, test, features["label"].names, origin)
+        return join_images(name, train, test, class_names, origin)
     except Exception as error:  # several libraries read these files, each its own way
         hint = ""
         if isinstance(error, ImportError):  # tfds imports most things when it is used
@@ -179,18 +150,13 @@ def read_prepared(name: str, folder: Path) -> Dataset:
         ) from error
 
 
-def _read_examples(
-    source: Any, shape: tuple[int, int, int], title: str
-) -> LabeledImages:
+def _read_examples(source: Any, shape: tuple[int, ...], title: str) -> LabeledImages:
     """Collects the examples of one TFDS split."""
-    num_rows = len(source)
-    images = np.empty((num_rows, *shape), np.uint8)
-    labels = np.empty(num_rows, np.int64)
-    with progress_bar(total=num_rows, desc=f"reading {title}", unit="row") as bar:
-        for start in range(0, num_rows, _EXAMPLES_AT_ONCE):
-            rows = range(start, min(start + _EXAMPLES_AT_ONCE, num_rows))
-            for row, example in zip(rows, source.__getitems__(rows), strict=True):
-                images[row] = example["image"]
-                labels[row] = example["label"]
-            bar.update(len(rows))
+    images = np.empty((len(source), *shape), np.uint8)
+    labels = np.empty(len(source), np.int64)
+    starts = range(0, len(source), _EXAMPLES_AT_ONCE)
+    for start in progress_bar(starts, f"reading {title}", unit="batch"):
+        rows = range(len(source))[start : start + _EXAMPLES_AT_ONCE]
+        for row, example in zip(rows, source.__getitems__(rows), strict=True):
+            images[row], labels[row] = example["image"], example["label"]
     return LabeledImages(images[..., 0] if shape[-1] == 1 else images, labels)

@@ -32,20 +32,11 @@ _CLOTHING = (
 )
 
 
-def read_idx(content: bytes, path: Path, num_axes: int) -> UInt8[np.ndarray, "..."]:
-    """Reads an array of unsigned bytes in the IDX format of MNIST.
+def _read_idx(content: bytes, path: Path, num_axes: int) -> UInt8[np.ndarray, "..."]:
+    """The array, read-only, in an unpacked file of MNIST's format for unsigned bytes.
 
-    Args:
-        content: The unpacked file.
-        path: Where `content` came from, for messages.
-        num_axes: How many axes the array must have.
-
-    Returns:
-        The array, with the sizes that the file's header gives. It is read-only.
-
-    Raises:
-        DataError: The header is not that of such a file, or the sizes in it do not
-            agree with the number of bytes that follow.
+    Its header gives the number of axes, which must be `num_axes`, and their sizes,
+    which must agree with the number of bytes that follow.
     """
     magic = bytes([0, 0, 8, num_axes])  # 8: unsigned bytes
     header_size = 4 + 4 * num_axes
@@ -69,8 +60,8 @@ def _read(class_names: tuple[str, ...], name: str, folder: Path) -> Dataset:
     files = read_verified(name, folder, _CHECKSUMS)
 
     def read_part(part: str) -> list[LabeledImages]:
-        images = read_idx(*files[f"{part}-images-idx3-ubyte"], num_axes=3)
-        labels = read_idx(*files[f"{part}-labels-idx1-ubyte"], num_axes=1)
+        images = _read_idx(*files[f"{part}-images-idx3-ubyte"], num_axes=3)
+        labels = _read_idx(*files[f"{part}-labels-idx1-ubyte"], num_axes=1)
         return [LabeledImages(images, labels.astype(np.int64))]
 
     origin = f"original files in {folder}"
@@ -83,7 +74,6 @@ MNIST = Source(
     read=partial(_read, tuple("0123456789")),
     folders=("mnist", "mnist/raw", "MNIST/raw", "raw", ""),
     checksums=_CHECKSUMS["mnist"],
-    prepared="mnist",
 )
 FASHION_MNIST = Source(
     name="fashion_mnist",
@@ -91,5 +81,4 @@ FASHION_MNIST = Source(
     read=partial(_read, _CLOTHING),
     folders=("fashion_mnist", "fashion_mnist/raw", "FashionMNIST/raw", "raw", ""),
     checksums=_CHECKSUMS["fashion_mnist"],
-    prepared="fashion_mnist",
 )

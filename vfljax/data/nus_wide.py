@@ -16,7 +16,14 @@ from jaxtyping import Bool, Float32, Int64
 
 from vfljax.data.dataset import Dataset
 from vfljax.data.own import from_arrays
-from vfljax.data.source import DataError, Source, progress_bar
+from vfljax.data.source import (
+    DataError,
+    Source,
+    find_file,
+    progress_bar,
+    read_content,
+    read_lines,
+)
 
 _LABEL_FOLDER = "Groundtruth/TrainTestLabels"
 
@@ -49,8 +56,7 @@ def _read(name: str, folder: Path, concepts: Sequence[str] | None = None) -> Dat
     (color histogram), `cm55_0` (color moments), `corr_0` (color correlogram), `edh_0`
     (edge directions) and `wt_0` (wavelet texture) onward.
     """
-    if concepts is None:
-        concepts = _all_concepts(folder)
+    concepts = _all_concepts(folder) if concepts is None else concepts
     paths = _find_files(name, folder, concepts)
     return from_arrays(
         *_read_part(name, "Train", paths, concepts),
@@ -69,7 +75,7 @@ def _read(name: str, folder: Path, concepts: Sequence[str] | None = None) -> Dat
 
 def _all_concepts(folder: Path) -> list[str]:
     """The concepts that have a file of labels."""
-    paths = (folder / _LABEL_FOLDER).glob("Labels_*_Train.txt")
+    paths = (folder / _LABEL_FOLDER).glob("Labels_*_Train.txt*")
     concepts = [path.name.split("_", 1)[1].rsplit("_", 1)[0] for path in paths]
     if len(concepts) != _NUM_CONCEPTS:
         raise DataError(
@@ -88,17 +94,14 @@ def _find_files(name: str, folder: Path, concepts: Sequence[str]) -> dict[str, P
     """Where each file lies, or one error that lists those that are missing."""
     files = [_label_file(concept, part) for part in _MAX_ROWS for concept in concepts]
     files += [file.format(part=part) for part in _MAX_ROWS for _, file, _ in _BLOCKS]
-    paths, lacking = {}, []
-    for file in files:
-        candidates = (folder / file, folder / _ARCHIVE / file)
-        path = next((path for path in candidates if path.is_file()), None)
-        if path is None:
-            lacking.append(file)
-        else:
-            paths[file] = path
+    found = {
+        file: find_file(folder, file) or find_file(folder / _ARCHIVE, file)
+        for file in files
+    }
+    lacking = ", ".join(file for file, path in found.items() if path is None)
     if lacking:
-        raise DataError(f"no data for {name!r}: {folder} lacks {', '.join(lacking)}")
-    return paths
+        raise DataError(f"no data for {name!r}: {folder} lacks {lacking}")
+    return {file: path for file, path in found.items() if path is not None}
 
 
 def _read_part(
@@ -106,13 +109,12 @@ def _read_part(
 ) -> tuple[Float32[np.ndarray, " rows features"], Int64[np.ndarray, " rows"]]:
     """Reads the features and labels of the train or of the test rows."""
     is_selected, labels = _select_rows(part, paths, concepts)
-    num_columns = sum(width for _, _, width in _BLOCKS)
-    features = np.empty((len(labels), num_columns), np.float32)
-    start = 0
-    for _, file, width in progress_bar(_BLOCKS, f"reading {name}: {part}"):
-        block = features[:, start : start + width]
+    ends = np.cumsum([width for _, _, width in _BLOCKS])
+    features = np.empty((len(labels), ends[-1]), np.float32)
+    blocks = np.split(features, ends[:-1], axis=1)
+    bar = progress_bar(_BLOCKS, f"reading {name}: {part}")
+    for (_, file, _), block in zip(bar, blocks, strict=True):
         _read_block(paths[file.format(part=part)], is_selected, block)
-        start += width
     return features, labels
 
 
@@ -130,7 +132,7 @@ def _select_rows(
                 f"as for {concepts[0]}"
             )
     indicators = np.stack(columns, axis=1)
-    is_binary = ((indicators == 0) | (indicators == 1)).all(axis=1)
+    is_binary = np.isin(indicators, (0, 1)).all(axis=1)
     candidates = np.flatnonzero(is_binary & (indicators.sum(axis=1) == 1))
     rows = candidates[: _MAX_ROWS[part]]
     if len(rows) == 0:
@@ -138,18 +140,17 @@ def _select_rows(
             f"{paths[_label_file(concepts[0], part)].parent} has no {part} row with "
             f"exactly one of {', '.join(concepts)}"
         )
-    is_selected = np.zeros(len(indicators), bool)
-    is_selected[rows] = True
+    is_selected = np.isin(np.arange(len(indicators)), rows)
     return is_selected, indicators[rows].argmax(axis=1)
 
 
 def _read_indicators(path: Path) -> Int64[np.ndarray, " lines"]:
     """Reads one integer per line, and warns of those that are neither 0 nor 1."""
     try:
-        values = np.array([int(word) for word in path.read_bytes().split()], np.int64)
+        values = np.array([int(word) for word in read_content(path).split()], np.int64)
     except (ValueError, OverflowError) as error:
         raise DataError(f"{path} is damaged: {error}") from error
-    odd = np.flatnonzero((values != 0) & (values != 1))
+    odd = np.flatnonzero(~np.isin(values, (0, 1)))
     if odd.size:
         warnings.warn(
             f"{path} has {values[odd[0]]} in row {odd[0]}, which is neither 0 nor 1; "
@@ -167,24 +168,21 @@ def _read_block(
 ) -> None:
     """Fills `block` with the selected rows of a file of numbers between blanks."""
     num_lines = num_filled = 0
-    with path.open("rb") as file:
-        for line in file:
-            if line.isspace():
-                continue  # the file may end in an empty line
-            if num_lines < len(is_selected) and is_selected[num_lines]:
-                where = f"{path} is damaged: row {num_lines}"
-                try:
-                    values = np.loadtxt([line], np.float32, comments=None, ndmin=1)
-                except ValueError as error:
-                    raise DataError(f"{where} is not all numbers") from error
-                if len(values) != block.shape[1]:
-                    raise DataError(
-                        f"{where} has {len(values)} columns; allowed is "
-                        f"{block.shape[1]}"
-                    )
-                block[num_filled] = values
-                num_filled += 1
-            num_lines += 1
+    for line in read_lines(path):
+        if num_lines < len(is_selected) and is_selected[num_lines]:
+            where = f"{path} is damaged: row {num_lines}"
+            try:
+                values = np.loadtxt([line], np.float32, comments=None, ndmin=1)
+            except ValueError as error:
+                raise DataError(f"{where} is not all numbers") from error
+            width = block.shape[1]
+            if len(values) != width:
+                raise DataError(
+                    f"{where} has {len(values)} columns; allowed is {width}"
+                )
+            block[num_filled] = values
+            num_filled += 1
+        num_lines += 1
     if num_lines != len(is_selected):
         raise DataError(
             f"{path} has {num_lines} rows; allowed is {len(is_selected)}, as in the "

@@ -94,19 +94,6 @@ def from_arrays(
     return keep_rows(dataset, *split_rows(dataset.train_labels, seed, test_fraction))
 
 
-def make_dataset(
-    name: str,
-    train_features: AnyArray,
-    train_labels: AnyArray,
-    test_features: AnyArray,
-    test_labels: AnyArray,
-    **options: Any,
-) -> Dataset:
-    """`from_arrays` with the name first, as it was called before."""
-    arrays = train_features, train_labels, test_features, test_labels
-    return from_arrays(*arrays, name=name, **options)
-
-
 def _convert(part: str, features: Any, labels: Any, properties: Any) -> dict[str, Any]:
     """The fields of the train or of the test rows: numbers to float32 and int32."""
     features = np.asarray(features)

@@ -15,18 +15,8 @@ def read_pickle(content: bytes, path: Path) -> dict[str, Any]:
 
     A pickle may name any function for Python to call. Here it can name none but the
     few that make up a NumPy array of numbers, and those build a stand-in, so a file
-    from a stranger runs no code of its choice.
-
-    Args:
-        content: The unpacked file.
-        path: Where `content` came from, for messages.
-
-    Returns:
-        The dictionary. Its keys are texts; texts of Python 2 among its values are
-        bytes; its arrays are read-only.
-
-    Raises:
-        DataError: The file is no pickle, names anything else, or is no dictionary.
+    from a stranger runs no code of its choice. Keys become texts, texts of Python 2
+    among the values bytes; arrays are read-only. `path` is for messages.
     """
     try:
         loaded = _ArrayUnpickler(io.BytesIO(content), encoding="bytes").load()
@@ -46,7 +36,7 @@ def as_text(value: str | bytes) -> str:
 
 
 class _NumberType:
-    """Stands in for `numpy.dtype` while unpickling; refuses all but numbers."""
+    """Stands in for `numpy.dtype`; refuses all but numbers."""
 
     def __init__(self, code: str | bytes, *_: Any):
         self.dtype = np.dtype(as_text(code))
@@ -59,20 +49,18 @@ class _NumberType:
 
 
 class _Array:
-    """Stands in for `numpy.ndarray` while unpickling; holds the finished `array`."""
+    """Stands in for `numpy.ndarray` and what makes an empty one; holds the `array`."""
 
     array: np.ndarray
+
+    def __init__(self, *_: Any):
+        """Waits for the content."""
 
     def __setstate__(self, state: tuple[Any, ...]):
         _, shape, number_type, is_fortran, content = state
         content = content.encode("latin1") if isinstance(content, str) else content
         flat = np.frombuffer(content, number_type.dtype)
         self.array = flat.reshape(shape, order="F" if is_fortran else "C")
-
-
-def _reconstruct(*_: Any) -> _Array:
-    """Stands in for NumPy's function of this name, which makes an empty array."""
-    return _Array()
 
 
 def _from_buffer(content: Any, number_type: Any, shape: Any, order: str) -> _Array:
@@ -90,11 +78,11 @@ def _encode(text: str, encoding: str) -> bytes:
 
 
 _STAND_INS = {
-    ("numpy", "ndarray"): _Array,
-    ("numpy", "dtype"): _NumberType,
-    ("numpy.core.multiarray", "_reconstruct"): _reconstruct,
-    ("numpy.core.numeric", "_frombuffer"): _from_buffer,
-    ("_codecs", "encode"): _encode,
+    "numpy.ndarray": _Array,
+    "numpy.dtype": _NumberType,
+    "numpy.core.multiarray._reconstruct": _Array,
+    "numpy.core.numeric._frombuffer": _from_buffer,
+    "_codecs.encode": _encode,
 }
 
 
@@ -103,8 +91,7 @@ class _ArrayUnpickler(pickle.Unpickler):
 
     def find_class(self, module: str, name: str) -> Any:
         """Returns what stands in for a name in the pickle."""
-        # NumPy 2 renamed numpy.core
-        known = (module.replace("numpy._core", "numpy.core"), name)
+        known = f"{module}.{name}".replace("numpy._core.", "numpy.core.")  # NumPy 2
         if known not in _STAND_INS:
             raise pickle.UnpicklingError(
                 f"it names {module}.{name}, but only arrays of numbers are allowed"

@@ -14,10 +14,7 @@ from vfljax.data.dataset import Dataset
 def take_rows(dataset: Dataset, num_train: int | None, num_test: int | None) -> Dataset:
     """Keeps some rows, the same ones every time, in random order.
 
-    Args:
-        dataset: The set.
-        num_train: How many training rows to keep; None for all, in their own order.
-        num_test: How many test rows.
+    None keeps all of a part, in their own order.
 
     Raises:
         ValueError: If there are fewer rows, or only one class is left.
@@ -37,12 +34,10 @@ def take_rows(dataset: Dataset, num_train: int | None, num_test: int | None) -> 
 
 def keep_rows(dataset: Dataset, train: Any, test: Any, **changes: Any) -> Dataset:
     """The set with the rows of two indices, and with what else changes."""
-    kept = {
-        f"{part}_{kind}": getattr(dataset, f"{part}_{kind}")[index]
-        for part, index in (("train", train), ("test", test))
-        for kind in ("features", "labels")
-    }
+    kept = {}
     for part, index in (("train", train), ("test", test)):
+        for kind in ("features", "labels"):
+            kept[f"{part}_{kind}"] = getattr(dataset, f"{part}_{kind}")[index]
         columns = getattr(dataset, f"{part}_properties").items()
         kept[f"{part}_properties"] = {name: column[index] for name, column in columns}
     return dataclasses.replace(dataset, **(kept | changes))
@@ -81,15 +76,8 @@ def draw_rows(
 ) -> Int64[np.ndarray, " drawn"]:
     """Draws equally many rows of every class, without replacement.
 
-    Args:
-        labels: Class numbers 0 to `num_classes` - 1.
-        num_classes: How many classes there are.
-        most_per_class: How many rows of each class to draw; if the rarest class has
-            fewer, then as many of each as it has.
-        seed: Of the draw; the same seed draws the same rows.
-
-    Returns:
-        The row numbers, ascending.
+    Returns the row numbers, ascending, and the same ones for the same seed: of each
+    class `most_per_class`, or as many as the rarest class has, if it has fewer.
 
     Example:
         >>> draw_rows(np.array([1, 0, 1, 1, 0]), 2, most_per_class=5, seed=0).shape
@@ -110,16 +98,9 @@ def split_rows(
 ) -> tuple[Int64[np.ndarray, " train"], Int64[np.ndarray, " test"]]:
     """Splits rows into train and test with equal class shares, shuffled.
 
-    Args:
-        labels: A class number for each row.
-        seed: Of the split; the same seed splits the same way.
-        test_fraction: The share of the test rows, rounded up.
-
-    Returns:
-        The row numbers of both parts, each in random order.
-
-    Raises:
-        ValueError: There are too few rows of a class for one in each part.
+    Returns the row numbers of both parts, each in random order, and the same ones for
+    the same seed. The share of the test rows is rounded up. A `ValueError` says that
+    there are too few rows of a class for one in each part.
     """
     from sklearn.model_selection import train_test_split
 

@@ -1,4 +1,7 @@
-"""Where a data set comes from, and how its files are found and read."""
+"""Where a data set comes from, and how its files are found and read.
+
+What is wrong with a file, every reader says in a `DataError` with the file's path.
+"""
 
 import csv
 import difflib
@@ -43,10 +46,8 @@ class Source:
     files: tuple[str, ...] = ()
     """Patterns of files, without an ending for compression; one marks the folder."""
     checksums: Mapping[str, str] = field(default_factory=dict)
-    """Instead of `files`: each file, all of which are needed, and the published MD5 of
-    its unpacked content."""
-    prepared: str | None = None
-    """The name of the folder in which TFDS prepares the same images."""
+    """Instead of `files`, of images that TFDS prepares under the same name: each file,
+    all of which are needed, and the published MD5 of its unpacked content."""
 
     def lacking(self, folder: Path) -> list[str]:
         """The files that a folder lacks; none if it is that of the set."""
@@ -58,73 +59,50 @@ class Source:
 
 
 def find_file(folder: Path, name: str) -> Path | None:
-    """Returns the file `name` in `folder`, plain, `.gz` or `.xz`, or None.
-
-    Args:
-        folder: Where to look; it need not exist.
-        name: The file's published name without an ending for compression.
-    """
+    """The file of this name, plain, `.gz` or `.xz`; None if there is no such file."""
     candidates = (folder / f"{name}{ending}" for ending in _OPENERS)
     return next((path for path in candidates if path.is_file()), None)
 
 
 def require_file(name: str, folder: Path, *files: str) -> Path:
-    """Returns the first of some files that there is.
-
-    Raises:
-        DataError: There is none; the message has the name of the data set.
-    """
-    found = (find_file(folder, file) for file in files)
-    path = next((path for path in found if path is not None), None)
-    if path is None:
-        raise DataError(f"no data for {name!r}: {folder} lacks {' or '.join(files)}")
-    return path
-
-
-def read_lines(path: Path) -> Iterator[bytes]:
-    """Yields the lines of a plain, `.gz` or `.xz` file of any size, with their ends.
-
-    Raises:
-        DataError: The file cannot be read, or ends early.
-    """
-    with _open(path) as file:
-        yield from file
+    """The first of some files of the data set `name` that there is."""
+    for file in files:
+        if path := find_file(folder, file):
+            return path
+    raise DataError(f"no data for {name!r}: {folder} lacks {' or '.join(files)}")
 
 
 def read_content(path: Path) -> bytes:
-    """Returns the unpacked content of a plain, `.gz` or `.xz` file.
-
-    Raises:
-        DataError: The file cannot be read, or ends early.
-    """
+    """The unpacked content of a plain, `.gz` or `.xz` file."""
     with _open(path) as file:
         return file.read()
 
 
-def read_csv(path: Path, num_columns: int) -> Iterator[list[str]]:
-    """Yields the records of a UTF-8 file of comma-separated values.
+def read_lines(path: Path) -> Iterator[bytes]:
+    """The lines of a plain, `.gz` or `.xz` file of any size, with their ends.
 
-    Args:
-        path: The file, plain, `.gz` or `.xz`.
-        num_columns: How many columns each record must have.
-
-    Raises:
-        DataError: The file cannot be read, a record has another number of columns, or
-            a quotation mark or a character is not as in such files.
+    Lines of nothing but blanks, such as a file's last one may be, are left out.
     """
+    with _open(path) as file:
+        yield from (line for line in file if not line.isspace())
+
+
+def read_csv(path: Path, num_columns: int) -> Iterator[list[str]]:
+    """The records of a UTF-8 file of so many comma-separated values in each row."""
     row = 0
     try:
-        lines = (line.decode() for line in read_lines(path))
-        for record in csv.reader(lines, strict=True):
-            if not record:
-                continue  # the file may end in an empty line
-            if len(record) != num_columns:
-                raise DataError(
-                    f"{path} has {len(record)} columns in row {row}; allowed is "
-                    f"{num_columns}"
-                )
-            yield record
-            row += 1
+        with _open(path) as file:
+            lines = (line.decode() for line in file)
+            for record in csv.reader(lines, strict=True):
+                if not record:
+                    continue  # the file may end in an empty line
+                if len(record) != num_columns:
+                    raise DataError(
+                        f"{path} has {len(record)} columns in row {row}; allowed is "
+                        f"{num_columns}"
+                    )
+                yield record
+                row += 1
     except (UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path} is damaged in row {row}: {error}") from error
 

@@ -72,7 +72,7 @@ def split_features(
     require(split in SPLITS, "split", split, allowed + nearest(split, SPLITS))
     if num_parties is None:
         num_parties = 4 if split == "quadrants" else 2
-    _check_num_parties(num_parties)
+    require(num_parties >= 2, "num_parties", num_parties, "2 or more")
     if split == "features":
         features = features.reshape(len(features), -1)
     else:
@@ -81,50 +81,34 @@ def split_features(
     if split == "quadrants":
         require(num_parties == 4, "num_parties", num_parties, "4 for quadrants")
         require(shares is None, "shares", shares, "None for quadrants")
-        return _split_quadrants(features)
-    axis = 2 if split == "columns" else 1
-    size = features.shape[axis]
-    if shares is not None:
-        return _split_by_shares(features, shares, num_parties, axis)
-    unit = "columns" if split == "features" else f"image {split}"
-    allowed = f"at most {size}, so that each party has one of the {unit}"
-    require(num_parties <= size, "num_parties", num_parties, allowed)
-    blocks = np.array_split(features, num_parties, axis)
+        allowed = "of at least 2 rows and 2 columns, so that each party has features"
+        require(min(shape[1:3]) >= 2, "features.shape", shape, allowed)
+        halves = np.array_split(features, 2, axis=1)
+        blocks = [block for half in halves for block in np.array_split(half, 2, axis=2)]
+    else:
+        blocks = _cut(features, split, num_parties, shares)
     return tuple(block.copy() for block in blocks)
 
 
-def _check_num_parties(num_parties: int) -> None:
-    """Refuses fewer than two parties."""
-    require(num_parties >= 2, "num_parties", num_parties, "2 or more")
-
-
-def _split_quadrants(features: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Top left, top right, bottom left, bottom right."""
-    allowed = "of at least 2 rows and 2 columns, so that each party has features"
-    is_fit = min(features.shape[1:3]) >= 2
-    require(is_fit, "features.shape", features.shape, allowed)
-    top, bottom = np.array_split(features, 2, axis=1)
-    return tuple(
-        quadrant.copy()
-        for half in (top, bottom)
-        for quadrant in np.array_split(half, 2, axis=2)
-    )
-
-
-def _split_by_shares(
-    features: np.ndarray, shares: Sequence[float], num_parties: int, axis: int
-) -> tuple[np.ndarray, ...]:
-    """Blocks of given sizes along the axis of the split, at least one entry each."""
+def _cut(
+    features: np.ndarray, split: str, num_parties: int, shares: Sequence[float] | None
+) -> Sequence[np.ndarray]:
+    """Blocks of equal or of given sizes, of at least one entry each."""
+    axis = 2 if split == "columns" else 1
+    size = features.shape[axis]
+    if shares is None:
+        unit = "columns" if split == "features" else f"image {split}"
+        allowed = f"at most {size}, so that each party has one of the {unit}"
+        require(num_parties <= size, "num_parties", num_parties, allowed)
+        return np.array_split(features, num_parties, axis)
     allowed = f"{num_parties} positive numbers, one per party, of sum 1 or less"
     is_fit = len(shares) == num_parties and min(shares) > 0 and sum(shares) <= 1 + 1e-9
     require(is_fit, "shares", tuple(shares), allowed)
-    size = features.shape[axis]
     ends = np.rint(np.cumsum(shares) * size).astype(int)
     allowed = f"of at least 1/{size}, so that each party has features"
-    is_kept = bool((np.diff(ends, prepend=0) >= 1).all())
+    is_kept = (np.diff(ends, prepend=0) >= 1).all()
     require(is_kept, "shares", tuple(shares), allowed)
-    blocks = np.split(features, ends, axis)[:num_parties]
-    return tuple(block.copy() for block in blocks)
+    return np.split(features, ends, axis)[:num_parties]
 
 
 def _split_by_lists(
@@ -136,24 +120,20 @@ def _split_by_lists(
     """The columns that each list names, in the order of the list."""
     allowed = f"None or {len(lists)}, as split has so many lists of columns"
     require(num_parties in (None, len(lists)), "num_parties", num_parties, allowed)
-    _check_num_parties(len(lists))
+    require(len(lists) >= 2, "num_parties", len(lists), "2 or more")
     flat = features.reshape(len(features), -1)
     owners: dict[int, int] = {}
-    columns_of_parties = []
     for party, entries in enumerate(lists):
+        argument = f"split[{party}]"
         is_list = not isinstance(entries, str) and len(entries) > 0
-        allowed = "a list of at least one column"
-        require(is_list, f"split[{party}]", entries, allowed)
-        columns = [
-            _column_number(f"split[{party}]", entry, flat.shape[1], feature_names)
-            for entry in entries
-        ]
-        for column, entry in zip(columns, entries, strict=True):
+        require(is_list, argument, entries, "a list of at least one column")
+        for entry in entries:
+            column = _column_number(argument, entry, flat.shape[1], feature_names)
             allowed = f"a column of one party; party {owners.get(column)} has it"
-            require(column not in owners, f"split[{party}]", entry, allowed)
+            require(column not in owners, argument, entry, allowed)
             owners[column] = party
-        columns_of_parties.append(columns)
-    return tuple(flat[:, columns] for columns in columns_of_parties)
+    columns, parties = np.array(list(owners.items())).T
+    return tuple(flat[:, columns[parties == party]] for party in range(len(lists)))
 
 
 def _column_number(

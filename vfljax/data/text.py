@@ -14,14 +14,12 @@ from vfljax._checks import check_number, require
 from vfljax.data.source import DataError, progress_bar
 
 VOCABULARY_SIZE = 30_522  # of the uncased BERT models
-VOCABULARY_FILE = "vocab.txt"
 
 # From a text and a length to so many token numbers, 0 after the last token.
 Tokenizer: TypeAlias = Callable[[str, int], Int64[np.ndarray, " length"]]
 
 _LARGEST_EXACT = 2**24  # whole numbers up to here are exact in float32
 _WORDS = re.compile(r"\w+|[^\w\s]")
-_MOST_CHARACTERS = 100  # a longer word is unknown, as in BERT
 
 
 def hash_tokens(
@@ -33,13 +31,9 @@ def hash_tokens(
     character but blanks. Its number is 1 + CRC-32 modulo (`vocabulary_size` - 1), the
     same in every process; different tokens may share one. 0 fills the rest.
 
-    Args:
-        text: Any text.
-        length: How many numbers to return, at least 1.
-        vocabulary_size: The numbers are below it; 2 to 2^24.
-
     Raises:
-        ValueError: `length` or `vocabulary_size` is out of range.
+        ValueError: `length`, of the result, is below 1, or `vocabulary_size` not in 2
+            to 2^24.
 
     Example:
         >>> hash_tokens("Yes, yes!", 5, vocabulary_size=1000)
@@ -51,7 +45,7 @@ def hash_tokens(
     numbers = [
         1 + zlib.crc32(word[0].encode()) % (vocabulary_size - 1) for word in words
     ]
-    return _pad(numbers, length)
+    return np.pad(np.array(numbers, np.int64), (0, length - len(numbers)))
 
 
 class WordPiece:
@@ -70,24 +64,20 @@ class WordPiece:
     """
 
     def __init__(self, vocabulary_file: Path, vocabulary_size: int = VOCABULARY_SIZE):
-        """Reads a vocabulary.
-
-        Args:
-            vocabulary_file: The `vocab.txt` of a BERT model, one piece per line.
-            vocabulary_size: The most lines allowed; 2 to 2^24.
+        """Reads the `vocab.txt` of a BERT model, one piece per line.
 
         Raises:
-            DataError: The file cannot be read, has more lines, does not begin with
-                `[PAD]`, or has no `[UNK]`, `[CLS]` or `[SEP]`; or the library
-                tokenizers is not installed.
-            ValueError: `vocabulary_size` is out of range.
+            DataError: The file cannot be read, has more than `vocabulary_size` lines,
+                does not begin with `[PAD]`, or has no `[UNK]`, `[CLS]` or `[SEP]`; or
+                the library tokenizers is not installed.
+            ValueError: `vocabulary_size` is not in 2 to 2^24.
         """
         _check_vocabulary_size(vocabulary_size)
         try:
-            content = vocabulary_file.read_bytes().decode()
+            content = vocabulary_file.read_text("utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise DataError(f"{vocabulary_file} cannot be read: {error}") from error
-        lines = content.replace("\r\n", "\n").removesuffix("\n").split("\n")
+        lines = content.removesuffix("\n").split("\n")
         if len(lines) > vocabulary_size:
             raise DataError(
                 f"{vocabulary_file} has {len(lines)} lines; allowed are at most "
@@ -107,38 +97,18 @@ class WordPiece:
                 f"using {vocabulary_file} needs tokenizers: pip install 'vfljax[text]' "
                 "brings it"
             ) from error
-        self._ends = numbers["[CLS]"], numbers["[SEP]"]
-        self._tokenizer = tokenizers.Tokenizer(
-            tokenizers.models.WordPiece(
-                numbers, unk_token="[UNK]", max_input_chars_per_word=_MOST_CHARACTERS
-            )
-        )
-        self._tokenizer.normalizer = tokenizers.normalizers.BertNormalizer(
-            strip_accents=True
-        )
-        self._tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.BertPreTokenizer()
+        self._tokenizer = tokenizers.BertWordPieceTokenizer(numbers, strip_accents=True)
 
     def __call__(self, text: str, length: int) -> Int64[np.ndarray, " length"]:
         """Returns `[CLS]`, the first pieces of a text and `[SEP]`, then 0.
 
-        Args:
-            text: Any text.
-            length: How many numbers to return, at least 2; pieces that do not fit are
-                left out.
-
         Raises:
-            ValueError: `length` is below 2.
+            ValueError: `length`, the number of numbers to return, is below 2.
         """
         check_number("length", length, low=2)
-        pieces = self._tokenizer.encode(text.lower(), add_special_tokens=False).ids
-        start, end = self._ends
-        return _pad([start, *pieces[: length - 2], end], length)
-
-
-def find_tokenizer(folder: Path) -> Tokenizer:
-    """`WordPiece` with the `vocab.txt` in a folder, or `hash_tokens` if it has none."""
-    path = folder / VOCABULARY_FILE
-    return WordPiece(path) if path.is_file() else hash_tokens
+        self._tokenizer.enable_truncation(length)
+        self._tokenizer.enable_padding(length=length)
+        return np.array(self._tokenizer.encode(text.lower()).ids)
 
 
 def tokenize_halves(
@@ -149,15 +119,8 @@ def tokenize_halves(
     A word in the middle is cut too. Fu et al., USENIX Security 2022, divide documents
     between two parties in this way.
 
-    Args:
-        texts: One per row.
-        tokenize: Makes a half into `length` numbers.
-        length: How many numbers each half gets.
-        progress: What the progress bar says.
-
-    Returns:
-        Whole numbers, 2 * `length` per row: those of the first half of the text come
-        first. Of an odd number of characters, the second half has one more.
+    Of an odd number of characters, the second half has one more. Each gets `length`
+    numbers, the first half's first. `progress` is what the progress bar says.
     """
     tokens = np.empty((len(texts), 2 * length), np.float32)
     for row, text in enumerate(progress_bar(texts, progress, unit="text")):
@@ -165,13 +128,6 @@ def tokenize_halves(
         tokens[row, :length] = tokenize(text[:middle], length)
         tokens[row, length:] = tokenize(text[middle:], length)
     return tokens
-
-
-def _pad(numbers: Sequence[int], length: int) -> Int64[np.ndarray, " length"]:
-    """Fills up with 0."""
-    padded = np.zeros(length, np.int64)
-    padded[: len(numbers)] = numbers
-    return padded
 
 
 def _check_vocabulary_size(size: int) -> None:

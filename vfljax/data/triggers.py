@@ -1,5 +1,6 @@
 """Triggers: a few features set to fixed values, which a backdoor reacts to."""
 
+import math
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple
@@ -52,14 +53,9 @@ def trigger_mask(
 ) -> tuple[Bool[np.ndarray, " *shape"], Float[np.ndarray, " *shape"]]:
     """Where a trigger sets features of one sample, and to what.
 
-    Split both like the features of the samples, and every party has its own part.
-
-    Args:
-        trigger: What to set.
-        shape: Of one sample, (height, width), (height, width, channels) or (columns,).
-
-    Returns:
-        The mask, and the values, zero outside of it.
+    `shape` is that of one sample: (height, width), (height, width, channels) or
+    (columns,). The mask, and the values, zero outside of it, have this shape. Split
+    both like the features of the samples, and every party has its own part.
 
     Raises:
         ValueError: If a place is outside of a sample, or has another number of values
@@ -76,13 +72,13 @@ def trigger_mask(
             -size <= index < size for index, size in zip(place, shape, strict=False)
         )
         channels = shape[len(place) :]
-        if not is_inside or tuple(channels) not in ((), (1,), (len(value),)):
+        if not is_inside or math.prod(channels) != len(value):
             raise ValueError(
                 f"trigger has {place} with {len(value)} values; samples have shape "
                 f"{tuple(shape)}"
             )
         mask[place] = True
-        values[place] = value if channels else value[0]
+        values[place] = np.reshape(value, channels)
     return mask, values
 
 

@@ -18,7 +18,7 @@ from vfljax.data.dataset import Dataset
 from vfljax.data.own import from_arrays
 from vfljax.data.rows import draw_rows
 from vfljax.data.source import DataError, Source, read_csv, require_file
-from vfljax.data.text import find_tokenizer, hash_tokens, tokenize_halves
+from vfljax.data.text import Tokenizer, WordPiece, hash_tokens, tokenize_halves
 
 CLASS_NAMES = (
     *("Society & Culture", "Science & Mathematics", "Health", "Education & Reference"),
@@ -54,7 +54,10 @@ def _read(tables: _Tables, name: str, folder: Path) -> Dataset:
     `WordPiece` if the folder has the `vocab.txt` of a BERT model, otherwise by
     `hash_tokens`; below 30,522.
     """
-    tokenize = find_tokenizer(folder)
+    tokenize: Tokenizer = hash_tokens
+    how, vocabulary = "hashing", folder / "vocab.txt"
+    if vocabulary.is_file():
+        tokenize, how = WordPiece(vocabulary), "its vocab.txt"
     parts = []
     for part, most in _MOST_PER_CLASS.items():
         path = require_file(name, folder, tables.file.format(part=part))
@@ -72,7 +75,6 @@ def _read(tables: _Tables, name: str, folder: Path) -> Dataset:
         tokens = tokenize_halves(texts, tokenize, _LENGTH, f"{name}: {part}")
         order = np.random.default_rng(0).permutation(len(tokens))
         parts += [tokens[order], labels[rows][order]]
-    how = "hashing" if tokenize is hash_tokens else "its vocab.txt"
     origin = f"original files in {folder}, tokens by {how}"
     return from_arrays(*parts, name=name, class_names=tables.class_names, origin=origin)
 
