@@ -251,7 +251,9 @@ class VerticalProtocol:
 
     def _targets(self, state: ProtocolState, labels, sample_ids):
         """What the batch is trained on: prepared by sample, or the encoded labels."""
-        if self.defense.overrides("prepare_targets") and not isinstance(state.targets, tuple):
+        if self.defense.overrides("prepare_targets") and not isinstance(
+            state.targets, tuple
+        ):
             return state.targets[sample_ids]
         return self.defense.encode_labels(jax.nn.one_hot(labels, self.num_classes))
 
