@@ -22,15 +22,9 @@ _LENGTH = struct.Struct("<Q")
 
 
 class Message(NamedTuple):
-    """What one role tells another.
+    """What one role tells another: ciphertexts or arrays, each as bytes.
 
-    Attributes:
-        iteration: From 0; `SETUP_ITERATION` before the first.
-        sender: Name of a role.
-        receiver: Name of a role.
-        kind: What it is.
-        form: Who can read it.
-        parts: Ciphertexts or arrays, each as bytes.
+    `form` says who can read it; iterations count from 0, see `SETUP_ITERATION`.
     """
 
     iteration: int
