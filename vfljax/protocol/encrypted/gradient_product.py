@@ -48,7 +48,7 @@ class RowOperations(NamedTuple):
 def check_operations(
     operations: RowOperations, batch_size: int, num_classes: int
 ) -> None:
-    """Raises a `ValueError` for rows or classes that aren't there or rows used twice."""
+    """Raises a `ValueError` for rows or classes amiss, or a row that is used twice."""
     replace, factor, skip, add = operations
     allowed = f"in [0, {batch_size - 1}]"
     for row in [*(r for pair in replace for r in pair), *skip, *(r for r, _ in add)]:
@@ -221,12 +221,8 @@ def unmasked(
 def fixed_point_activations(
     agreement: Agreement, activations: Any
 ) -> Int64[np.ndarray, "samples width"]:
-    """A as integers; how large their sums over a batch are is checked there.
-
-    Raises:
-        ValueError: If even a batch of one sample could wrap around.
-    """
-    room = 2.0 ** (agreement.plain_bits - 1 - agreement.activation_bits)
-    bound = room / (agreement.gradient_bound * agreement.gradient_unit)
+    """A as integers, refused if even a batch of one sample could wrap around."""
     bits = agreement.activation_bits
+    room = 2.0 ** (agreement.plain_bits - 1 - bits)
+    bound = room / (agreement.gradient_bound * agreement.gradient_unit)
     return encryption.encode("activations", np.asarray(activations, float), bits, bound)

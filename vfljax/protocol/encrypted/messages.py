@@ -38,8 +38,7 @@ class Message(NamedTuple):
 class MessageRecord(NamedTuple):
     """A line of the message log: what the network knows about a `Message`.
 
-    Plain parts are no ciphertexts; bytes are those of the payload, to which a header
-    adds some hundred, and so is the hash.
+    Bytes and hash are those of the payload, to which a header adds some hundred bytes.
     """
 
     iteration: int

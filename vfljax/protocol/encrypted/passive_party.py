@@ -90,10 +90,8 @@ def read_observations(
         if name.startswith(_OBSERVED):
             _, iteration, field = name.split("_")
             by_iteration.setdefault(int(iteration), {})[field] = array
-    return {
-        iteration: _observation(agreement, **fields)
-        for iteration, fields in sorted(by_iteration.items())
-    }
+    in_order = sorted(by_iteration.items())
+    return {number: _observation(agreement, **fields) for number, fields in in_order}
 
 
 def _observation(agreement, *, features, integers, **layer):

@@ -48,10 +48,7 @@ _OK, _ERROR = b"", b"error"
 class RoleFailed(RuntimeError):  # noqa: N818
     """A role's process ended, hangs or refused to go on; all have been stopped.
 
-    Attributes:
-        role: Its name.
-        iteration: In which; -1 at the start, before the first.
-        reason: What is known.
+    The attributes are what its message says; `iteration` is -1 at the start.
     """
 
     def __init__(self, role: str, iteration: int, reason: str):
@@ -63,11 +60,8 @@ class RoleFailed(RuntimeError):  # noqa: N818
 def role_process(descriptor: str, _: str) -> None:
     """What runs in a role's own process: an answer to each request, until the end.
 
-    The first request makes the role.
-
-    Args:
-        descriptor: Number of an inherited connection's file descriptor.
-        _: Name of the role, to be read in a list of processes.
+    The first request makes the role. The arguments are the file descriptor of an
+    inherited connection, and the role's name, to be read in a list of processes.
     """
     role: Any = None
     with (

@@ -62,7 +62,7 @@ class Role:
         """Takes a message and returns the messages that follow from it.
 
         Who a message is from is what it says. That no role speaks for another is
-        checked where messages are passed on, see `drive`.
+        checked where messages are passed on, see `iterate`.
 
         Raises:
             EncryptionError: For a message that isn't for this role, of another sender

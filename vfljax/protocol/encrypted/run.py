@@ -210,16 +210,13 @@ def make_role(
     folder: Path | None,
     completed: int,
 ) -> Role:
-    """A role as it is at the start, or as its folder says that it was.
-
-    `inputs` are `None` for the third party.
-    """
-    if isinstance(inputs, PassiveInputs):
-        role = PassiveParty(agreement, name, inputs)
-    elif isinstance(inputs, ActiveInputs):
-        role = ActiveParty(agreement, inputs)
-    else:
+    """A role as it is at the start, or as its folder says that it was."""
+    if inputs is None:
         role = ThirdParty(agreement)
+    elif isinstance(inputs, PassiveInputs):
+        role = PassiveParty(agreement, name, inputs)
+    else:
+        role = ActiveParty(agreement, inputs)
     if folder is not None:
         role.folder = folder / name
         if completed >= 0:
@@ -229,10 +226,7 @@ def make_role(
 
 
 def answer(role: Role, content: Content) -> list[bytes]:
-    """What a role answers to a message, or to a question about itself.
-
-    Its state is on disk before messages are sent.
-    """
+    """What a role says to a message or a question; its state is on disk before."""
     if content == GIVE_STATE:
         return [role.state()]
     if content == GIVE_COMPLETED:

@@ -61,9 +61,8 @@ class ThirdParty(Role):
         else:
             layout = self._agreement.layout_of(message.sender)
             sizes = [*map(layout.num_released, range(layout.num_answers))]
-        if len(message.parts) != len(sizes):
-            found = f"{len(message.parts)} ciphertexts"
-            raise EncryptionError(f"{name}: {found}, must be {len(sizes)}")
+        if (found := len(message.parts)) != len(sizes):
+            raise EncryptionError(f"{name}: {found} ciphertexts, must be {len(sizes)}")
         released = [
             self._secret.decrypt(part)[:size].astype("<u8").tobytes()
             for part, size in zip(message.parts, sizes, strict=True)
