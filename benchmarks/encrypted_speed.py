@@ -25,7 +25,7 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import jax
 import numpy as np
@@ -39,7 +39,7 @@ from tqdm import tqdm
 
 from vfljax import encryption
 from vfljax.protocol import encrypted
-from vfljax.protocol.encrypted.agreement import LayoutName
+from vfljax.protocol.encrypted.agreement import LayoutName, PresetName
 from vfljax.protocol.encrypted.messages import NETWORK
 
 _BENCHMARK = "encrypted_speed"
@@ -110,7 +110,7 @@ def measure(
         batch_size=batch_size,
         widths=(width, _OWN_WIDTH),
         layout=layout,
-        preset=options.preset,
+        preset=cast(PresetName, options.preset),
     )
     records, cpu, wall = [], [time.process_time()], [time.perf_counter()]
 

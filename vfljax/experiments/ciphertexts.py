@@ -58,7 +58,7 @@ def encrypted_victims(
         units: A cell, a strength and a trial each; trained once if repeated.
         attacks: That share the victim: all interfere alike.
         arrays: The data.
-        folder: The run folder; the roles' states and messages go into a part of it.
+        folder: Of the run; roles' states and messages go into a part of it.
 
     Yields:
         How far it is, in words.
@@ -78,9 +78,8 @@ def encrypted_victims(
     made = {}
     for unit in dict.fromkeys(units):
         made[unit] = yield from _victim(experiment, unit, attacks, arrays, folder)
-    return jax.tree.map(
-        lambda *leaves: jnp.stack(leaves), *(made[unit] for unit in units)
-    )
+    of_units = [made[unit] for unit in units]
+    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *of_units)
 
 
 def _victim(experiment, unit, attacks, arrays, folder):
@@ -90,11 +89,9 @@ def _victim(experiment, unit, attacks, arrays, folder):
     setting = Setting(jnp.float32(unit.strength or 0.0), jnp.int32(choice))
     world = World(experiment, unit.cell, setting, arrays)
     trial_key = jax.random.fold_in(jax.random.key(experiment.seed), unit.trial)
-    kinds = {attack.sees for attack in attacks}
-    at_steps = {kind for kind in kinds if not kind.is_final}
-    start = start_trial(
-        world, jax.random.split(trial_key)[0], attacks[0], looks=bool(at_steps)
-    )
+    victim_key, kinds = jax.random.split(trial_key)[0], {each.sees for each in attacks}
+    finally_kinds = {kind for kind in kinds if kind.is_final}
+    start = start_trial(world, victim_key, attacks[0], looks=kinds != finally_kinds)
     plan = _plan(start)
     place = folder / "encrypted" / _folder_name(unit, attacks[0])
     what = f"{unit.cell.defense} {unit.strength or ''} trial {unit.trial}"
@@ -111,10 +108,16 @@ def _victim(experiment, unit, attacks, arrays, folder):
     params = dict(zip(_roles(world), result.params, strict=True))
     in_order = tuple(params[party] for party in sorted(params))
     state = start.state._replace(params=in_order)
-    difference = _largest_difference(encryption, start, state, arrays)
     position = _roles(world).index(world.adversary)
     path, description = place / "engine.json", result.description
-    earlier = read_json(path) if path.is_file() else {"seconds_per_iteration": None}
+    seconds = None  # per iteration; of an earlier call, if this one had nothing to do
+    if len(ends) > 1:
+        seconds = statistics.median(np.diff(ends))
+    elif path.is_file():
+        seconds = read_json(path)["seconds_per_iteration"]
+    main = rates(start, state)
+    if encryption.mode == "exact" and start.batches is not None:
+        main["weights_max_difference"] = _largest_difference(start, state, arrays)
     log = map(json.loads, (place / "messages.jsonl").read_text().splitlines())
     messages = encrypted.summarize_messages(log)
     account = {
@@ -125,21 +128,16 @@ def _victim(experiment, unit, attacks, arrays, folder):
         "adversary": f"passive_{position}",
         "num_iterations": len(plan),
         "processes": encryption.processes,
-        "seconds_per_iteration": statistics.median(np.diff(ends))
-        if len(ends) > 1
-        else earlier["seconds_per_iteration"],
-        "weights_max_difference": difference,
+        "seconds_per_iteration": seconds,
+        "weights_max_difference": main.get("weights_max_difference"),
         "description": description,
         "messages": messages,
         "learned": encrypted.who_learned_what(description, messages),
     }
     write_json(path, account)
-    main = rates(start, state)
-    if difference is not None:
-        main["weights_max_difference"] = difference
     return Victim(
         at_steps=_observations(world, plan, result, position),
-        finally_=final_observations(start, state, kinds - at_steps),
+        finally_=final_observations(start, state, finally_kinds),
         main=main,
     )
 
@@ -176,7 +174,7 @@ def _plan(start: Start) -> list[_Iteration]:
 def _iterate(encryption, world, start, plan, operations, place):
     """The roles' iterations; the label party is their last one."""
     arrays, everyone = world.arrays, np.arange(len(world.arrays.labels))
-    optimizers = world.optimizers(start.interference)
+    optimizers, targets = world.optimizers(start.interference), start.state.targets
     looks = tuple(number for number, each in enumerate(plan) if each.is_look)
     brought = []
     for party in _roles(world):
@@ -186,7 +184,6 @@ def _iterate(encryption, world, start, plan, operations, place):
         activations = np.asarray(features, np.float32).reshape(len(everyone), -1)
         params = jax.tree.map(np.asarray, start.state.params[party])
         brought.append((activations, params, optimizers[party]))
-    targets = start.state.targets
     agreement = encrypted.Agreement(
         num_classes=world.cell.num_classes,
         batch_size=len(plan[0].rows),
@@ -197,28 +194,23 @@ def _iterate(encryption, world, start, plan, operations, place):
         preset=encryption.preset,
         looks=looks,
     )
-    iterate = encrypted.iterate_here
-    if encryption.processes:
-        iterate = encrypted.iterate_in_processes
-    return iterate(
-        agreement,
-        [
-            encrypted.PassiveInputs(
-                *own,
-                operations=operations.get(party, {}),
-                observe=looks,
-            )
-            for party, own in zip(_roles(world)[:-1], brought[:-1], strict=True)
-        ],
-        encrypted.ActiveInputs(
-            *brought[-1],
-            labels=np.asarray(arrays.labels),
-            keys=jnp.stack([each.key for each in plan]),
-            defense=world.defense(agreement.batch_size),
-            targets=np.asarray(targets) if len(targets) else None,
-        ),
-        np.stack([each.rows for each in plan]),
-        folder=place,
+    passive = [
+        encrypted.PassiveInputs(
+            *own, operations=operations.get(party, {}), observe=looks
+        )
+        for party, own in zip(_roles(world)[:-1], brought[:-1], strict=True)
+    ]
+    active = encrypted.ActiveInputs(
+        *brought[-1],
+        labels=np.asarray(arrays.labels),
+        keys=jnp.stack([each.key for each in plan]),
+        defense=world.defense(agreement.batch_size),
+        targets=np.asarray(targets) if len(targets) else None,
+    )
+    batches = np.stack([each.rows for each in plan])
+    network = encrypted.Processes() if encryption.processes else None
+    return encrypted.iterate(
+        agreement, passive, active, batches, network=network, folder=place
     )
 
 
@@ -231,17 +223,18 @@ def _operations(attack, unit, interference, plan):
                 "does to messages can't be done to ciphertexts; must be one that moves "
                 "rows, multiplies them by a whole number or adds a known one"
             )
-    num_classes = unit.cell.num_classes
-    return {
-        party: {
+
+    def of_party(cheat):
+        return {
             number: encrypted.RowOperations(
-                **cheat.on_ciphertexts(each.rows, num_classes)
+                **cheat.on_ciphertexts(each.rows, unit.cell.num_classes)
             )
             for number, each in enumerate(plan)
             if not each.is_look
         }
-        for party, cheat in interference.manipulations.items()
-    }
+
+    manipulations = interference.manipulations.items()
+    return {party: of_party(cheat) for party, cheat in manipulations}
 
 
 def _roles(world: World) -> list[int]:
@@ -250,17 +243,11 @@ def _roles(world: World) -> list[int]:
     return [*(p for p in range(world.num_parties) if p != label_party), label_party]
 
 
-def _largest_difference(encryption, start, state, arrays):
-    """The largest distance of a weight from the simulated one, if losses are one."""
-    if encryption.mode != "exact" or start.batches is None:
-        return None
+def _largest_difference(start, state, arrays):
+    """The largest distance of a weight from the simulated training's."""
+    sides = arrays.features, arrays.labels
     plain, _ = protocol.train(
-        start.run,
-        start.train_key,
-        start.state,
-        arrays.features,
-        arrays.labels,
-        start.batches,
+        start.run, start.train_key, start.state, *sides, start.batches
     )
     distances = jax.tree.map(
         lambda a, b: np.max(np.abs(a - b)), plain.params, state.params

@@ -39,7 +39,7 @@ def make_training() -> Callable[..., Training]:
         widths: Sequence[int] = (4, 5),
         num_classes: int = 3,
         num_iterations: int = 2,
-        preset: str = "small",
+        preset: Any = "small",
         operations: Any = None,
         defense: Any = None,
         seed: int = 0,

@@ -105,9 +105,9 @@ def ask(network, role, content):
 @pytest.mark.parametrize("num_bytes", [1, 10**7], ids=["waiting", "sending"])
 def test_stopped_role_is_named(num_bytes):
     """It neither answers nor reads on; a message of 10 MB is more than a pipe holds."""
-    network = processes._Processes(answer_seconds=0.3)
+    network = processes.Processes(answer_seconds=0.3)
     try:
-        network.start("active")
+        network.start_process("active")
         os.kill(role_processes()["active"], signal.SIGSTOP)
         with pytest.raises(
             encrypted.RoleFailed,
@@ -116,7 +116,7 @@ def test_stopped_role_is_named(num_bytes):
             ask(network, "active", bytes(num_bytes))
         assert caught.value.role == "active"
     finally:
-        network.stop()
+        network.close()
     assert not wait_for_end()
 
 

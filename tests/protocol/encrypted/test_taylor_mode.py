@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from vfljax import defenses, encryption
+from vfljax import defenses
 from vfljax.protocol import encrypted
 
 
@@ -159,5 +159,5 @@ def test_compact_layout_is_refused():
             widths=(2, 3),
             mode="taylor",
             layout="compact",
-            preset=next(iter(encryption.PRESETS)),
+            preset="default",
         )

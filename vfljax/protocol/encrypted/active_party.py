@@ -1,12 +1,10 @@
 """The active party: labels, a linear layer of its own, and the defense."""
 
 import functools
-from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int, Key, PyTree
 
 from vfljax import defenses, encryption, losses
 from vfljax.defenses import Defense
@@ -17,6 +15,7 @@ from vfljax.protocol.encrypted.gradient_product import (
     fixed_point_activations,
     random_residues,
     unmasked,
+    with_ones,
 )
 from vfljax.protocol.encrypted.inputs import ActiveInputs
 from vfljax.protocol.encrypted.roles import Party
@@ -31,10 +30,6 @@ class ActiveParty(Party):
     and needs nobody for its own gradient. Taylor mode: it adds a fresh encryption of
     its own terms to the encrypted logits, and asks for its gradient as others do.
 
-    Args:
-        agreement: The public settings.
-        inputs: Its own.
-
     Raises:
         ValueError: For a defense that penalizes embeddings or that the mode can't
             apply, or too large activations.
@@ -48,18 +43,18 @@ class ActiveParty(Party):
                 "defense: adds a penalty to the loss, for which the active party would "
                 "need each party's embeddings; allowed is one without, or no encryption"
             )
+        self._key_data = np.asarray(jax.random.key_data(inputs.keys))
+        self._key_type = jax.random.key_impl(inputs.keys)
         self._labels, targets = np.asarray(inputs.labels), inputs.targets
         if targets is None:
             one_hot = jax.nn.one_hot(self._labels, agreement.num_classes)
             targets = self._defense.encode_labels(one_hot)
         self._targets = np.asarray(targets, np.float32)
-        self._key_data = np.asarray(jax.random.key_data(inputs.keys))
-        self._key_type = jax.random.key_impl(inputs.keys)
         self._activations = np.asarray(inputs.activations, float)
-        compute = exact_answer
+        compute = _exact_answer
         if agreement.mode == "taylor":
-            compute = taylor_terms
-            check_additive(self._defense, agreement.num_classes, agreement.batch_size)
+            compute = _taylor_terms
+            _check_additive(self._defense, agreement.num_classes, agreement.batch_size)
             self._integers = fixed_point_activations(agreement, inputs.activations)
             bits = agreement.activation_bits
             self._activations = encryption.decode(self._integers, bits)
@@ -96,14 +91,14 @@ class ActiveParty(Party):
 
     def _ask_for_logits(self):
         """Message 2: the sum of all logits under a fresh mask."""
-        own, bits = self._own_logits(), self._agreement.plain_bits
-        self._masks, total = [], []
-        for place, polynomial in enumerate(self._logit_polynomials(own)):
-            mask = random_residues(self._agreement)
-            hidden = mask.copy()
-            hidden[: len(polynomial)] += self._agreement.residues(polynomial)
-            total.append(self._added(place, encryption.reduce_residues(hidden, bits)))
-            self._masks.append(mask)
+        agreement, total = self._agreement, []
+        self._masks = [random_residues(agreement) for _ in agreement.logit_sizes]
+        polynomials = encryption.pack(self._own_logits(), agreement.logit_room)
+        for place, polynomial in enumerate(polynomials):
+            hidden = self._masks[place].copy()
+            hidden[: len(polynomial)] += agreement.residues(polynomial)
+            hidden = encryption.reduce_residues(hidden, agreement.plain_bits)
+            total.append(self._added(place, hidden))
         return self._asked("masked_logits", total)
 
     def _answer(self, message):
@@ -112,31 +107,32 @@ class ActiveParty(Party):
         summed = unmasked(agreement, message.parts, self._masks, sizes)
         logits = encryption.decode(np.concatenate(summed), agreement.logit_bits)
         shape = agreement.batch_size, agreement.num_classes
-        answer = self._computed(jnp.asarray(logits.reshape(shape), jnp.float32))
+        logits = jnp.asarray(logits.reshape(shape), jnp.float32)
+        sent, own, loss = self._computed(logits)
         integers = encryption.encode(
             "dL/dH times the batch size",
-            agreement.batch_size * np.asarray(answer.sent, float),
+            agreement.batch_size * np.asarray(sent, float),
             agreement.gradient_bits,
             agreement.gradient_bound,
         )
         replies, by_form = [], {}
         for party in agreement.passive_names:
             layout = agreement.layout_of(party)
-            rows = by_form.setdefault(layout.gradient_form, [])
-            rows += [
-                self._encrypted(layout.gradient_polynomial(integers, place))
-                for place in range(len(rows), layout.num_ciphertexts)
-            ]
+            if (form := layout.gradient_form) not in by_form:
+                by_form[form] = [
+                    self._encrypted(layout.gradient_polynomial(integers, place))
+                    for place in range(layout.num_ciphertexts)
+                ]
+            rows = by_form[form]
             replies.append(self._sent(party, "logit_gradients", "encrypted", rows))
-        own = np.asarray(answer.own, float)
-        self._end(_with_ones(self._activations[self._rows]).T @ own, float(answer.loss))
+        columns = with_ones(self._activations[self._rows])
+        self._end(columns.T @ np.asarray(own, float), float(loss))
         return replies
 
     def _send_taylor(self):
         """Message 4 in taylor mode, and 5 for the own gradient."""
-        terms = self._computed()
-        self._noise = self._encoded_term(terms.noise)
-        own = self._own_logits() + self._encoded_term(terms.labels) + self._noise
+        labels, self._noise = map(self._encoded_term, self._computed())
+        own = self._own_logits() + labels + self._noise
         residues = self._agreement.residues(own)
         rows = [self._added(place, row) for place, row in enumerate(residues)]
         replies = [
@@ -152,27 +148,23 @@ class ActiveParty(Party):
         integers = self._product.unmask(message.parts)
         if not self._defense.covers_label_party:
             one = 1 << self._agreement.activation_bits
-            columns = _with_ones(self._integers[self._rows], one)
+            columns = with_ones(self._integers[self._rows], one)
             integers = integers - columns.T @ self._noise
         self._end(integers / self._agreement.gradient_scale, np.nan)
         return []
 
     def _computed(self, *logits):
         """What the mode sends; in a look, from a state that then stays as it is."""
-        key = self._key_data[self._iteration]
-        answer = self._compute(
-            jax.random.wrap_key_data(key, impl=self._key_type),
-            self._states["defense"],
-            *logits,
-            self._targets[self._rows],
-            self._labels[self._rows],
-            self._rows.astype(np.int32),
-        )
-        count, before = defenses.count_unprotected, self._states["defense"]
-        self._note("unprotected", bool(count(answer.state) > count(before)))
+        key, before = self._key_data[self._iteration], self._states["defense"]
+        key = jax.random.wrap_key_data(key, impl=self._key_type)
+        targets, labels = self._targets[self._rows], self._labels[self._rows]
+        about = labels, self._rows.astype(np.int32)
+        after, *computed = self._compute(key, before, targets, about, *logits)
+        count = defenses.count_unprotected
+        self._note("unprotected", bool(count(after) > count(before)))
         if not self._is_look:
-            self._states["defense"] = answer.state
-        return answer
+            self._states["defense"] = after
+        return computed
 
     def _end(self, gradient, loss):
         if not self._is_look:
@@ -193,7 +185,8 @@ class ActiveParty(Party):
         return self._public.to_bytes(total)
 
     def _own_logits(self):
-        return self._encoded_logits(self._logits(self._activations[self._rows]))
+        activations = self._activations[self._rows]
+        return self._integer_logits(activations, RowOperations())
 
     def _encoded_term(self, term):
         return encryption.encode(
@@ -204,76 +197,38 @@ class ActiveParty(Party):
         )
 
 
-class ExactAnswer(NamedTuple):
-    """dL/dH of a batch as sent and as used by the sender; loss in nats; defense."""
-
-    sent: Float[Array, "batch classes"]
-    own: Float[Array, "batch classes"]
-    loss: Float[Array, ""]
-    state: PyTree[Any]
-
-
-def exact_answer(
-    defense: Defense,
-    key: Key[Array, ""],
-    state: PyTree[Any],
-    logits: Float[Array, "batch classes"],
-    targets: Float[Array, "batch classes"],
-    labels: Int[Array, " batch"],
-    sample_ids: Int[Array, " batch"],
-) -> ExactAnswer:
-    """The plain protocol's softmax - y, and the defense on it."""
+def _exact_answer(defense: Defense, key, state, targets, about, logits):
+    """The defense's state, dL/dH as sent and as used by the sender; loss in nats."""
     clean = losses.logit_gradient(logits, targets)
-    sent, state = defense.perturb(key, state, clean, labels, sample_ids)
+    sent, state = defense.perturb(key, state, clean, *about)
     own = sent if defense.covers_label_party else clean
-    return ExactAnswer(sent, own, losses.cross_entropy(logits, targets), state)
+    return state, sent, own, losses.cross_entropy(logits, targets)
 
 
-class TaylorTerms(NamedTuple):
-    """What is added to the encrypted logits, in units of 1/(C·B).
+def _taylor_terms(defense: Defense, key, state, targets, about):
+    """The defense's state, and what is added to the encrypted logits: labels, noise.
 
     The softmax's first-order expansion at zero is (1 + H)/C for centered H, so that
-    C·B·dL/dH = H + labels, where `labels` are 1 - C·y. `noise` is the defense's.
+    C·B·dL/dH = H + labels, where labels are 1 - C·y. The noise is the defense's, in the
+    same units of 1/(C·B).
     """
-
-    labels: Float[Array, "batch classes"]
-    noise: Float[Array, "batch classes"]
-    state: PyTree[Any]
-
-
-def taylor_terms(
-    defense: Defense,
-    key: Key[Array, ""],
-    state: PyTree[Any],
-    targets: Float[Array, "batch classes"],
-    labels: Int[Array, " batch"],
-    sample_ids: Int[Array, " batch"],
-) -> TaylorTerms:
-    """Of a batch, for a defense that `check_additive` lets pass."""
     batch_size, num_classes = targets.shape
-    nothing = jnp.zeros_like(targets)
-    noise, state = defense.perturb(key, state, nothing, labels, sample_ids)
-    noise = num_classes * batch_size * noise
-    return TaylorTerms(1 - num_classes * targets, noise, state)
+    noise, state = defense.perturb(key, state, jnp.zeros_like(targets), *about)
+    return state, 1 - num_classes * targets, num_classes * batch_size * noise
 
 
-def check_additive(defense: Defense, num_classes: int, batch_size: int) -> None:
+def _check_additive(defense: Defense, num_classes: int, batch_size: int) -> None:
     """Refuses a defense that does more than encode labels and add noise.
 
     In taylor mode the active party has no dL/dH in the clear. Whether what `perturb`
     adds depends on the gradient is tried with gradients of very different size.
-
-    Raises:
-        ValueError: If it does.
     """
-    labels = jnp.arange(batch_size) % num_classes
-    shape = (batch_size, num_classes)
+    ids, shape = jnp.arange(batch_size), (batch_size, num_classes)
     gradient = np.random.default_rng(0).normal(size=shape).astype(np.float32)
 
     def added(scale):
-        probe = jnp.asarray(scale * gradient)
-        key, ids = jax.random.key(0), jnp.arange(batch_size)
-        sent, _ = defense.perturb(key, defense.init(), probe, labels, ids)
+        probe, key = jnp.asarray(scale * gradient), jax.random.key(0)
+        sent, _ = defense.perturb(key, defense.init(), probe, ids % num_classes, ids)
         return np.asarray(sent - probe)
 
     noise = added(0.0)
@@ -284,9 +239,3 @@ def check_additive(defense: Defense, num_classes: int, batch_size: int) -> None:
                 "party doesn't know in mode 'taylor'; allowed are defenses that encode "
                 "labels or add noise without clipping, or mode 'exact'"
             )
-
-
-def _with_ones(activations, one=1):
-    """A column for the bias."""
-    ones = np.full((len(activations), 1), one, activations.dtype)
-    return np.concatenate([activations, ones], axis=1)

@@ -1,7 +1,7 @@
 """What all roles agree on before the first iteration; everything in it is public."""
 
 import dataclasses
-from typing import Any, Literal, get_args
+from typing import Any, ClassVar, Literal, get_args
 
 import numpy as np
 from jaxtyping import Int64, UInt64
@@ -12,6 +12,8 @@ from vfljax.encryption import Backend, Layout
 
 Mode = Literal["exact", "taylor"]
 LayoutName = Literal["row", "compact"]
+BackendName = Literal["bfv", "plain_int"]
+PresetName = Literal["default", "flood", "small"]
 
 ACTIVE = "active"
 THIRD_PARTY = "third_party"
@@ -28,7 +30,41 @@ _SEES = {
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Agreement:
+class EncryptionChoices:
+    """How what crosses between the parties is encrypted.
+
+    In exact mode the active party gets the summed logits back and computes
+    dL/dH = (softmax - y)/B; in taylor mode it computes (H/C + 1/C - y)/B, of encrypted
+    logits H that are centered over the classes.
+
+    Raises:
+        ValueError: For another choice, or the compact layout with taylor mode, which
+            sends a ciphertext per sample.
+    """
+
+    mode: Mode = "exact"
+    """Loss under encryption: exact is cross-entropy by a masked decryption of the
+    summed logits, taylor a quadratic surrogate on ciphertexts alone."""
+    layout: LayoutName = "row"
+    """What a ciphertext holds: row is one sample, compact as many samples as fit."""
+    backend: BackendName = "bfv"
+    """Scheme: bfv encrypts, plain_int computes with the same integers in the clear."""
+    preset: PresetName = "default"
+    """Sizes of the scheme; flood hides the noise of answers, small is for tests."""
+    prefix: ClassVar[str] = ""  # of names in errors
+
+    def __post_init__(self):
+        """Refuses other choices."""
+        for field in dataclasses.fields(EncryptionChoices):
+            name, allowed = f"{self.prefix}{field.name}", get_args(field.type)
+            check_choice(name, getattr(self, field.name), allowed)
+        allowed = f"'row' where {self.prefix}mode is 'taylor'"
+        fits = self.mode == "exact" or self.layout == "row"
+        require(fits, f"{self.prefix}layout", self.layout, allowed)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Agreement(EncryptionChoices):
     """The public settings of an encrypted training.
 
     The active party encodes B·dL/dH with `gradient_bits`, passive parties their
@@ -39,12 +75,6 @@ class Agreement:
         num_classes: C >= 2.
         batch_size: B >= 1.
         widths: Columns of each party's activations, the active party's last.
-        mode: `"exact"`: the active party gets the summed logits back by a masked
-            decryption and computes softmax - y. `"taylor"`: it has ciphertexts only
-            and the loss is quadratic, dL/dH = (H/C + 1/C - y)/B.
-        layout: `"row"`, one ciphertext per sample, or `"compact"`.
-        backend: `"bfv"`, or `"plain_int"` for the same integers without encryption.
-        preset: `"default"`, `"flood"` or, for tests, `"small"`.
         logit_bits: After the point, of logits (exact mode).
         gradient_bits: After the point, of B·dL/dH (in taylor mode, of C times that).
         activation_bits: After the point, of activations.
@@ -53,17 +83,12 @@ class Agreement:
             step: parameters, optimizers, losses and the defense stay as they are.
 
     Raises:
-        ValueError: For a setting outside its range, or the compact layout with taylor
-            mode, which sends a ciphertext per sample.
+        ValueError: For a setting outside its range.
     """
 
     num_classes: int
     batch_size: int
     widths: tuple[int, ...]
-    mode: Mode = "exact"
-    layout: LayoutName = "row"
-    backend: str = "bfv"
-    preset: str = "default"
     logit_bits: int = 20
     gradient_bits: int = 20
     activation_bits: int = 14
@@ -72,12 +97,8 @@ class Agreement:
 
     def __post_init__(self):
         """Refuses settings outside their range."""
-        check_choice("mode", self.mode, get_args(Mode))
-        check_choice("layout", self.layout, get_args(LayoutName))
-        check_choice("backend", self.backend, tuple(encryption.BACKENDS))
-        check_choice("preset", self.preset, tuple(encryption.PRESETS))
-        most = encryption.PRESETS[self.preset].num_coefficients
-        check_number("num_classes", self.num_classes, low=2, high=most)
+        super().__post_init__()
+        check_number("num_classes", self.num_classes, low=2, high=self.num_coefficients)
         check_number("batch_size", self.batch_size, low=1)
         allowed = "one number >= 1 for each passive party and one for the active party"
         are_enough = len(self.widths) >= 2 and min(self.widths) >= 1
@@ -86,9 +107,6 @@ class Agreement:
             check_number(name, getattr(self, name), low=1, high=24)
         check_number("gradient_bound", self.gradient_bound, low=1)
         require_all("looks", self.looks, lambda number: number >= 0, ">= 0")
-        allowed = "'row' in mode 'taylor', which has a ciphertext per sample's logits"
-        fits = self.mode == "exact" or self.layout == "row"
-        require(fits, "layout", self.layout, allowed)
 
     @property
     def passive_names(self) -> tuple[str, ...]:
@@ -135,20 +153,20 @@ class Agreement:
 
     def layout_of(self, party: str) -> Layout:
         """Of the party's activations with a column of ones."""
-        width = self.widths[self.party_names.index(party)]
-        sizes = self.batch_size, width + 1, self.num_classes, self.num_coefficients
         is_row = self.layout == "row"
-        return (encryption.row_layout if is_row else encryption.compact_layout)(*sizes)
+        make = encryption.row_layout if is_row else encryption.compact_layout
+        width = self.widths[self.party_names.index(party)]
+        return make(self.batch_size, width + 1, self.num_classes, self.num_coefficients)
+
+    @property
+    def logit_room(self) -> int:
+        """Coefficients of a polynomial for logits: all, or those of one sample."""
+        return self.num_classes if self.mode == "taylor" else self.num_coefficients
 
     @property
     def logit_sizes(self) -> tuple[int, ...]:
-        """Coefficients in use of each polynomial of logits.
-
-        Packed into as few as possible in exact mode, one per sample in taylor mode.
-        """
-        if self.mode == "taylor":
-            return (self.num_classes,) * self.batch_size
-        sizes = self.batch_size, self.num_classes, self.num_coefficients
+        """Coefficients in use of each polynomial of logits."""
+        sizes = self.batch_size, self.num_classes, self.logit_room
         return encryption.packed_sizes(*sizes)
 
     def residues(
@@ -158,9 +176,11 @@ class Agreement:
         return encryption.to_residues(integers, self.plain_bits)
 
     @property
-    def asking_parties(self) -> tuple[str, ...]:
-        """Those who ask for the decryption of their gradient."""
-        return self.party_names if self.mode == "taylor" else self.passive_names
+    def requests(self) -> dict[str, tuple[str, ...]]:
+        """Who asks the third party for what, by kind, once per iteration each."""
+        if self.mode == "taylor":
+            return {"masked_gradient": self.party_names}
+        return {"masked_gradient": self.passive_names, "masked_logits": (ACTIVE,)}
 
 
 def describe(agreement: Agreement) -> dict[str, Any]:

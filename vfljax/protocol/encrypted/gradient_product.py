@@ -48,23 +48,17 @@ class RowOperations(NamedTuple):
 def check_operations(
     operations: RowOperations, batch_size: int, num_classes: int
 ) -> None:
-    """Refuses operations on rows or classes that aren't there.
-
-    Raises:
-        ValueError: For those, an amplification below 1, or a row that is replaced or
-            sent twice.
-    """
+    """Raises a `ValueError` for rows or classes amiss, or a row that is used twice."""
     replace, factor, skip, add = operations
+    allowed = f"in [0, {batch_size - 1}]"
     for row in [*(r for pair in replace for r in pair), *skip, *(r for r, _ in add)]:
-        require(
-            0 <= row < batch_size, "operations: row", row, f"in [0, {batch_size - 1}]"
-        )
+        require(0 <= row < batch_size, "operations: row", row, allowed)
+    allowed = f"rows with an entry for each of the {num_classes} classes"
     for _, change in add:
-        allowed = f"rows with an entry for each of the {num_classes} classes"
         require(len(change) == num_classes, "operations.add", change, allowed)
     require(factor >= 1, "operations.amplification", factor, ">= 1")
-    for place, side in (("first", 0), ("second", 1)):
-        rows = [pair[side] for pair in replace]
+    sides = zip(*replace, strict=True)
+    for place, rows in zip(("first", "second"), sides, strict=False):
         allowed = f"pairs in which each row is the {place} of one at most"
         require(len(set(rows)) == len(rows), "operations.replace", replace, allowed)
 
@@ -118,18 +112,11 @@ def added_polynomials(
 
 
 class GradientProduct:
-    """One party's side of messages 4 to 6.
-
-    Args:
-        agreement: The public settings.
-        party: Name of the party.
-        public: Operations of the scheme with the third party's key.
-    """
+    """One party's side of messages 4 to 6, with the third party's public key."""
 
     def __init__(self, agreement: Agreement, party: str, public: PublicSide):
-        self._agreement = agreement
+        self._agreement, self._public = agreement, public
         self._layout = agreement.layout_of(party)
-        self._public = public
         self._masks: list[UInt64[np.ndarray, " _"]] = []
 
     def request(
@@ -140,10 +127,8 @@ class GradientProduct:
     ) -> tuple[bytes, ...]:
         """The masked ciphertexts of the batch gradient, for the third party.
 
-        Args:
-            rows: [[U]] as sent.
-            activations: Of the batch, as fixed-point integers.
-            operations: What to do with the rows before.
+        From [[U]] as sent, with what is done to its rows first, and the batch's
+        activations as fixed-point integers.
 
         Raises:
             ValueError: If the gradient could exceed what the plaintext holds.
@@ -153,23 +138,19 @@ class GradientProduct:
             raise encryption.EncryptionError(
                 f"rows: {len(rows)} ciphertexts, must be {self._layout.num_ciphertexts}"
             )
-        ones = np.full((len(activations), 1), 1 << self._agreement.activation_bits)
-        columns = np.concatenate([activations, ones], axis=1)
+        agreement, public = self._agreement, self._public
+        columns = with_ones(activations, 1 << agreement.activation_bits)
         self._check_range(columns, operations)
-        ciphertexts = [*map(self._public.from_bytes, rows)]
-        one = self._agreement.gradient_unit
-        added = added_polynomials(operations, self._layout, one)
+        ciphertexts = [*map(public.from_bytes, rows)]
+        added = added_polynomials(operations, self._layout, agreement.gradient_unit)
         for place, polynomial in added.items():
-            residues = self._agreement.residues(polynomial)
-            ciphertexts[place] = self._public.add_plain(ciphertexts[place], residues)
+            residues = agreement.residues(polynomial)
+            ciphertexts[place] = public.add_plain(ciphertexts[place], residues)
         columns = rewritten_activations(operations, columns)
-        self._masks = [
-            random_residues(self._agreement) for _ in range(self._layout.num_answers)
-        ]
-        return tuple(
-            self._public.to_bytes(self._masked(ciphertexts, columns, answer))
-            for answer in range(self._layout.num_answers)
-        )
+        answers = range(self._layout.num_answers)
+        self._masks = [random_residues(agreement) for _ in answers]
+        masked = (self._masked(ciphertexts, columns, answer) for answer in answers)
+        return tuple(map(public.to_bytes, masked))
 
     def unmask(
         self, answers: tuple[Content, ...]
@@ -207,6 +188,12 @@ class GradientProduct:
         return self._public.hide_noise(total)
 
 
+def with_ones(activations: np.ndarray, one: int = 1) -> np.ndarray:
+    """Activations and a column for the bias."""
+    ones = np.full((len(activations), 1), one, activations.dtype)
+    return np.concatenate([activations, ones], axis=1)
+
+
 def random_residues(agreement: Agreement) -> UInt64[np.ndarray, " coefficients"]:
     """A fresh mask: uniform on all N coefficients mod t, from the operating system.
 
@@ -234,12 +221,8 @@ def unmasked(
 def fixed_point_activations(
     agreement: Agreement, activations: Any
 ) -> Int64[np.ndarray, "samples width"]:
-    """A as integers; how large their sums over a batch are is checked there.
-
-    Raises:
-        ValueError: If even a batch of one sample could wrap around.
-    """
-    room = 2.0 ** (agreement.plain_bits - 1 - agreement.activation_bits)
-    bound = room / (agreement.gradient_bound * agreement.gradient_unit)
+    """A as integers, refused if even a batch of one sample could wrap around."""
     bits = agreement.activation_bits
+    room = 2.0 ** (agreement.plain_bits - 1 - bits)
+    bound = room / (agreement.gradient_bound * agreement.gradient_unit)
     return encryption.encode("activations", np.asarray(activations, float), bits, bound)

@@ -94,12 +94,13 @@ def check_inputs(
         wanted = {"output": {"kernel": (width, num_classes), "bias": (num_classes,)}}
         if shapes != wanted:
             raise ValueError(f"{name}: params have shapes {shapes}, must be {wanted}")
-    _check_iterations("looks", agreement.looks, num_iterations)
-    for name, inputs in zip(names[:-1], passive, strict=True):
-        _check_iterations(f"{name}: observe", inputs.observe, num_iterations)
-        _check_iterations(f"{name}: operations", inputs.operations, num_iterations)
-        for operations in inputs.operations.values():
-            check_operations(operations, agreement.batch_size, num_classes)
+        if isinstance(inputs, PassiveInputs):
+            _check_range(f"{name}: observe: iteration", inputs.observe, num_iterations)
+            numbers = inputs.operations
+            _check_range(f"{name}: operations: iteration", numbers, num_iterations)
+            for operations in inputs.operations.values():
+                check_operations(operations, agreement.batch_size, num_classes)
+    _check_range("looks: iteration", agreement.looks, num_iterations)
     _check_shape(f"{ACTIVE}: keys", active.keys, (num_iterations,))
     if not jnp.issubdtype(active.keys.dtype, jax.dtypes.prng_key):
         raise ValueError(f"{ACTIVE}: keys: {active.keys.dtype}, must be typed JAX keys")
@@ -107,10 +108,7 @@ def check_inputs(
         shape = num_samples, num_classes
         _check_shape(f"{ACTIVE}: targets", active.targets, shape)
     _check_shape("batches", batches, (num_iterations, agreement.batch_size))
-    rows = np.ravel(np.asarray(batches))
-    if outside := rows[(rows < 0) | (rows >= num_samples)].tolist():
-        allowed = f"must be in [0, {num_samples - 1}]"
-        raise ValueError(f"batches: contains {outside[0]}, {allowed}")
+    _check_range("batches: contains", np.ravel(batches).tolist(), num_samples)
 
 
 def input_hashes(inputs: PassiveInputs | ActiveInputs) -> dict[str, np.ndarray]:
@@ -162,8 +160,7 @@ def _check_shape(name, array, expected):
         raise ValueError(f"{name}: shape {np.shape(array)}, must be {expected}")
 
 
-def _check_iterations(name, iterations, num_iterations):
-    for iteration in iterations:
-        if not 0 <= iteration < num_iterations:
-            allowed = f"must be in [0, {num_iterations - 1}]"
-            raise ValueError(f"{name}: iteration {iteration}, {allowed}")
+def _check_range(name, numbers, end):
+    for number in numbers:
+        if not 0 <= number < end:
+            raise ValueError(f"{name} {number}, must be in [0, {end - 1}]")

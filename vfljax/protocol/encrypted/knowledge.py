@@ -6,24 +6,27 @@ from typing import Any
 from vfljax.protocol.encrypted.agreement import THIRD_PARTY
 from vfljax.protocol.encrypted.messages import NETWORK
 
+_NOTHING = "nothing: only the third party can decrypt it"
+_EVERYTHING = "everything in it: this backend does not encrypt"
+_RANDOM = "uniformly random numbers, and the sizes agreed on"
 _NOISE = "; the ciphertext's noise depends on the activations (no flooding)"
-_WHAT = {
-    "setup": "start of the training",
-    "start": "start of each iteration",
-    "batch": "numbers of the samples in each batch",
-    "public_key": "public key",
-    "embeddings": "logits of the passive party for each sample",
-    "masked_logits": "summed logits under a fresh uniform mask",
-    "decrypted_logits": "the masked logits, decrypted",
-    "logit_gradients": "gradient of the loss for each sample",
-    "masked_gradient": "the party's batch gradient under a fresh uniform mask",
-    "decrypted_gradient": "its masked batch gradient, decrypted",
-}
-_PUBLIC = {
-    "setup": "that keys are wanted",
-    "start": "how many iterations there are",
-    "batch": "which samples are in a batch",
-    "public_key": "how to encrypt",
+_KINDS = {  # of messages: what they are, and what is learned from them
+    "setup": ("start of the training", "that keys are wanted"),
+    "start": ("start of each iteration", "how many iterations there are"),
+    "batch": ("numbers of the samples in each batch", "which samples are in a batch"),
+    "public_key": ("public key", "how to encrypt"),
+    "embeddings": ("logits of the passive party for each sample", _NOTHING),
+    "masked_logits": ("summed logits under a fresh uniform mask", _RANDOM),
+    "decrypted_logits": ("the masked logits, decrypted", "{active_party_sees}"),
+    "logit_gradients": ("gradient of the loss for each sample", _NOTHING),
+    "masked_gradient": (
+        "the party's batch gradient under a fresh uniform mask",
+        _RANDOM,
+    ),
+    "decrypted_gradient": (
+        "its masked batch gradient, decrypted",
+        "its own batch gradient, with its own mask taken off",
+    ),
 }
 
 
@@ -38,13 +41,13 @@ def summarize_messages(messages: Iterable[Mapping[str, Any]]) -> list[dict[str, 
         A row per sender, receiver, kind and form, in the order of the log; fit for
         JSON.
     """
-    names = ("sender", "receiver", "kind", "form")
+    route = ("sender", "receiver", "kind", "form")
     counts = ("num_messages", "num_ciphertexts", "num_bytes")
-    once = {(line["iteration"], *(line[n] for n in names)): line for line in messages}
+    once = {tuple(line[n] for n in ("iteration", *route)): line for line in messages}
     rows: dict[Any, dict[str, Any]] = {}
-    for (_, *route), line in once.items():
-        new = zip((*names, *counts), (*route, 0, 0, 0), strict=True)
-        row = rows.setdefault(tuple(route), {str(name): value for name, value in new})
+    for (_, *place), line in once.items():
+        new = {name: line[name] for name in route} | dict.fromkeys(counts, 0)
+        row = rows.setdefault(tuple(place), new)
         for name in counts:
             row[name] += line.get(name, 1)  # a line is one message
     return list(rows.values())
@@ -65,16 +68,18 @@ def who_learned_what(
     """
     order = list(dict.fromkeys(row["receiver"] for row in messages))
     order.append(order.pop(order.index(THIRD_PARTY)))  # last
-    rows = [
-        {
-            "role": row["receiver"],
-            "kind": row["kind"],
-            "saw": f"{_WHAT[_topic(row)]} (from {row['sender']})",
-            "form": row["form"],
-            "learned": _learned(description, row["receiver"], _topic(row)),
-        }
-        for row in sorted(messages, key=lambda row: order.index(row["receiver"]))
-    ]
+    rows = []
+    for row in sorted(messages, key=lambda row: order.index(row["receiver"])):
+        what, learned = _of_kind(description, row)
+        rows.append(
+            {
+                "role": row["receiver"],
+                "kind": row["kind"],
+                "saw": f"{what} (from {row['sender']})",
+                "form": row["form"],
+                "learned": learned,
+            }
+        )
     network = {
         "role": NETWORK,
         "kind": "all",
@@ -85,24 +90,13 @@ def who_learned_what(
     return [*rows, network]
 
 
-def _learned(description, role, topic):
-    if topic in _PUBLIC:
-        return _PUBLIC[topic]
-    if role == THIRD_PARTY:
-        is_noisy = description["backend"] == "bfv" and description["preset"] != "flood"
-        is_noisy = is_noisy and topic == "masked_gradient"
-        numbers = "uniformly random numbers, and the sizes agreed on"
-        return numbers + (_NOISE if is_noisy else "")
-    if topic == "decrypted_logits":
-        return description["active_party_sees"]
-    if topic == "decrypted_gradient":
-        return "its own batch gradient, with its own mask taken off"
-    if description["backend"] == "plain_int":
-        return "everything in it: this backend does not encrypt"
-    return "nothing: only the third party can decrypt it"
-
-
-def _topic(row):
+def _of_kind(description, row):
     """The kind of message; a batch without numbers only says that it is time."""
     is_empty = row["kind"] == "batch" and row["num_bytes"] == 0
-    return "start" if is_empty else row["kind"]
+    what, learned = _KINDS["start" if is_empty else row["kind"]]
+    if learned == _NOTHING and description["backend"] == "plain_int":
+        learned = _EVERYTHING
+    has_noise = description["backend"] == "bfv" and description["preset"] != "flood"
+    if row["kind"] == "masked_gradient" and has_noise:
+        learned += _NOISE
+    return what, learned.format_map(description)

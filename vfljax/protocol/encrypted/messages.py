@@ -22,15 +22,9 @@ _LENGTH = struct.Struct("<Q")
 
 
 class Message(NamedTuple):
-    """What one role tells another.
+    """What one role tells another: ciphertexts or arrays, each as bytes.
 
-    Attributes:
-        iteration: From 0; `SETUP_ITERATION` before the first.
-        sender: Name of a role.
-        receiver: Name of a role.
-        kind: What it is.
-        form: Who can read it.
-        parts: Ciphertexts or arrays, each as bytes.
+    `form` says who can read it; iterations count from 0, see `SETUP_ITERATION`.
     """
 
     iteration: int
@@ -44,8 +38,7 @@ class Message(NamedTuple):
 class MessageRecord(NamedTuple):
     """A line of the message log: what the network knows about a `Message`.
 
-    Plain parts are no ciphertexts; bytes are those of the payload, to which a header
-    adds some hundred, and so is the hash.
+    Bytes and hash are those of the payload, to which a header adds some hundred bytes.
     """
 
     iteration: int

@@ -10,7 +10,6 @@ from vfljax.protocol.encrypted.agreement import ACTIVE, THIRD_PARTY, Agreement
 from vfljax.protocol.encrypted.gradient_product import (
     RowOperations,
     fixed_point_activations,
-    replaced_embeddings,
 )
 from vfljax.protocol.encrypted.inputs import PassiveInputs
 from vfljax.protocol.encrypted.roles import (
@@ -40,11 +39,6 @@ class Observation(NamedTuple):
 class PassiveParty(Party):
     """The role of Algorithm 1; it sends messages 1 and 5 and gets 4 and 6.
 
-    Args:
-        agreement: The public settings.
-        name: One of `agreement.passive_names`.
-        inputs: Its own.
-
     Raises:
         ValueError: If an activation is too large for its fixed point.
     """
@@ -52,7 +46,7 @@ class PassiveParty(Party):
     def __init__(self, agreement: Agreement, name: str, inputs: PassiveInputs):
         super().__init__(agreement, name, inputs)
         self._activations = fixed_point_activations(agreement, inputs.activations)
-        self._all_operations, self._observe = inputs.operations, inputs.observe
+        self._by_iteration, self._observe = inputs.operations, inputs.observe
 
     def _handlers(self):
         return {
@@ -64,11 +58,11 @@ class PassiveParty(Party):
     def _begin(self, message):
         """Message 1: its logits."""
         super()._begin(message)
-        bits = self._agreement.activation_bits
+        self._operations = self._by_iteration.get(self._iteration, RowOperations())
+        bits, room = self._agreement.activation_bits, self._agreement.logit_room
         rounded = encryption.decode(self._activations[self._rows], bits)
-        logits = replaced_embeddings(self._operations, self._logits(rounded))
-        polynomials = self._logit_polynomials(self._encoded_logits(logits))
-        ciphertexts = map(self._encrypted, polynomials)
+        integers = self._integer_logits(rounded, self._operations)
+        ciphertexts = map(self._encrypted, encryption.pack(integers, room))
         return [self._sent(ACTIVE, "embeddings", "encrypted", ciphertexts)]
 
     def _ask(self, message):
@@ -86,10 +80,6 @@ class PassiveParty(Party):
         self._finish(integers / self._agreement.gradient_scale)
         return []
 
-    @property
-    def _operations(self):
-        return self._all_operations.get(self._iteration, RowOperations())
-
 
 def read_observations(
     agreement: Agreement, arrays: dict[str, np.ndarray]
@@ -100,15 +90,17 @@ def read_observations(
         if name.startswith(_OBSERVED):
             _, iteration, field = name.split("_")
             by_iteration.setdefault(int(iteration), {})[field] = array
-    observations = {}
-    for iteration, fields in sorted(by_iteration.items()):
-        features = encryption.decode(fields["features"], agreement.activation_bits)
-        view = BatchGradientView(
-            model=models.mlp((), embed=agreement.num_classes),
-            params=params_tree(fields),
-            features=features.astype(np.float32),
-            gradient=gradient_tree(fields["integers"] / agreement.gradient_scale),
-            num_classes=agreement.num_classes,
-        )
-        observations[iteration] = Observation(view, fields["integers"])
-    return observations
+    in_order = sorted(by_iteration.items())
+    return {number: _observation(agreement, **fields) for number, fields in in_order}
+
+
+def _observation(agreement, *, features, integers, **layer):
+    features = encryption.decode(features, agreement.activation_bits)
+    view = BatchGradientView(
+        model=models.mlp((), embed=agreement.num_classes),
+        params=params_tree(layer),
+        features=features.astype(np.float32),
+        gradient=gradient_tree(integers / agreement.gradient_scale),
+        num_classes=agreement.num_classes,
+    )
+    return Observation(view, integers)

@@ -15,28 +15,19 @@ import struct
 import subprocess
 import sys
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Mapping, Sequence
 from multiprocessing.connection import Connection, wait
-from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from vfljax._checks import check_number
 from vfljax.encryption import Content
-from vfljax.protocol.encrypted.agreement import Agreement
-from vfljax.protocol.encrypted.inputs import ActiveInputs, PassiveInputs, check_inputs
 from vfljax.protocol.encrypted.messages import join, split
 from vfljax.protocol.encrypted.run import (
     EncryptedRun,
     Network,
-    OnMessage,
-    deliver,
-    drive,
-    inputs_by_role,
+    answer,
     make_role,
-    prepare_folder,
-    to_the_end,
+    run_here,
 )
 
 _ENVIRONMENT = {
@@ -51,17 +42,13 @@ _START = (
     "processes.role_process(*sys.argv[1:])"
 )
 _SECONDS_TO_END = 5.0
-_GIVE_STATE, _GIVE_COMPLETED = b"", b"completed"  # no message looks so
 _OK, _ERROR = b"", b"error"
 
 
 class RoleFailed(RuntimeError):  # noqa: N818
     """A role's process ended, hangs or refused to go on; all have been stopped.
 
-    Attributes:
-        role: Its name.
-        iteration: In which; -1 at the start, before the first.
-        reason: What is known.
+    The attributes are what its message says; `iteration` is -1 at the start.
     """
 
     def __init__(self, role: str, iteration: int, reason: str):
@@ -70,95 +57,28 @@ class RoleFailed(RuntimeError):  # noqa: N818
         self.role, self.iteration, self.reason = role, iteration, reason
 
 
-def iterate_in_processes(
-    agreement: Agreement,
-    passive: Sequence[PassiveInputs],
-    active: ActiveInputs,
-    batches: Any,
-    *,
-    on_message: OnMessage | None = None,
-    folder: Path | None = None,
-    answer_seconds: int | float = 600.0,
-) -> Generator[int, None, EncryptedRun]:
-    """Trains with every role in a process of its own; else as `iterate_here`.
-
-    Makers of optimizers and the defense's class are sent by name: functions and classes
-    of modules that a fresh interpreter can import, or `functools.partial` of such. A
-    role may take `answer_seconds`, in (0, 1e6], for an answer and for its start; that
-    is there for a process that was stopped or hangs. All else is as in `iterate_here`.
-
-    Raises:
-        RoleFailed: If a role's process ends, doesn't answer in time, or raises an
-            error. Nothing goes on after that; with a folder the run can be resumed.
-        EncryptionError: As in `run_here`, where it is no role's own.
-        ValueError: As in `run_here`, or for inputs that can't be sent.
-    """
-    check_number("answer_seconds", answer_seconds, low=0, high=1e6, low_excluded=True)
-    check_inputs(agreement, passive, active, batches)
-    agreement.make_backend()  # an absent library is an error here, not in a process
-    batches = np.asarray(batches, "<i8")
-    contents = {
-        name: _pickled(name, (agreement, name, inputs))
-        for name, inputs in inputs_by_role(agreement, passive, active).items()
-    }
-    completed = prepare_folder(folder, agreement, batches)
-    network = _Processes(answer_seconds)
-    path = None if folder is None else folder.absolute()
-    try:
-        for name in contents:
-            network.start(name)
-        for name, content in contents.items():
-            network.send(name, pickle.dumps((content, path, completed)))
-        for _ in contents:
-            network.receive()
-        return (
-            yield from drive(
-                network, agreement, batches, completed + 1, folder, on_message
-            )
-        )
-    finally:
-        network.stop()
-
-
-run_in_processes = to_the_end(iterate_in_processes)
-
-
 def role_process(descriptor: str, _: str) -> None:
     """What runs in a role's own process: an answer to each request, until the end.
 
-    The first request makes the role.
-
-    Args:
-        descriptor: Number of an inherited connection's file descriptor.
-        _: Name of the role, to be read in a list of processes.
+    The first request makes the role. The arguments are the file descriptor of an
+    inherited connection, and the role's name, to be read in a list of processes.
     """
     role: Any = None
-    folder: Path | None = None
-
-    def answer(request: bytes) -> list[bytes]:
-        nonlocal role, folder
-        if role is None:
-            content, folder, completed = pickle.loads(request)
-            agreement, name, inputs = pickle.loads(content)
-            role = make_role(agreement, name, inputs, folder, completed)
-            return []
-        if request == _GIVE_STATE:
-            return [role.state()]
-        if request == _GIVE_COMPLETED:
-            return [str(role.completed).encode()]
-        return deliver(role, request, folder)
-
     with (
         Connection(int(descriptor)) as connection,
         contextlib.suppress(EOFError, OSError),  # the network has ended
     ):
         while True:
-            request = connection.recv_bytes()
+            request, replies = connection.recv_bytes(), []
             try:
-                reply = [_OK, *answer(request)]
+                if role is None:
+                    role = make_role(*pickle.loads(request))
+                else:
+                    replies = answer(role, request)
+                replies = [_OK, *replies]
             except Exception as error:  # whatever it is, the network has to know
-                reply = [_ERROR, f"{type(error).__name__}: {error}".encode()]
-            connection.send_bytes(join(reply))
+                replies = [_ERROR, f"{type(error).__name__}: {error}".encode()]
+            connection.send_bytes(join(replies))
 
 
 def _pickled(name, content) -> bytes:
@@ -172,17 +92,40 @@ def _pickled(name, content) -> bytes:
         ) from error
 
 
-class _Processes(Network):
-    """The roles' processes; each has at most one message at a time."""
+class Processes(Network):
+    """Every role in a process of its own; each has at most one message at a time.
 
-    def __init__(self, answer_seconds: int | float):
+    Makers of optimizers and the defense's class are sent by name: functions and classes
+    of modules that a fresh interpreter can import, or `functools.partial` of such. What
+    can't be sent is a `ValueError`. Whatever a role's process fails at is a
+    `RoleFailed`, after which nothing goes on; with a folder the run can be resumed.
+
+    Args:
+        answer_seconds: That a role may take for an answer and for its start, in
+            (0, 1e6]; for a process that was stopped or hangs.
+    """
+
+    def __init__(self, answer_seconds: int | float = 600.0):
+        check_number(
+            "answer_seconds", answer_seconds, low=0, high=1e6, low_excluded=True
+        )
         self._answer_seconds = answer_seconds
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._connections: dict[str, Connection] = {}
         self._waiting: dict[str, collections.deque[Content]] = {}
         self._busy_since: dict[str, float] = {}
 
-    def start(self, name: str) -> None:
+    def start(self, roles: Mapping[str, Sequence[Any]]) -> None:
+        """Sends each role's process what the role is made from."""
+        contents = {name: _pickled(name, brought) for name, brought in roles.items()}
+        for name in contents:
+            self.start_process(name)
+        for name, content in contents.items():
+            self.send(name, content)
+        for _ in contents:
+            self.receive()
+
+    def start_process(self, name: str) -> None:
         """Starts a fresh interpreter: nothing of the caller's script is run again."""
         ours, theirs = socket.socketpair()
         paths = os.pathsep.join(path for path in sys.path if path)
@@ -200,10 +143,12 @@ class _Processes(Network):
         self._waiting[name] = collections.deque()
 
     def send(self, role: str, content: Content) -> None:
+        """Gives a role a message, or keeps it while the role is busy."""
         self._waiting[role].append(content)
         self._give_next(role)
 
     def receive(self) -> tuple[str, list[Content]]:
+        """Waits for an answer of any role."""
         role = self._first_ready()
         with self._failures_of(role):
             answer = self._connections[role].recv_bytes()
@@ -214,13 +159,7 @@ class _Processes(Network):
         self._give_next(role)
         return role, parts
 
-    def state(self, role: str) -> Content:
-        return self._asked(role, _GIVE_STATE)
-
-    def completed(self, role: str) -> int:
-        return int(bytes(self._asked(role, _GIVE_COMPLETED)))
-
-    def stop(self) -> None:
+    def close(self) -> None:
         """Ends all processes: they end themselves when their connection is closed."""
         for connection in self._connections.values():
             connection.close()
@@ -230,11 +169,6 @@ class _Processes(Network):
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
-
-    def _asked(self, role, request):
-        self.send(role, request)
-        _, (answer,) = self.receive()
-        return answer
 
     def _first_ready(self):
         """The role that has something to say; one that was asked must have in time."""
@@ -276,3 +210,10 @@ class _Processes(Network):
         if status < 0:
             return f"its process was ended by {signal.Signals(-status).name}"
         return f"its process ended with status {status}"
+
+
+def run_in_processes(
+    *training: Any, answer_seconds: int | float = 600.0, **options: Any
+) -> EncryptedRun:
+    """Trains as `run_here`, with its arguments, but on `Processes(answer_seconds)`."""
+    return run_here(*training, network=Processes(answer_seconds), **options)

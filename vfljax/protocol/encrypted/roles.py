@@ -4,6 +4,7 @@ Roles are told things as bytes, and answer in bytes.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -16,7 +17,11 @@ from vfljax import encryption
 from vfljax.encryption import Content, EncryptionError
 from vfljax.models import Params
 from vfljax.protocol.encrypted.agreement import THIRD_PARTY, Agreement
-from vfljax.protocol.encrypted.gradient_product import GradientProduct
+from vfljax.protocol.encrypted.gradient_product import (
+    GradientProduct,
+    RowOperations,
+    replaced_embeddings,
+)
 from vfljax.protocol.encrypted.inputs import (
     ActiveInputs,
     PassiveInputs,
@@ -41,14 +46,13 @@ Handlers = Mapping[str, tuple[Sequence[str], Callable[[Message], list[bytes]]]]
 class Role:
     """A party, or the third party.
 
-    Args:
-        agreement: The public settings.
-        name: In messages.
-
     Attributes:
         name: In messages.
         completed: The last iteration that is over for this role; -1 before the first.
+        folder: For its states; None for nowhere.
     """
+
+    folder: Path | None = None
 
     def __init__(self, agreement: Agreement, name: str):
         self.name, self.completed = name, -1
@@ -58,7 +62,7 @@ class Role:
         """Takes a message and returns the messages that follow from it.
 
         Who a message is from is what it says. That no role speaks for another is
-        checked where messages are passed on, see `drive`.
+        checked where messages are passed on, see `iterate`.
 
         Raises:
             EncryptionError: For a message that isn't for this role, of another sender
@@ -66,9 +70,10 @@ class Role:
                 agreed.
         """
         message, handlers, name = from_bytes(content), self._handlers(), self.name
-        kind, sender, iteration = message.kind, message.sender, self._iteration
-        if message.receiver != name:
-            raise EncryptionError(f"receiver={message.receiver!r}: must be {name!r}")
+        number, sender, receiver, kind, *_ = message
+        iteration = SETUP_ITERATION if kind == "public_key" else self._iteration
+        if receiver != name:
+            raise EncryptionError(f"receiver={receiver!r}: must be {name!r}")
         if kind not in handlers:
             known = ", ".join(handlers)
             raise EncryptionError(f"kind={kind!r}: {name} understands {known}")
@@ -76,12 +81,9 @@ class Role:
         if sender not in senders:
             allowed = f"{name} takes {kind} from {', '.join(senders)} only"
             raise EncryptionError(f"sender={sender!r}: {allowed}")
-        if kind == "public_key":
-            iteration = SETUP_ITERATION
-        if kind not in ("setup", "batch") and message.iteration != iteration:
-            raise EncryptionError(
-                f"iteration={message.iteration}: {name} is at iteration {iteration}"
-            )
+        if kind not in ("setup", "batch") and number != iteration:
+            allowed = f"{name} is at iteration {iteration}"
+            raise EncryptionError(f"iteration={number}: {allowed}")
         return handler(message)
 
     def state(self) -> bytes:
@@ -89,11 +91,7 @@ class Role:
         return b""
 
     def restore(self, content: bytes, completed: int) -> None:
-        """Goes on after iteration `completed` from what `state` gave then.
-
-        Raises:
-            ValueError: If a party's inputs aren't those that it began with.
-        """
+        """Goes on after iteration `completed` from what `state` gave then."""
         self._iteration = self.completed = completed
 
     def _handlers(self) -> Handlers:
@@ -116,11 +114,6 @@ class Party(Role):
 
     The part of a bottom model that is trained is a linear layer, with the parameters
     `{"output": {"kernel": (M, C), "bias": (C,)}}` of `models.mlp((), embed=C)`.
-
-    Args:
-        agreement: The public settings.
-        name: One of `agreement.party_names`.
-        inputs: Its own.
     """
 
     def __init__(
@@ -140,16 +133,21 @@ class Party(Role):
         return pack_arrays(self._standing() | self._record)
 
     def restore(self, content: bytes, completed: int) -> None:
-        """Goes on after iteration `completed`; refuses other inputs, see `Role`."""
+        """Goes on after iteration `completed`.
+
+        Raises:
+            ValueError: If the party's inputs aren't those that it began with.
+        """
         arrays = unpack_arrays(content)
         check_same_inputs(self.name, self._input_hashes, arrays)
         names = set(arrays) - set(self._standing())
         self._record = {name: arrays[name] for name in names}
         self._params = params_tree(arrays)
         for name, tree in self._states.items():
-            leaves, structure = jax.tree.flatten(tree)
-            kept = [jnp.asarray(arrays[f"{name}_{i}"]) for i in range(len(leaves))]
-            self._states[name] = jax.tree.unflatten(structure, kept)
+            structure = jax.tree.structure(tree)
+            places = range(structure.num_leaves)
+            leaves = [jnp.asarray(arrays[f"{name}_{place}"]) for place in places]
+            self._states[name] = jax.tree.unflatten(structure, leaves)
         super().restore(content, completed)
 
     def _standing(self) -> dict[str, np.ndarray]:
@@ -200,36 +198,25 @@ class Party(Role):
         residues = self._agreement.residues(integers)
         return self._public.to_bytes(self._public.encrypt(residues))
 
-    def _logits(
-        self, activations: Float[np.ndarray, "batch width"]
-    ) -> Float[np.ndarray, "batch classes"]:
-        """H of this party, in float64."""
-        layer = params_arrays(self._params)
-        kernel, bias = (layer[name].astype(float) for name in ("kernel", "bias"))
-        return activations @ kernel + bias[None, :]
-
-    def _encoded_logits(
-        self, logits: Float[np.ndarray, "batch classes"]
+    def _integer_logits(
+        self, activations: Float[np.ndarray, "batch width"], operations: RowOperations
     ) -> Int64[np.ndarray, "batch classes"]:
-        """Logits in the mode's fixed point.
+        """H of this party as it is sent: float64 in the mode's fixed point.
 
-        In taylor mode they are centered over the classes first, which softmax doesn't
+        In taylor mode it is centered over the classes first, which softmax doesn't
         notice, and which keeps the quadratic loss about it a good one.
 
         Raises:
             ValueError: If a logit is beyond `agreement.logit_bound`.
         """
-        bits = self._agreement.logit_bits
-        if self._agreement.mode == "taylor":
+        agreement, layer = self._agreement, params_arrays(self._params)
+        kernel, bias = (layer[name].astype(float) for name in ("kernel", "bias"))
+        logits = replaced_embeddings(operations, activations @ kernel + bias[None, :])
+        bits = agreement.logit_bits
+        if agreement.mode == "taylor":
             logits = logits - logits.mean(axis=1, keepdims=True)
-            bits = self._agreement.gradient_bits
-        return encryption.encode("logits", logits, bits, self._agreement.logit_bound)
-
-    def _logit_polynomials(self, integers):
-        """Of the sizes agreed on."""
-        if self._agreement.mode == "taylor":
-            return list(integers)
-        return encryption.pack(integers, self._agreement.num_coefficients)
+            bits = agreement.gradient_bits
+        return encryption.encode("logits", logits, bits, agreement.logit_bound)
 
 
 def gradient_tree(gradient: Float[np.ndarray, "columns classes"]) -> Params:

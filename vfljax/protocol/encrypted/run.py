@@ -14,24 +14,19 @@ the setup and some of the interrupted iteration twice: they did pass twice.
 import collections
 import contextlib
 import dataclasses
-import functools
 import hashlib
 import json
 from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, NamedTuple, ParamSpec, TextIO
+from typing import Any, NamedTuple, TextIO
 
 import numpy as np
-from jaxtyping import Int
 
 from vfljax.encryption import Content, EncryptionError
 from vfljax.models import Params
 from vfljax.protocol.encrypted.active_party import ActiveParty
-from vfljax.protocol.encrypted.agreement import (
-    THIRD_PARTY,
-    Agreement,
-    describe,
-)
+from vfljax.protocol.encrypted.agreement import THIRD_PARTY, Agreement, describe
 from vfljax.protocol.encrypted.inputs import ActiveInputs, PassiveInputs, check_inputs
 from vfljax.protocol.encrypted.messages import (
     NETWORK,
@@ -52,7 +47,7 @@ from vfljax.protocol.encrypted.roles import Role, params_tree
 from vfljax.protocol.encrypted.third_party import ThirdParty
 
 OnMessage = Callable[[MessageRecord], Any]
-_Arguments = ParamSpec("_Arguments")
+GIVE_STATE, GIVE_COMPLETED = b"", b"completed"  # no message looks so
 _KEPT = 2  # states: a role may be one iteration ahead when a run is killed
 
 
@@ -80,69 +75,53 @@ class EncryptedRun(NamedTuple):
 
 
 class Network:
-    """How the roles are reached: in this process, or in a subclass in their own.
+    """How the roles are reached: here, or in a subclass in processes of their own.
 
     A message is delivered when its turn comes.
 
-    Args:
-        roles: By name.
-        folder: Of the run, for the roles' states.
-
     Attributes:
-        iteration: The present one, set by `drive`; for errors.
+        iteration: The present one, set by `iterate`; for errors.
     """
 
     iteration = -1
 
-    def __init__(self, roles: Mapping[str, Role], folder: Path | None):
-        self._roles, self._folder = roles, folder
+    def __init__(self):
         self._waiting: collections.deque[tuple[str, Content]] = collections.deque()
 
+    def start(self, roles: Mapping[str, Sequence[Any]]) -> None:
+        """Makes the roles from what `make_role` takes, by name."""
+        self._roles = {name: make_role(*brought) for name, brought in roles.items()}
+
     def send(self, role: str, content: Content) -> None:
-        """Gives a role a message."""
+        """Gives a role a message, or a question."""
         self._waiting.append((role, content))
 
     def receive(self) -> tuple[str, Sequence[Content]]:
         """Waits for the answer to one `send`: the first role to have one, and it."""
         role, content = self._waiting.popleft()
-        return role, deliver(self._roles[role], content, self._folder)
+        return role, answer(self._roles[role], content)
 
-    def completed(self, role: str) -> int:
-        """What `Role.completed` is; called when nothing else is under way."""
-        return self._roles[role].completed
+    def ask(self, role: str, question: bytes) -> Content:
+        """What a role says about itself; called when nothing else is under way."""
+        self.send(role, question)
+        _, (content,) = self.receive()
+        return content
 
-    def state(self, role: str) -> Content:
-        """What `Role.state` gives; called when nothing else is under way."""
-        return self._roles[role].state()
-
-
-def to_the_end(
-    iterate: Callable[_Arguments, Generator[int, None, EncryptedRun]],
-) -> Callable[_Arguments, EncryptedRun]:
-    """The function that does all iterations of a generator, for who needs no pause."""
-
-    @functools.wraps(iterate)
-    def run(*arguments: _Arguments.args, **options: _Arguments.kwargs) -> EncryptedRun:
-        steps = iterate(*arguments, **options)
-        while True:
-            try:
-                next(steps)
-            except StopIteration as end:
-                return end.value
-
-    return run
+    def close(self) -> None:
+        """Ends what `start` began."""
 
 
-def iterate_here(
+def iterate(
     agreement: Agreement,
     passive: Sequence[PassiveInputs],
     active: ActiveInputs,
     batches: Any,
     *,
+    network: Network | None = None,
     on_message: OnMessage | None = None,
     folder: Path | None = None,
 ) -> Generator[int, None, EncryptedRun]:
-    """Trains with all roles as objects in this process, which exchange only bytes.
+    """Trains with roles that exchange only bytes.
 
     Zou et al. (2022, https://arxiv.org/abs/2112.05409), Algorithm 1, which doesn't say
     how dL/dH is computed under encryption: see `Agreement.mode`.
@@ -152,6 +131,8 @@ def iterate_here(
         passive: What the passive parties bring, in order.
         active: What the active party brings.
         batches: Sample numbers of each iteration (iterations, B), public.
+        network: How the roles are reached, `Processes()` for instance; `None` for
+            objects in this process. It is closed at the end.
         on_message: Called with the record of each message as it passes.
         folder: For states after each iteration and `messages.jsonl`; a run that is in
             it goes on after its last completed iteration. `None` for none.
@@ -168,27 +149,58 @@ def iterate_here(
         ImportError: If the backend's library isn't installed.
     """
     check_inputs(agreement, passive, active, batches)
+    agreement.make_backend()  # an absent library is an error here, not in a process
     batches = np.asarray(batches, "<i8")
-    completed = prepare_folder(folder, agreement, batches)
+    first = 0 if folder is None else _sign(folder, agreement, batches)
+    parties, records = agreement.party_names, []
+    names = (*parties, THIRD_PARTY)
     roles = {
-        name: make_role(agreement, name, inputs, folder, completed)
-        for name, inputs in inputs_by_role(agreement, passive, active).items()
+        name: (agreement, name, inputs, folder, first - 1)
+        for name, inputs in zip(names, (*passive, active, None), strict=True)
     }
-    network = Network(roles, folder)
-    return (
-        yield from drive(network, agreement, batches, completed + 1, folder, on_message)
+    with contextlib.closing(network or Network()) as network, _open_log(folder) as log:
+
+        def passed(message: Message) -> None:
+            record = record_of(message)
+            records.append(record)
+            if log is not None:
+                print(json.dumps(record._asdict()), file=log, flush=True)
+            if on_message is not None:
+                on_message(record)
+
+        network.start(roles)
+        _route(network, [_told(SETUP_ITERATION, THIRD_PARTY, "setup")], passed)
+        for iteration in range(first, len(batches)):
+            network.iteration = iteration
+            rows = batches[iteration].tobytes()
+            begin = [_told(iteration, party, "batch", rows) for party in parties]
+            begin.append(_told(iteration, THIRD_PARTY, "batch"))
+            _route(network, begin, passed)
+            _check_completed(network, names)
+            if folder is not None:
+                progress = json.dumps({"completed": iteration}).encode()
+                _write(folder / "progress.json", progress)
+            yield iteration
+        states = [unpack_arrays(network.ask(name, GIVE_STATE)) for name in parties]
+    return EncryptedRun(
+        params=tuple(map(params_tree, states)),
+        losses=states[-1]["losses"],
+        unprotected=states[-1]["unprotected"],
+        observations=tuple(read_observations(agreement, each) for each in states[:-1]),
+        messages=tuple(records),
+        description=describe(agreement),
+        first_iteration=first,
     )
 
 
-run_here = to_the_end(iterate_here)
-
-
-def inputs_by_role(
-    agreement: Agreement, passive: Sequence[PassiveInputs], active: ActiveInputs
-) -> dict[str, PassiveInputs | ActiveInputs | None]:
-    """What each role is made with; `None` for the third party."""
-    names = (*agreement.party_names, THIRD_PARTY)
-    return dict(zip(names, (*passive, active, None), strict=True))
+def run_here(*training: Any, **options: Any) -> EncryptedRun:
+    """Does all iterations of `iterate`, whose arguments it takes, without a pause."""
+    steps = iterate(*training, **options)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return end.value
 
 
 def make_role(
@@ -199,110 +211,53 @@ def make_role(
     completed: int,
 ) -> Role:
     """A role as it is at the start, or as its folder says that it was."""
-    if isinstance(inputs, PassiveInputs):
-        role = PassiveParty(agreement, name, inputs)
-    elif isinstance(inputs, ActiveInputs):
-        role = ActiveParty(agreement, inputs)
-    else:
+    if inputs is None:
         role = ThirdParty(agreement)
-    if folder is not None and completed >= 0:
-        path = folder / name / f"{completed}.npz"
-        role.restore(path.read_bytes() if path.exists() else b"", completed)
+    elif isinstance(inputs, PassiveInputs):
+        role = PassiveParty(agreement, name, inputs)
+    else:
+        role = ActiveParty(agreement, inputs)
+    if folder is not None:
+        role.folder = folder / name
+        if completed >= 0:
+            path = role.folder / f"{completed}.npz"
+            role.restore(path.read_bytes() if path.exists() else b"", completed)
     return role
 
 
-def prepare_folder(
-    folder: Path | None, agreement: Agreement, batches: Int[np.ndarray, "_ _"]
-) -> int:
-    """Makes the folder of a new run, or finds out where its run is to go on.
+def answer(role: Role, content: Content) -> list[bytes]:
+    """What a role says to a message or a question; its state is on disk before."""
+    if content == GIVE_STATE:
+        return [role.state()]
+    if content == GIVE_COMPLETED:
+        return [str(role.completed).encode()]
+    before, folder = role.completed, role.folder
+    replies = role.receive(content)
+    if folder is not None and role.completed != before and (state := role.state()):
+        folder.mkdir(parents=True, exist_ok=True)
+        _write(folder / f"{role.completed}.npz", state)
+        (folder / f"{role.completed - _KEPT}.npz").unlink(missing_ok=True)
+    return replies
 
-    Returns:
-        The last iteration that all roles completed; -1 if there was none.
 
-    Raises:
-        ValueError: If its run is one of other settings or batches.
+def _sign(folder, agreement, batches):
+    """Writes whose folder it is, or refuses one with a run of other settings.
+
+    Returns the iteration after the last one that all roles completed, or 0.
     """
-    if folder is None:
-        return -1
     path, progress = folder / "agreement.json", folder / "progress.json"
     settings = dataclasses.asdict(agreement)
     settings["batches_sha256"] = hashlib.sha256(batches.tobytes()).hexdigest()
-    content = json.dumps(settings, indent=2).encode()
+    content = json.dumps(settings, indent=2)
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)
-        _write(path, content)
-    elif path.read_bytes() != content:
+        _write(path, content.encode())
+    elif json.loads(path.read_text()) != json.loads(content):
         raise ValueError(
             f"folder={folder}: its run has another agreement or other batches; it can "
             "be resumed with those it was begun with"
         )
-    return json.loads(progress.read_text())["completed"] if progress.exists() else -1
-
-
-def deliver(role: Role, content: Content, folder: Path | None) -> list[bytes]:
-    """A role's answers to a message; its state is on disk before they are sent."""
-    before = role.completed
-    replies = role.receive(content)
-    if folder is not None and role.completed != before and (state := role.state()):
-        own = folder / role.name
-        own.mkdir(parents=True, exist_ok=True)
-        _write(own / f"{role.completed}.npz", state)
-        (own / f"{role.completed - _KEPT}.npz").unlink(missing_ok=True)
-    return replies
-
-
-def drive(
-    network: Network,
-    agreement: Agreement,
-    batches: np.ndarray,
-    first_iteration: int,
-    folder: Path | None,
-    on_message: OnMessage | None,
-) -> Generator[int, None, EncryptedRun]:
-    """Runs the setup and all iterations from the first, and collects what came out.
-
-    Yields:
-        The number of each iteration that is over, and on disk.
-
-    Raises:
-        EncryptionError: For a message whose sender isn't the role that it came from,
-            or an iteration that ends before every role has completed it.
-    """
-    records: list[MessageRecord] = []
-    no_log = contextlib.nullcontext()
-    with no_log if folder is None else _open_log(folder) as log:
-
-        def passed(message: Message) -> None:
-            record = record_of(message)
-            records.append(record)
-            if log is not None:
-                print(json.dumps(record._asdict()), file=log, flush=True)
-            if on_message is not None:
-                on_message(record)
-
-        parties = agreement.party_names
-        _route(network, [_told(SETUP_ITERATION, THIRD_PARTY, "setup")], passed)
-        for iteration in range(first_iteration, len(batches)):
-            network.iteration = iteration
-            rows = batches[iteration].tobytes()
-            begin = [_told(iteration, party, "batch", rows) for party in parties]
-            begin.append(_told(iteration, THIRD_PARTY, "batch"))
-            _route(network, begin, passed)
-            _check_completed(network, (*parties, THIRD_PARTY))
-            if folder is not None:
-                progress = json.dumps({"completed": iteration}).encode()
-                _write(folder / "progress.json", progress)
-            yield iteration
-    *states, active = (unpack_arrays(network.state(party)) for party in parties)
-    return EncryptedRun(
-        params=tuple(map(params_tree, (*states, active))),
-        losses=active["losses"],
-        unprotected=active["unprotected"],
-        observations=tuple(read_observations(agreement, state) for state in states),
-        messages=tuple(records),
-        description=describe(agreement),
-        first_iteration=first_iteration,
-    )
+    return json.loads(progress.read_text())["completed"] + 1 if progress.exists() else 0
 
 
 def _route(network, messages, passed):
@@ -329,7 +284,7 @@ def _route(network, messages, passed):
 def _check_completed(network, roles):
     """A role that ignored a message, or waits for one, hasn't taken its step."""
     for role in roles:
-        completed = network.completed(role)
+        completed = int(bytes(network.ask(role, GIVE_COMPLETED)))
         if completed != network.iteration:
             raise EncryptionError(
                 f"{role}: has completed iteration {completed} when nobody has anything "
@@ -341,11 +296,13 @@ def _told(iteration, role, kind, *parts):
     return Message(iteration, NETWORK, role, kind, "public", parts)
 
 
-def _open_log(folder: Path) -> TextIO:
+def _open_log(folder: Path | None) -> AbstractContextManager[TextIO | None]:
     """The message log, without what a killed run left of its last line.
 
     That message is sent again.
     """
+    if folder is None:
+        return contextlib.nullcontext()
     path = folder / "messages.jsonl"
     content = path.read_bytes() if path.is_file() else b""
     log = path.open("a")

@@ -6,14 +6,9 @@ passive party that submits something else than its gradient that is all it can d
 """
 
 from vfljax.encryption import EncryptionError
-from vfljax.protocol.encrypted.agreement import ACTIVE, THIRD_PARTY, Agreement
+from vfljax.protocol.encrypted.agreement import THIRD_PARTY, Agreement
 from vfljax.protocol.encrypted.messages import NETWORK, Message, to_bytes
 from vfljax.protocol.encrypted.roles import Role
-
-_ANSWERS = {
-    "masked_logits": "decrypted_logits",
-    "masked_gradient": "decrypted_gradient",
-}
 
 
 class ThirdParty(Role):
@@ -21,9 +16,6 @@ class ThirdParty(Role):
 
     It is told that an iteration begins, not with which samples. The secret key is in
     memory only; a third party that goes on with a run makes new ones.
-
-    Args:
-        agreement: The public settings.
     """
 
     def __init__(self, agreement: Agreement):
@@ -32,14 +24,12 @@ class ThirdParty(Role):
         self._unanswered: set[tuple[str, str]] = set()
 
     def _handlers(self):
-        handlers = {
+        requests = self._agreement.requests.items()
+        return {
             "setup": ((NETWORK,), self._send_key),
             **super()._handlers(),
-            "masked_gradient": (self._agreement.asking_parties, self._answer),
+            **{kind: (senders, self._answer) for kind, senders in requests},
         }
-        if self._agreement.mode == "exact":
-            handlers["masked_logits"] = ((ACTIVE,), self._answer)
-        return handlers
 
     def _send_key(self, message):
         key = (self._secret.public_key,)
@@ -50,15 +40,12 @@ class ThirdParty(Role):
         ]
 
     def _begin(self, message):
-        super()._begin(message)
-        handlers = self._handlers()
+        requests = self._agreement.requests.items()
+        begun = super()._begin(message)
         self._unanswered = {
-            (sender, kind)
-            for kind in _ANSWERS
-            if kind in handlers
-            for sender in handlers[kind][0]
+            (sender, kind) for kind, senders in requests for sender in senders
         }
-        return []
+        return begun
 
     def _answer(self, message):
         """Of each ciphertext no more coefficients than were agreed on."""
@@ -74,9 +61,8 @@ class ThirdParty(Role):
         else:
             layout = self._agreement.layout_of(message.sender)
             sizes = [*map(layout.num_released, range(layout.num_answers))]
-        if len(message.parts) != len(sizes):
-            found = f"{len(message.parts)} ciphertexts"
-            raise EncryptionError(f"{name}: {found}, must be {len(sizes)}")
+        if (found := len(message.parts)) != len(sizes):
+            raise EncryptionError(f"{name}: {found} ciphertexts, must be {len(sizes)}")
         released = [
             self._secret.decrypt(part)[:size].astype("<u8").tobytes()
             for part, size in zip(message.parts, sizes, strict=True)
@@ -84,5 +70,5 @@ class ThirdParty(Role):
         self._unanswered.remove(request)
         if not self._unanswered:
             self.completed = self._iteration
-        kind = _ANSWERS[message.kind]
+        kind = message.kind.replace("masked", "decrypted")
         return [self._sent(message.sender, kind, "masked plain", released)]

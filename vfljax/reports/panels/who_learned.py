@@ -14,6 +14,13 @@ from vfljax.reports.table import Table
 _UNIT = (
     *("variant", "num_classes", "batch_size", "defense", "defense_strength", "trial"),
 )
+_HOW = """\
+Mode: {mode}, {loss}. Layout: {layout}. Scheme: {backend} ({library}), preset \
+{preset}, {num_coefficients} coefficients of {plain_bits} bits.
+Security check: {security_check}. Threat model: {threat_model}. Encrypted: \
+{layers_encrypted}.
+The active party sees {active_party_sees}.
+Limits: {limits}."""
 _HATCHES = ("", "///", "...", "xxx")
 
 
@@ -35,7 +42,7 @@ def _rates(frame: Frame, engine: Any) -> str:
         f"{row['train_step']})"
         for row in unit.filter(pl.col("view") == "batch_gradient").to_dicts()
     )
-    return f"; labels inferred from it: {rates}" * bool(rates and engine["is_honest"])
+    return f"; labels inferred from it: {rates}" if rates else ""
 
 
 def _table(frame: Frame) -> Table:
@@ -45,7 +52,7 @@ def _table(frame: Frame) -> Table:
         role, learned = line["role"].replace("_", " "), line["learned"]
         if line["role"] == engine["adversary"]:
             role += " (the adversary)"
-            if line["kind"] == "decrypted_gradient":
+            if line["kind"] == "decrypted_gradient" and engine["is_honest"]:
                 learned += _rates(frame, engine)
         cells.append((role, line["saw"], line["form"], learned))
     return Table(["role", "saw", "form", "learned"], [False] * 4, cells, num_groups=1)
@@ -66,10 +73,8 @@ def _figure(frame: Frame, title: str = "") -> Figure:
         means = rows["num_bytes"] / rows["num_messages"]
         axes.barh(rows["place"], means, label=form, edgecolor="white", **look)
     names = [
-        f"{kind.replace('_', ' ')}, {sender} to {receiver}"
-        for kind, sender, receiver in messages.select(
-            "kind", "sender", "receiver"
-        ).rows()
+        f"{row['kind'].replace('_', ' ')}, {row['sender']} to {row['receiver']}"
+        for row in messages.to_dicts()
     ]
     axes.set_yticks(range(len(names)), names)
     axes.set(xscale="log", xlim=(100, None), xlabel="bytes per iteration")
@@ -82,8 +87,8 @@ def _figure(frame: Frame, title: str = "") -> Figure:
 
 def _notes(frame: Frame) -> list[str]:
     """Which training it is, how it was encrypted, what that promises and what not."""
-    engine, strength = _shown(frame), _shown(frame)["defense_strength"]
-    how = engine["description"]
+    engine = _shown(frame)
+    how, strength = engine["description"], engine["defense_strength"]
     setting = engine["defense"] + ("" if strength is None else f" {strength:g}")
     notes = [
         (
@@ -91,17 +96,7 @@ def _notes(frame: Frame) -> list[str]:
             f"{engine['trial']}, {engine['num_iterations']} iterations, among them "
             "those in which a view was taken and nobody took a step."
         ),
-        (
-            f"Mode: {how['mode']}, {how['loss']}. Layout: {how['layout']}. Scheme: "
-            f"{how['backend']} ({how['library']}), preset {how['preset']}, "
-            f"{how['num_coefficients']} coefficients of {how['plain_bits']} bits."
-        ),
-        (
-            f"Security check: {how['security_check']}. Threat model: "
-            f"{how['threat_model']}. Encrypted: {how['layers_encrypted']}."
-        ),
-        f"The active party sees {how['active_party_sees']}.",
-        f"Limits: {how['limits']}.",
+        *(sentences.format_map(how) for sentences in _HOW.splitlines()),
     ]
     differences = [each["weights_max_difference"] for each in frame.engines]
     if known := [each for each in differences if each is not None]:
