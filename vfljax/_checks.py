@@ -1,9 +1,15 @@
 """Errors about arguments, in one phrasing: name, value, what is allowed."""
 
-from collections.abc import Callable, Collection, Sequence
-from typing import Any
+import dataclasses
+import typing
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any, Literal
 
 from jax.core import Tracer
+
+NOT_NEGATIVE = {"low": 0.0}
+POSITIVE = {"low": 0.0, "low_excluded": True}
+SHARE = {"low": 0.0, "high": 1.0, "low_excluded": True}
 
 
 def require(is_met: Any, name: str, value: Any, allowed: str) -> None:
@@ -19,6 +25,7 @@ def check_number(
     low: int | float,
     high: int | float = float("inf"),
     low_excluded: bool = False,
+    high_excluded: bool = False,
 ) -> None:
     """Raises a `ValueError` unless `low <= value <= high`; traced values pass.
 
@@ -26,14 +33,29 @@ def check_number(
     """
     if isinstance(value, Tracer):
         return
-    if not low <= value <= high or (low_excluded and value == low):
-        bracket = "(" if low_excluded else "["
-        raise ValueError(f"{name}={value}: must be in {bracket}{low:g}, {high:g}]")
+    is_excluded = (low_excluded and value == low) or (high_excluded and value == high)
+    if not low <= value <= high or is_excluded:
+        first, last = "(" if low_excluded else "[", ")" if high_excluded else "]"
+        raise ValueError(f"{name}={value}: must be in {first}{low:g}, {high:g}{last}")
 
 
 def check_choice(name: str, value: Any, allowed: Collection[str]) -> None:
     """Raises a `ValueError` unless a word is one of those allowed."""
     require(value in allowed, name, value, f"one of {', '.join(allowed)}")
+
+
+def check_fields(record: Any, ranges: Mapping[str, Mapping[str, Any]]) -> None:
+    """Raises a `ValueError` for a field of a dataclass that is not allowed.
+
+    Words must be among those of the field's `Literal` type, numbers in the range that
+    stands under the field's name: arguments of `check_number`, such as `POSITIVE`.
+    """
+    for field in dataclasses.fields(record):
+        value = getattr(record, field.name)
+        if typing.get_origin(field.type) is Literal:
+            check_choice(field.name, value, typing.get_args(field.type))
+        if field.name in ranges:
+            check_number(field.name, value, **ranges[field.name])
 
 
 def require_all(

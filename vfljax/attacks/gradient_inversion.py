@@ -15,16 +15,21 @@ v = 2 J(Jᵀ U' − g) the derivatives are the chain rule through two softmaxes,
 
 import dataclasses
 from collections.abc import Callable, Collection
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Key
 
-from vfljax._checks import check_number
-from vfljax.attacks.base import Attack, Inference, Number, inference_from_scores
-from vfljax.gradient_map import gradient_map
+from vfljax._checks import POSITIVE
+from vfljax.attacks.base import (
+    Attack,
+    Inference,
+    Number,
+    inference_from_scores,
+    jacobian_of,
+)
 from vfljax.known import NOTHING, Known
 from vfljax.protocol import BatchGradientView, check_view
 
@@ -44,11 +49,7 @@ class GradientInversion(Attack):
     sees = BatchGradientView
     needs_sum_of_logits = True
     recovers_messages = True
-
-    def __post_init__(self):
-        """Checks the ranges."""
-        check_number("steps", self.steps, low=1)
-        check_number("learning_rate", self.learning_rate, low=0, low_excluded=True)
+    ranges: ClassVar = {"steps": {"low": 1}, "learning_rate": POSITIVE}
 
     def __call__(self, key, view, known: Known = NOTHING) -> Inference:
         """Infers from one view; the key is for the initial guess."""
@@ -120,9 +121,7 @@ def make_inversion(
     guesses below it tie.
     """
     check_view(view)
-    jacobian = gradient_map(
-        view.model, view.params, view.features, layers, view.forward
-    )
+    jacobian = jacobian_of(view, layers)
     batch = view.features.shape[0]
     own_logits, observed = jacobian.embedding.T, jacobian.push(view.gradient).T
     observed_norm = optax.tree.norm(jacobian.restrict(view.gradient), squared=True)
@@ -172,21 +171,14 @@ def make_inversion(
 
 
 def gradient_inversion(
-    key: Key[Array, ""],
-    view: BatchGradientView,
-    *,
-    steps: int = GradientInversion.steps,
-    learning_rate: Number = GradientInversion.learning_rate,
-    layers: Collection[str] | None = GradientInversion.layers,
+    key: Key[Array, ""], view: BatchGradientView, **options: Any
 ) -> Inference:
     """Infers the labels of a batch from its gradient by gradient matching.
 
     Args:
         key: For the initial guess.
         view: Of the encrypted protocol.
-        steps: This and the next as the fields of `GradientInversion`.
-        learning_rate: Of Adam; may be traced.
-        layers: Whose gradient is matched.
+        options: Fields of `GradientInversion`.
 
     Returns:
         `labels` are the most negative entry of each row of U', `published_labels` the
@@ -197,12 +189,7 @@ def gradient_inversion(
     Raises:
         ValueError: For an argument outside its range, or a view whose parts don't fit.
     """
-    attack = GradientInversion(
-        steps=steps,
-        learning_rate=learning_rate,
-        layers=layers if layers is None else tuple(layers),
-    )
-    return attack(key, view)
+    return GradientInversion(**options)(key, view)
 
 
 def _through_softmax(probabilities, gradient):

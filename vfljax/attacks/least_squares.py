@@ -10,21 +10,52 @@ A scales the mean of each row by `row_sum_weight`: 0 looks only for rows that su
 zero, 1 for any rows; in between, row sums are as likely to be off as that weight says.
 """
 
+import dataclasses
 from collections.abc import Callable, Collection
-from typing import Literal, NamedTuple
+from typing import ClassVar, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import optax
 import scipy.linalg
 from jaxtyping import Array, Float, Int
 
-from vfljax.gradient_map import GradientMap, gradient_map
+from vfljax.attacks.base import Attack, Number, jacobian_of
+from vfljax.gradient_map import GradientMap
 from vfljax.protocol import BatchGradientView, own_embedding
 
 Solver = Literal["auto", "cg", "exact"]
 
 _EXACT_UNKNOWNS = 4608  # B = 512, C = 10: a 170 MB matrix
 _EXACT_ENTRIES = 10**8  # of J, where the network is not made of dense layers
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SolvesForMessages(Attack):
+    """An attack that solves the linear system behind a batch gradient."""
+
+    solver: Solver = "auto"
+    """How the system is solved: cg, conjugate gradients in the network's precision, a
+    few milliseconds and enough for untrained networks; exact, Cholesky in float64,
+    needed for trained networks, whose well-fitted samples have tiny rows that an
+    early-stopped solve loses; auto, the exact one up to 4,608 unknowns, one per sample
+    and class but one (and 10⁸ entries of J, unless the network is made of dense
+    layers), where it takes about a second."""
+    iterations: int = 1000
+    """Number of conjugate-gradient steps at most, at least 1, of each solve."""
+    tolerance: float = 1e-6
+    """Share of ‖J g‖, in [0, 1), at which conjugate gradients freeze once the residual
+    falls to it, J of what Jᵀu lacks of g: run on, float32 blows up on systems without
+    full rank. In any case the iterate with the smallest such residual is kept."""
+    layers: tuple[str, ...] | None = None
+    """Names of the layers whose gradient is used; None takes all."""
+    sees = BatchGradientView
+    needs_sum_of_logits = True
+    recovers_messages = True
+    ranges: ClassVar = {
+        "iterations": {"low": 1},
+        "tolerance": {"low": 0, "high": 1, "high_excluded": True},
+    }
 
 
 class RecoveryInfo(NamedTuple):
@@ -126,7 +157,7 @@ def solve_by_cg(
     *,
     num_iterations: int,
     tolerance: int | float,
-    row_sum_weight: int | float | Float[Array, ""] = 0.0,
+    row_sum_weight: Number = 0.0,
     entry_scale: Float[Array, "batch classes"] | None = None,
 ) -> tuple[Float[Array, "batch classes"], RecoveryInfo]:
     """Conjugate gradients from 0, in the network's precision.
@@ -169,7 +200,7 @@ def solve_exactly(
     view: BatchGradientView,
     layers: Collection[str] | None,
     *,
-    row_sum_weight: int | float | Float[Array, ""] = 0.0,
+    row_sum_weight: Number = 0.0,
     ridge: int | float = 1e-12,
 ) -> tuple[Float[Array, "batch classes"], RecoveryInfo]:
     """Cholesky of A J Jᵀ A in float64, on the zero-sum subspace where the weight is 0.
@@ -184,9 +215,7 @@ def solve_exactly(
         )
     with jax.enable_x64(True):
         view = _as_float64(view)
-        jacobian = gradient_map(
-            view.model, view.params, view.features, layers, view.forward
-        )
+        jacobian = jacobian_of(view, layers)
         batch, classes = jacobian.embedding.shape
         basis = _row_basis(classes, row_sum_weight)
         if jacobian.factors is None:
@@ -318,13 +347,8 @@ def _smallest_eigenvalue(factor, num_iterations=8):
 
 
 def _relative_residual(jacobian, gradient, message):
-    explained = jacobian.pull(message)
     observed = jacobian.restrict(gradient)
-    squares = [
-        (jnp.sum((a - b) ** 2), jnp.sum(b**2))
-        for a, b in zip(
-            jax.tree.leaves(explained), jax.tree.leaves(observed), strict=True
-        )
-    ]
-    missed, total = (sum(column) for column in zip(*squares, strict=True))
-    return jnp.sqrt(missed / jnp.where(total > 0, total, 1.0))
+    missed = optax.tree.sub(jacobian.pull(message), observed)
+    total = optax.tree.norm(observed, squared=True)
+    scale = jnp.where(total > 0, total, 1.0)
+    return jnp.sqrt(optax.tree.norm(missed, squared=True) / scale)
