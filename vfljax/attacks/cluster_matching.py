@@ -52,14 +52,9 @@ class ClusterMatching(ReadsMessages):
 
     def __call__(self, key, view, known: Known = NOTHING) -> Inference:
         """Infers from one view; clusters have no names where `labels` are not known."""
-        return cluster_matching(
-            key,
-            view,
-            self.recover(key, view, known),
-            known.get("labels"),
-            restarts=self.restarts,
-            iterations=self.iterations,
-        )
+        options = {"restarts": self.restarts, "iterations": self.iterations}
+        recovered = self.recover(key, view, known)
+        return cluster_matching(key, view, recovered, known.get("labels"), **options)
 
 
 def cluster_matching(
@@ -80,9 +75,6 @@ def cluster_matching(
 
     Returns:
         As `cluster_rows`, of the rows x_i.
-
-    Raises:
-        ValueError: For an argument outside its range, or shapes that do not fit.
     """
     check_recovered(view, recovered)
     own = jax.nn.softmax(own_embedding(view))

@@ -54,9 +54,6 @@ def cluster_rows(
         `scores` are negative squared distances to the named centers. Known rows have
         the label that is known. A row with a NaN has no part in the clusters and no
         answer, known or not. The `info` is a `ClusterInfo`.
-
-    Raises:
-        ValueError: For an argument outside its range, or shapes that do not fit.
     """
     check_number("restarts", restarts, low=1)
     check_number("iterations", iterations, low=1)

@@ -132,7 +132,7 @@ def complete(
 
     Args:
         key: Of everything random.
-        view: The adversary's bottom model, without weights, and features.
+        view: The adversary's bottom model and features.
         known: Samples whose labels it knows, among those of the view.
         start: The bottom model's weights; `None` for fresh ones.
         is_bottom_trained: Whether the bottom model is trained along with the head.
@@ -182,8 +182,7 @@ def complete(
     embedded = None if is_bottom_trained else embed_all(weights)
 
     def logits_of(teacher: Weights):
-        of_head = teacher if mix == "feature" else _part(teacher, "head")
-        params, statistics = of_head
+        params, statistics = teacher if mix == "feature" else _part(teacher, "head")
         return [
             models.embed(head, params, x, Forward(statistics))
             for x in (embedded or embed_all(teacher))
@@ -229,10 +228,10 @@ def _check_known(known, num_samples):
             f"known: {len(known.rows)} labeled samples; allowed is 1 to "
             f"{num_samples - 1}, so that some are left to infer"
         )
-    if known.rows.shape != known.labels.shape:
+    shape, expected = known.labels.shape, known.rows.shape
+    if shape != expected:
         raise ValueError(
-            f"known.labels: shape {known.labels.shape}, must be that of known.rows, "
-            f"{known.rows.shape}"
+            f"known.labels: shape {shape}, must be that of known.rows, {expected}"
         )
 
 

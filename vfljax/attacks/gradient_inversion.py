@@ -115,7 +115,7 @@ def make_inversion(
     learning_rate: Number = GradientInversion.learning_rate,
     layers: Collection[str] | None = GradientInversion.layers,
 ) -> Inversion:
-    """Prepares gradient inversion of one view; arguments as `gradient_inversion`.
+    """Prepares gradient inversion of one view; options as `GradientInversion`.
 
     In float32 the loss has a floor of about 1e-7 ‖g‖², where it may be negative;
     guesses below it tie.
@@ -154,15 +154,10 @@ def make_inversion(
         )
         updates, optimizer_state = optimizer.update(gradient, state.optimizer_state)
         is_better = loss < state.best_loss
-        best_guess = jax.tree.map(
-            lambda new, old: jnp.where(is_better, new, old),
-            state.guess,
-            state.best_guess,
-        )
         new_state = InversionState(
             guess=jax.tree.map(jnp.add, state.guess, updates),
             optimizer_state=optimizer_state,
-            best_guess=best_guess,
+            best_guess=optax.tree.where(is_better, state.guess, state.best_guess),
             best_loss=jnp.where(is_better, loss, state.best_loss),
         )
         return new_state, loss
@@ -185,9 +180,6 @@ def gradient_inversion(
         arg-max of y'. Only U' is identified by the gradient: any y' with the same
         difference of softmaxes explains it as well, and for two classes the published
         readout loses 15 points by that. `scores` are −B·U' at the best loss.
-
-    Raises:
-        ValueError: For an argument outside its range, or a view whose parts don't fit.
     """
     return GradientInversion(**options)(key, view)
 

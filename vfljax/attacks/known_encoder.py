@@ -63,9 +63,6 @@ def known_encoder(
 
     Returns:
         `scores` are minus the variances of the implied logits.
-
-    Raises:
-        ValueError: If the shapes do not fit, or for a negative `noise_std`.
     """
     check_recovered(view, recovered)
     expected = (view.num_classes, view.num_classes)

@@ -141,8 +141,7 @@ def _conjugate_gradients(operator, right, num_iterations, tolerance):
             ),
             iterations=state.iterations + 1,
         )
-        frozen = jax.tree.map(lambda a, b: jnp.where(is_active, a, b), new, state)
-        return frozen, None
+        return optax.tree.where(is_active, new, state), None
 
     zeros = jnp.zeros_like(right)
     start = CGState(
@@ -229,10 +228,9 @@ def solve_exactly(
         right = (jacobian.push(view.gradient) @ basis).reshape(-1)
         coordinates, ridge_used, smallest = _solve(matrix, right, ridge * scale)
         message = coordinates.reshape(batch, -1) @ basis.T
+        residual = _relative_residual(jacobian, view.gradient, message)
         info = RecoveryInfo(
-            residual=_relative_residual(jacobian, view.gradient, message).astype(
-                jnp.float32
-            ),
+            residual=residual.astype(jnp.float32),
             iterations=jnp.array(0, jnp.int32),
             bound_held=(smallest > 10.0 * ridge_used).astype(jnp.int32),
         )
@@ -242,25 +240,20 @@ def solve_exactly(
 
 def _row_basis(classes, row_sum_weight):
     """Orthogonal columns that span the admissible rows, scaled by their weights."""
-    # orthonormal columns (C, C − 1) that span the rows summing to zero
     zero_sum = jnp.asarray(scipy.linalg.helmert(classes).T)
     if isinstance(row_sum_weight, (int, float)) and row_sum_weight == 0:
         return zero_sum
-    mean = jnp.full((classes, 1), classes**-0.5) * jnp.asarray(
-        row_sum_weight, zero_sum.dtype
-    )
+    weight = jnp.asarray(row_sum_weight, zero_sum.dtype)
+    mean = jnp.full((classes, 1), classes**-0.5) * weight
     return jnp.concatenate([zero_sum, mean], axis=1)
 
 
 def _as_float64(tree):
-    return jax.tree.map(
-        lambda leaf: (
-            jnp.asarray(leaf).astype(jnp.float64)
-            if jnp.issubdtype(leaf.dtype, jnp.floating)
-            else leaf
-        ),
-        tree,
-    )
+    def cast(leaf):
+        is_number = jnp.issubdtype(leaf.dtype, jnp.floating)
+        return jnp.asarray(leaf).astype(jnp.float64) if is_number else leaf
+
+    return jax.tree.map(cast, tree)
 
 
 def _is_float64_able(view):
@@ -324,11 +317,8 @@ def _cholesky(matrix, ridge):
 
     def retry(carry):
         _, ridge, attempt = carry
-        return (
-            jnp.linalg.cholesky(matrix + 10 * ridge * identity),
-            10 * ridge,
-            attempt + 1,
-        )
+        factor = jnp.linalg.cholesky(matrix + 10 * ridge * identity)
+        return factor, 10 * ridge, attempt + 1
 
     start = jnp.linalg.cholesky(matrix + ridge * identity), ridge, 0
     return jax.lax.while_loop(is_failed, retry, start)[:2]

@@ -75,9 +75,6 @@ def linear_recovery(view: BatchGradientView, **options: Any) -> Inference:
         `scores` are −B·u: for one-hot targets 1 − p at the label and −p elsewhere. The
         `info` is a `RecoveryInfo`.
 
-    Raises:
-        ValueError: For an argument outside its range, or a view whose parts do not fit.
-
     Example:
         One linear layer and a batch of one: g = a uᵀ, hence u = g/a.
 

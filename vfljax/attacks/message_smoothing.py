@@ -79,9 +79,6 @@ def message_smoothing(
 
     Returns:
         `scores` are the posterior means of −B·u.
-
-    Raises:
-        ValueError: For an argument outside its range, or shapes that do not fit.
     """
     check_recovered(view, recovered)
     is_allowed = isinstance(noise_std, Tracer) or 0 <= noise_std < jnp.inf

@@ -96,17 +96,9 @@ def model_completion(
 ) -> Inference:
     """Infers the labels of all training samples from a trained bottom model.
 
-    Args:
-        key: Of everything random.
-        view: The adversary's model and features when training is over.
-        known: Samples whose labels it knows, among those of the view.
-        finetune_bottom: This and the next as the fields of `ModelCompletion`.
-        mix: What is mixed.
-        options: `other_features`, `settings`, `num_layers`, `num_epochs`,
-            `steps_per_epoch` and `batch_size` of `completing.complete`.
-
-    Returns:
-        As `completing.complete`.
+    `finetune_bottom` and `mix` are the fields of `ModelCompletion`; the key, what is
+    known, the other options (`other_features`, `settings`, `num_layers`, `num_epochs`,
+    `steps_per_epoch`, `batch_size`) and the answer are those of `completing.complete`.
 
     Raises:
         ValueError: If no sample or every sample is known, a number is out of range,

@@ -128,9 +128,6 @@ def noise_aware_recovery(
 
     Returns:
         `scores` are −B·u + σ²·log p. The `info` is a `RecoveryInfo`.
-
-    Raises:
-        ValueError: For an argument outside its range, or a view whose parts do not fit.
     """
     is_one = isinstance(keep_fraction, int | float) and keep_fraction == 1
     known = Known(

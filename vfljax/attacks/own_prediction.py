@@ -42,9 +42,6 @@ def own_prediction(view: GradientView) -> Inference:
     """Infers labels from the adversary's own logits; the gradient is not used.
 
     `scores` are these logits H^p.
-
-    Raises:
-        ValueError: If the view's parts do not fit together.
     """
     check_view(view)
     return inference_from_scores(own_embedding(view))

@@ -67,10 +67,7 @@ class RepeatedObservation(ReadsMessages):
         return super().fits(task)
 
     def __call__(self, key, view, known: Known = NOTHING) -> Inference:
-        """Infers from the answers so far; the view is not used.
-
-        The key is for the clusters. Where `labels` are not known, these have no names.
-        """
+        """Infers from the answers so far; clusters have names if `labels` are known."""
         recovered, own = (jnp.stack(part) for part in zip(*known.earlier, strict=True))
         combined = repeated_observation(recovered, known.noise_std)
         if self.named_per_class == 0:
