@@ -25,6 +25,7 @@ def check_number(
     low: int | float,
     high: int | float = float("inf"),
     low_excluded: bool = False,
+    high_excluded: bool = False,
 ) -> None:
     """Raises a `ValueError` unless `low <= value <= high`; traced values pass.
 
@@ -32,9 +33,10 @@ def check_number(
     """
     if isinstance(value, Tracer):
         return
-    if not low <= value <= high or (low_excluded and value == low):
-        bracket = "(" if low_excluded else "["
-        raise ValueError(f"{name}={value}: must be in {bracket}{low:g}, {high:g}]")
+    is_excluded = (low_excluded and value == low) or (high_excluded and value == high)
+    if not low <= value <= high or is_excluded:
+        first, last = "(" if low_excluded else "[", ")" if high_excluded else "]"
+        raise ValueError(f"{name}={value}: must be in {first}{low:g}, {high:g}{last}")
 
 
 def check_choice(name: str, value: Any, allowed: Collection[str]) -> None:

@@ -14,6 +14,7 @@ import pytest
 
 from vfljax import attacks, metrics, protocol
 from vfljax.attacks import Known
+from vfljax.attacks.completing import CompletesModel, complete
 from vfljax.known import WithheldError
 
 METHODS = sorted(
@@ -194,17 +195,21 @@ def _owner(method, name):
 def test_defaults_stand_once(method):
     """Those of the function form, where a method has one, are the record's."""
     name = re.sub(r"(?<!^)(?=[A-Z])", "_", method.__name__).lower()
-    function = getattr(attacks, name, lambda: None)
+    attack, forms = method(), [getattr(attacks, name, lambda: None)]
+    settings = None
+    if isinstance(attack, CompletesModel):
+        forms.append(complete)
+        settings = attack.options(Known(rows=None, labels=None))["settings"]
     renamed = {"num_layers": "head_layers", "num_epochs": "epochs"}
     defaults = {
         renamed.get(name, name): parameter.default
-        for name, parameter in inspect.signature(function).parameters.items()
+        for form in forms
+        for name, parameter in inspect.signature(form).parameters.items()
         if parameter.default is not inspect.Parameter.empty
     }
-    attack = method()
     for name, default in defaults.items():
         if name == "settings":
-            assert attack.options()["settings"] == default
+            assert settings == default
         elif hasattr(attack, name):
             assert getattr(attack, name) == default
         else:  # knowledge: nothing is known by default

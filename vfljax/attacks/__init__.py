@@ -1,4 +1,8 @@
-"""Attacks: a record and a pure function of a view each, one method per file."""
+"""Attacks: a record and a pure function of a view each, one method per file.
+
+All raise a `ValueError` for an option or noise scale outside its range, for arrays
+whose shapes do not fit, and for a view whose parts do not fit together.
+"""
 
 from vfljax.attacks.base import (
     Attack,

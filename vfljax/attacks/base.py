@@ -1,15 +1,26 @@
 """The attack record, and what an attack hands out."""
 
 import dataclasses
-from collections.abc import Hashable
+from collections.abc import Collection, Hashable, Mapping
 from typing import Any, ClassVar, NamedTuple
 
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, Key
 
+from vfljax._checks import check_fields
 from vfljax.goals import LABELS, Goal
+from vfljax.gradient_map import GradientMap, gradient_map
 from vfljax.known import KNOWN_FIELDS, NOTHING, STATIC_FIELDS, Known
-from vfljax.protocol import HONEST, Interference, Scene
+from vfljax.protocol import (
+    HONEST,
+    BatchGradientView,
+    Interference,
+    SampleGradientView,
+    Scene,
+)
+
+GradientView = BatchGradientView | SampleGradientView
+"""What a party sees of one training step, in either protocol."""
 
 Number = int | float | Float[Array, ""]
 """A hyperparameter that may be swept, hence traced."""
@@ -41,57 +52,56 @@ class Attack:
     A subclass is a frozen, keyword-only dataclass with `sees` and `__call__`. It is
     written for one trial; callers jit and map it. It never receives labels, other
     parties' features or the transcript.
-
-    Attributes:
-        sees: The class of the view that it is given, such as `BatchGradientView`.
-        goal: What it infers, and how the answer is judged.
-        uses: Names of the fields of `Known` that it is given; all others are withheld.
-        is_adaptive: Whether it knows the defense: whether it reads what it sees
-            otherwise because a defense is there. To know labels is not that.
-        knowledge: What it uses besides its view, in words for its row; None if nothing.
-        named_per_class: Samples of each class in the attacked batch whose labels it is
-            given, if it uses `labels`.
-        known_per_class: Samples of each class in the training set whose labels it is
-            given, if it uses `rows`; None for attacks on a batch.
-        family: A name for attacks that differ in the number of known labels alone.
-        needs_sum_of_logits: Whether messages must have an entry per class.
-        recovers_messages: Whether its scores are the messages −B·u that it found, which
-            other attacks may build on.
-        traced: Names of number fields that don't change the program: attacks that
-            differ in these alone share one.
-        builds_on: The attack whose answers at every step so far it is given as
-            `Known.earlier`; None for attacks on one view.
     """
 
     sees: ClassVar[Any] = None
+    """The class of the view that it is given, such as `BatchGradientView`."""
     goal: ClassVar[Goal] = LABELS
+    """What it infers, and how the answer is judged."""
     uses: ClassVar[tuple[str, ...]] = ()
+    """Names of the fields of `Known` that it is given; all others are withheld."""
     is_adaptive: ClassVar[bool] = False
+    """Whether it knows the defense: whether it reads what it sees otherwise because a
+    defense is there. To know labels is not that."""
     knowledge: ClassVar[str | None] = None
+    """What it uses besides its view, in words for its row; None if nothing."""
     named_per_class: ClassVar[Any] = 0
+    """Samples of each class in the attacked batch whose labels it is given, if it uses
+    `labels`."""
     known_per_class: ClassVar[Any] = None
+    """Samples of each class in the training set whose labels it is given, if it uses
+    `rows`; None for attacks on a batch."""
     family: ClassVar[Any] = None
+    """A name for attacks that differ in the number of known labels alone."""
     needs_sum_of_logits: ClassVar[bool] = False
+    """Whether messages must have an entry per class."""
     recovers_messages: ClassVar[bool] = False
+    """Whether its scores are the messages -B·u that it found, which other attacks may
+    build on."""
     traced: ClassVar[tuple[str, ...]] = ()
+    """Names of number fields that don't change the program: attacks that differ in
+    these alone share one."""
     builds_on: ClassVar[Any] = None
+    """The attack whose answers at every step so far it is given as `Known.earlier`;
+    None for attacks on one view."""
+    ranges: ClassVar[dict[str, Mapping[str, Any]]] = {}
+    """By the name of a number field its range, as `check_fields` takes it."""
+
+    def __post_init__(self):
+        """Checks words and ranges."""
+        check_fields(self, self.ranges)
 
     def interferes(self, key: Key[Array, ""], scene: Scene) -> Interference:
-        """How the adversary departs from the protocol during training.
+        """How it departs from the protocol during training, from what the scene shows.
 
-        Args:
-            key: Of everything random.
-            scene: What the adversary may look at beforehand.
+        The key is of everything random.
         """
         return HONEST
 
     def __call__(self, key, view, known: Known = NOTHING) -> Inference:
-        """Infers from one view.
+        """Infers from one view of the class `sees` and the fields that `uses` names.
 
-        Args:
-            key: Of everything random.
-            view: Of the class `sees`.
-            known: The fields that `uses` names.
+        The key is of everything random.
         """
         raise NotImplementedError(f"{type(self).__name__} has no __call__")
 
@@ -114,13 +124,10 @@ class Attack:
         return tuple(name for name in STATIC_FIELDS if name in self.uses)
 
     def fits(self, task) -> str | None:
-        """Why the attack can't run there, or None if it can.
+        """Why it can't run on an `experiments.Task`, or None if it can.
 
         The words start with the name of a field, its value and a colon. What follows
         from the attributes above is checked by the experiment itself.
-
-        Args:
-            task: An `experiments.Task`: the experiment and sizes of its data.
         """
         return None
 
@@ -133,12 +140,7 @@ class Attack:
 
 
 def check_attack(name: str, value: Any) -> None:
-    """Raises a `ValueError` that says what is missing unless it is an attack.
-
-    Args:
-        name: Of the field of a config.
-        value: What stands there.
-    """
+    """Raises a `ValueError` that says what is missing unless a field is an attack."""
     if isinstance(value, Attack):
         if value.sees is None:
             raise ValueError(
@@ -165,6 +167,13 @@ def check_attack(name: str, value: Any) -> None:
     else:
         what = f"{value!r}, must be an instance of vfljax.attacks.Attack"
     raise ValueError(f"{name}: is {what}")
+
+
+def jacobian_of(
+    view: GradientView, layers: Collection[str] | None = None
+) -> GradientMap:
+    """The linear map behind a view's gradient, see `gradient_map`."""
+    return gradient_map(view.model, view.params, view.features, layers, view.forward)
 
 
 def labels_in_words(per_class: int) -> str:

@@ -12,21 +12,16 @@ in each names them.
 """
 
 import dataclasses
+from typing import Any, ClassVar
 
 import jax
 from jaxtyping import Array, Float, Int, Key
 
-from vfljax._checks import check_number
-from vfljax.attacks.base import Inference, labels_in_words
+from vfljax.attacks.base import GradientView, Inference, labels_in_words
 from vfljax.attacks.clustering import ITERATIONS, RESTARTS, cluster_rows
-from vfljax.attacks.reading import ReadsMessages
+from vfljax.attacks.reading import ReadsMessages, check_recovered
 from vfljax.known import NOTHING, Known
-from vfljax.protocol import (
-    BatchGradientView,
-    SampleGradientView,
-    check_view,
-    own_embedding,
-)
+from vfljax.protocol import own_embedding
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -42,13 +37,11 @@ class ClusterMatching(ReadsMessages):
     iterations: int = ITERATIONS
     """Number of iterations of Lloyd's algorithm per start, at least 1."""
     reads = ("labels",)
-
-    def __post_init__(self):
-        """Checks the ranges."""
-        super().__post_init__()
-        check_number("named_per_class", self.named_per_class, low=0)
-        check_number("restarts", self.restarts, low=1)
-        check_number("iterations", self.iterations, low=1)
+    ranges: ClassVar = {
+        "named_per_class": {"low": 0},
+        "restarts": {"low": 1},
+        "iterations": {"low": 1},
+    }
 
     @property
     def knowledge(self) -> str | None:
@@ -59,24 +52,17 @@ class ClusterMatching(ReadsMessages):
 
     def __call__(self, key, view, known: Known = NOTHING) -> Inference:
         """Infers from one view; clusters have no names where `labels` are not known."""
-        return cluster_matching(
-            key,
-            view,
-            self.recover(key, view, known),
-            known.get("labels"),
-            restarts=self.restarts,
-            iterations=self.iterations,
-        )
+        options = {"restarts": self.restarts, "iterations": self.iterations}
+        recovered = self.recover(key, view, known)
+        return cluster_matching(key, view, recovered, known.get("labels"), **options)
 
 
 def cluster_matching(
     key: Key[Array, ""],
-    view: BatchGradientView | SampleGradientView,
+    view: GradientView,
     recovered: Float[Array, "batch classes"],
     known_labels: Int[Array, " batch"] | None = None,
-    *,
-    restarts: int = ClusterMatching.restarts,
-    iterations: int = ClusterMatching.iterations,
+    **options: Any,
 ) -> Inference:
     """Infers labels by clustering recovered messages.
 
@@ -84,20 +70,12 @@ def cluster_matching(
         key: For the starts.
         view: Of either protocol.
         recovered: −B·u, the scores of `linear_recovery` or `direct_inference`.
-        known_labels: As in `cluster_rows`, like all that follow.
-        restarts: See there.
-        iterations: See there.
+        known_labels: As in `cluster_rows`.
+        options: `restarts` and `iterations` of `cluster_rows`.
 
     Returns:
         As `cluster_rows`, of the rows x_i.
-
-    Raises:
-        ValueError: For an argument outside its range, or shapes that do not fit.
     """
-    check_view(view)
+    check_recovered(view, recovered)
     own = jax.nn.softmax(own_embedding(view))
-    if recovered.shape != own.shape:
-        raise ValueError(f"recovered: shape {recovered.shape}, must be {own.shape}")
-    return cluster_rows(
-        key, -recovered - own, known_labels, restarts=restarts, iterations=iterations
-    )
+    return cluster_rows(key, -recovered - own, known_labels, **options)

@@ -9,7 +9,7 @@ import optax
 from jax.core import Tracer
 from jaxtyping import Array, Float, Int, Key
 
-from vfljax._checks import check_number
+from vfljax._checks import check_number, require
 from vfljax.attacks.base import Inference, inference_from_scores
 
 RESTARTS, ITERATIONS = 8, 50  # defaults of every attack that clusters
@@ -54,9 +54,6 @@ def cluster_rows(
         `scores` are negative squared distances to the named centers. Known rows have
         the label that is known. A row with a NaN has no part in the clusters and no
         answer, known or not. The `info` is a `ClusterInfo`.
-
-    Raises:
-        ValueError: For an argument outside its range, or shapes that do not fit.
     """
     check_number("restarts", restarts, low=1)
     check_number("iterations", iterations, low=1)
@@ -87,19 +84,15 @@ def cluster_rows(
 
 
 def _check_known(known_labels, rows):
-    batch, classes = rows.shape
+    batch, last_class = len(rows), rows.shape[1] - 1
     if known_labels.shape != (batch,):
-        raise ValueError(
-            f"known_labels: shape {known_labels.shape}, must be ({batch},)"
-        )
-    if isinstance(known_labels, Tracer):
-        return
-    values = np.asarray(known_labels)
-    if np.any((values < -1) | (values >= classes)):
-        raise ValueError(
-            f"known_labels={known_labels}: must be in [0, {classes - 1}], or -1 where "
-            "not known"
-        )
+        shape = known_labels.shape
+        raise ValueError(f"known_labels: shape {shape}, must be ({batch},)")
+    if not isinstance(known_labels, Tracer):
+        values = np.asarray(known_labels)
+        is_allowed = np.all((values >= -1) & (values <= last_class))
+        allowed = f"in [0, {last_class}], or -1 where not known"
+        require(is_allowed, "known_labels", values.tolist(), allowed)
 
 
 def _k_means(rows, weights, start, iterations):

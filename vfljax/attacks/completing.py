@@ -1,15 +1,14 @@
 """A bottom model becomes a classifier: what completion attacks have in common."""
 
 import dataclasses
-from typing import Any, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jax.core import Tracer
 from jaxtyping import Array, Float, Int, Key
 
 from vfljax import models
-from vfljax._checks import check_number, require
+from vfljax._checks import POSITIVE, check_number, require
 from vfljax.attacks.base import (
     Attack,
     Inference,
@@ -19,7 +18,8 @@ from vfljax.attacks.base import (
 )
 from vfljax.attacks.mixmatch import DEFAULTS, LabeledRows, MixMatch, Weights, mixmatch
 from vfljax.goals import ALL_LABELS
-from vfljax.models import Forward, PartyModel
+from vfljax.known import Known
+from vfljax.models import Forward
 from vfljax.protocol import TrainedModelView
 
 Mix = Literal["input", "feature"]
@@ -49,19 +49,22 @@ class CompletesModel(Attack):
     goal = ALL_LABELS
     uses = ("rows", "labels", "other_features")
 
+    ranges: ClassVar = {
+        "epochs": {"low": 1},
+        "steps_per_epoch": {"low": 1},
+        "learning_rate": POSITIVE,
+        "ema_decay": {"low": 0, "high": 1, "high_excluded": True},
+        "head_layers": {"low": 1},
+    }
+
     def __post_init__(self):
-        """Checks the ranges."""
+        """Checks words and ranges."""
+        super().__post_init__()
+        _check_batch_size(self.batch_size)
         number = self.known_per_class
         require(number > 0, "known_per_class", number, "> 0")
         is_allowed = number < 1 or number == int(number)
         require(is_allowed, "known_per_class", number, "a whole number, or below 1")
-        for name in ("epochs", "steps_per_epoch", "head_layers"):
-            check_number(name, getattr(self, name), low=1)
-        check_batch_size(self.batch_size)
-        check_number("learning_rate", self.learning_rate, low=0, low_excluded=True)
-        decay = self.ema_decay
-        is_allowed = isinstance(decay, Tracer) or 0 <= decay < 1
-        require(bool(is_allowed), "ema_decay", decay, "in [0, 1)")
 
     @property
     def knowledge(self) -> str | None:
@@ -80,9 +83,11 @@ class CompletesModel(Attack):
             "the rarest class"
         )
 
-    def options(self) -> dict[str, Any]:
-        """The fields as arguments of the function form."""
+    def options(self, known: Known) -> dict[str, Any]:
+        """What is known and the fields, as arguments of `complete`."""
         return {
+            "known": LabeledRows(known.rows, known.labels),
+            "other_features": known.get("other_features"),
             "settings": MixMatch(
                 learning_rate=self.learning_rate, ema_decay=self.ema_decay
             ),
@@ -110,43 +115,48 @@ class CompletionInfo(NamedTuple):
 
 def complete(
     key: Key[Array, ""],
-    bottom: PartyModel,
-    start: Weights | None,
-    features: Float[Array, "samples ..."],
+    view: TrainedModelView,
     known: LabeledRows,
-    other_features: Float[Array, "others ..."] | None,
-    settings: MixMatch,
     *,
-    num_classes: int,
-    num_layers: int,
-    num_epochs: int,
-    steps_per_epoch: int,
-    batch_size: int,
+    start: Weights | None,
     is_bottom_trained: bool,
     mix: Mix,
+    other_features: Float[Array, "others ..."] | None = None,
+    settings: MixMatch = DEFAULTS,
+    num_layers: int = CompletesModel.head_layers,
+    num_epochs: int = CompletesModel.epochs,
+    steps_per_epoch: int = CompletesModel.steps_per_epoch,
+    batch_size: int = CompletesModel.batch_size,
 ) -> Inference:
     """Puts a head on a bottom model, trains by MixMatch, labels all samples.
 
     Args:
         key: Of everything random.
-        bottom: The bottom model.
-        start: Its weights; `None` for fresh ones.
-        features: The adversary's, of all training samples.
-        known: The labeled ones among them.
-        other_features: Of further samples to label, or `None`.
-        settings: Hyperparameters of MixMatch.
-        num_classes: C.
-        num_layers: Of the head.
-        num_epochs: Epochs of MixMatch.
-        steps_per_epoch: Steps in each.
-        batch_size: Labeled samples of a step, and as many unlabeled ones.
+        view: The adversary's bottom model and features.
+        known: Samples whose labels it knows, among those of the view.
+        start: The bottom model's weights; `None` for fresh ones.
         is_bottom_trained: Whether the bottom model is trained along with the head.
         mix: `"feature"` trains the head alone on embeddings computed once.
+        other_features: Of further samples to label, such as test ones, or `None`.
+        settings: Hyperparameters of MixMatch, which may be traced.
+        num_layers: Layers of the head.
+        num_epochs: Epochs of MixMatch.
+        steps_per_epoch: Steps in each.
+        batch_size: Labeled samples of a step, and as many unlabeled ones; even.
 
     Returns:
-        `scores` are the logits after the last epoch; `info` a `CompletionInfo`.
+        `scores` are the teacher's logits after the *last* epoch, which is what an
+        attacker has. `info` is a `CompletionInfo` with the ranks after every epoch;
+        published figures are those of the best epoch by the truth.
+
+    Raises:
+        ValueError: If no sample or every sample is known, or a number is out of range.
     """
-    _check(features, known, num_epochs, steps_per_epoch, batch_size)
+    bottom, features, num_classes = view.model, view.features, view.num_classes
+    _check_known(known, len(features))
+    check_number("num_epochs", num_epochs, low=1)
+    check_number("steps_per_epoch", steps_per_epoch, low=1)
+    _check_batch_size(batch_size)
     key_weights, key_training = jax.random.split(key)
     network = models.completed(bottom, num_classes=num_classes, num_layers=num_layers)
     head = models.completion_head(num_classes=num_classes, num_layers=num_layers)
@@ -172,8 +182,7 @@ def complete(
     embedded = None if is_bottom_trained else embed_all(weights)
 
     def logits_of(teacher: Weights):
-        of_head = teacher if mix == "feature" else _part(teacher, "head")
-        params, statistics = of_head
+        params, statistics = teacher if mix == "feature" else _part(teacher, "head")
         return [
             models.embed(head, params, x, Forward(statistics))
             for x in (embedded or embed_all(teacher))
@@ -213,24 +222,20 @@ def _ranks(logits):
     return jax.lax.top_k(logits, num_ranks)[1].astype(jnp.int32)
 
 
-def _check(features, known, num_epochs, steps_per_epoch, batch_size):
-    """Refuses sizes that can't be."""
-    if not 1 <= len(known.rows) < len(features):
+def _check_known(known, num_samples):
+    if not 1 <= len(known.rows) < num_samples:
         raise ValueError(
             f"known: {len(known.rows)} labeled samples; allowed is 1 to "
-            f"{len(features) - 1}, so that some are left to infer"
+            f"{num_samples - 1}, so that some are left to infer"
         )
-    if known.rows.shape != known.labels.shape:
+    shape, expected = known.labels.shape, known.rows.shape
+    if shape != expected:
         raise ValueError(
-            f"known.labels: shape {known.labels.shape}, must be that of known.rows, "
-            f"{known.rows.shape}"
+            f"known.labels: shape {shape}, must be that of known.rows, {expected}"
         )
-    check_number("num_epochs", num_epochs, low=1)
-    check_number("steps_per_epoch", steps_per_epoch, low=1)
-    check_batch_size(batch_size)
 
 
-def check_batch_size(batch_size: int) -> None:
-    """Raises a `ValueError` unless half a batch may go into each of two."""
+def _check_batch_size(batch_size):
+    """Half a batch may go into each of two."""
     is_even = batch_size >= 2 and batch_size % 2 == 0
     require(is_even, "batch_size", batch_size, "an even number >= 2")

@@ -39,9 +39,6 @@ def direct_inference(view: SampleGradientView) -> Inference:
         a miss, where there is none. Under noise that readout is far weaker and tells
         more about itself than about the defense. `scores` are −B · dL/dH.
 
-    Raises:
-        ValueError: If the view's parts do not fit together.
-
     Example:
         >>> import jax.numpy as jnp
         >>> from vfljax.protocol import PartyModel, SampleGradientView

@@ -7,14 +7,13 @@ factors of the two classes have opposite signs, and the directions v_i are much 
 """
 
 import dataclasses
-from typing import Literal, NamedTuple, get_args
+from typing import ClassVar, Literal, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, Bool, Float, Int
 
-from vfljax._checks import check_choice, check_number
 from vfljax.attacks.base import (
     Attack,
     Inference,
@@ -43,11 +42,7 @@ class DirectionScoring(Attack):
     the inner product with it."""
     sees = SampleGradientView
     uses = ("labels",)
-
-    def __post_init__(self):
-        """Checks the ranges."""
-        check_number("named_per_class", self.named_per_class, low=1)
-        check_choice("product", self.product, get_args(Product))
+    ranges: ClassVar = {"named_per_class": {"low": 1}}
 
     @property
     def knowledge(self) -> str | None:
@@ -110,7 +105,8 @@ def direction_scoring(
         >>> direction_scoring(view, jnp.array([True, False, False])).labels
         Array([1, 0, 1], dtype=int32)
     """
-    _check(view, known, reference, product)
+    DirectionScoring(product=product)  # checks it
+    _check(view, known, reference)
     rows = view.gradients
     units, norms = normalize(rows)
     is_candidate = known & jnp.isfinite(norms)
@@ -128,7 +124,7 @@ def direction_scoring(
     return inference._replace(labels=labels)
 
 
-def _check(view, known, reference, product):
+def _check(view, known, reference):
     check_messages(view)
     shape = np.shape(view.gradients)
     if known.shape != shape[:1]:
@@ -137,4 +133,3 @@ def _check(view, known, reference, product):
         raise ValueError("known: no sample is known, must be at least one")
     if reference is not None and reference.shape != shape[1:]:
         raise ValueError(f"reference: shape {reference.shape}, must be ({shape[1]},)")
-    check_choice("product", product, get_args(Product))

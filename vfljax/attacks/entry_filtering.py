@@ -53,9 +53,6 @@ def entry_filtering(view: SampleGradientView, replaced_by: Number = 0.0) -> Infe
         a zero sum, in proportion to the adversary's softmax(H^p). A row of which
         nothing was left is answered by softmax(H^p) alone.
 
-    Raises:
-        ValueError: If the view's parts do not fit together.
-
     Example:
         Only the last two entries were left, and neither is the label's:
 

@@ -15,16 +15,21 @@ v = 2 J(Jᵀ U' − g) the derivatives are the chain rule through two softmaxes,
 
 import dataclasses
 from collections.abc import Callable, Collection
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Key
 
-from vfljax._checks import check_number
-from vfljax.attacks.base import Attack, Inference, Number, inference_from_scores
-from vfljax.gradient_map import gradient_map
+from vfljax._checks import POSITIVE
+from vfljax.attacks.base import (
+    Attack,
+    Inference,
+    Number,
+    inference_from_scores,
+    jacobian_of,
+)
 from vfljax.known import NOTHING, Known
 from vfljax.protocol import BatchGradientView, check_view
 
@@ -44,11 +49,7 @@ class GradientInversion(Attack):
     sees = BatchGradientView
     needs_sum_of_logits = True
     recovers_messages = True
-
-    def __post_init__(self):
-        """Checks the ranges."""
-        check_number("steps", self.steps, low=1)
-        check_number("learning_rate", self.learning_rate, low=0, low_excluded=True)
+    ranges: ClassVar = {"steps": {"low": 1}, "learning_rate": POSITIVE}
 
     def __call__(self, key, view, known: Known = NOTHING) -> Inference:
         """Infers from one view; the key is for the initial guess."""
@@ -114,15 +115,13 @@ def make_inversion(
     learning_rate: Number = GradientInversion.learning_rate,
     layers: Collection[str] | None = GradientInversion.layers,
 ) -> Inversion:
-    """Prepares gradient inversion of one view; arguments as `gradient_inversion`.
+    """Prepares gradient inversion of one view; options as `GradientInversion`.
 
     In float32 the loss has a floor of about 1e-7 ‖g‖², where it may be negative;
     guesses below it tie.
     """
     check_view(view)
-    jacobian = gradient_map(
-        view.model, view.params, view.features, layers, view.forward
-    )
+    jacobian = jacobian_of(view, layers)
     batch = view.features.shape[0]
     own_logits, observed = jacobian.embedding.T, jacobian.push(view.gradient).T
     observed_norm = optax.tree.norm(jacobian.restrict(view.gradient), squared=True)
@@ -155,15 +154,10 @@ def make_inversion(
         )
         updates, optimizer_state = optimizer.update(gradient, state.optimizer_state)
         is_better = loss < state.best_loss
-        best_guess = jax.tree.map(
-            lambda new, old: jnp.where(is_better, new, old),
-            state.guess,
-            state.best_guess,
-        )
         new_state = InversionState(
             guess=jax.tree.map(jnp.add, state.guess, updates),
             optimizer_state=optimizer_state,
-            best_guess=best_guess,
+            best_guess=optax.tree.where(is_better, state.guess, state.best_guess),
             best_loss=jnp.where(is_better, loss, state.best_loss),
         )
         return new_state, loss
@@ -172,37 +166,22 @@ def make_inversion(
 
 
 def gradient_inversion(
-    key: Key[Array, ""],
-    view: BatchGradientView,
-    *,
-    steps: int = GradientInversion.steps,
-    learning_rate: Number = GradientInversion.learning_rate,
-    layers: Collection[str] | None = GradientInversion.layers,
+    key: Key[Array, ""], view: BatchGradientView, **options: Any
 ) -> Inference:
     """Infers the labels of a batch from its gradient by gradient matching.
 
     Args:
         key: For the initial guess.
         view: Of the encrypted protocol.
-        steps: This and the next as the fields of `GradientInversion`.
-        learning_rate: Of Adam; may be traced.
-        layers: Whose gradient is matched.
+        options: Fields of `GradientInversion`.
 
     Returns:
         `labels` are the most negative entry of each row of U', `published_labels` the
         arg-max of y'. Only U' is identified by the gradient: any y' with the same
         difference of softmaxes explains it as well, and for two classes the published
         readout loses 15 points by that. `scores` are −B·U' at the best loss.
-
-    Raises:
-        ValueError: For an argument outside its range, or a view whose parts don't fit.
     """
-    attack = GradientInversion(
-        steps=steps,
-        learning_rate=learning_rate,
-        layers=layers if layers is None else tuple(layers),
-    )
-    return attack(key, view)
+    return GradientInversion(**options)(key, view)
 
 
 def _through_softmax(probabilities, gradient):

@@ -25,15 +25,10 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from vfljax._checks import check_number
-from vfljax.attacks.base import Inference, Number, inference_from_scores
-from vfljax.attacks.reading import ReadsMessages
+from vfljax.attacks.base import GradientView, Inference, Number, inference_from_scores
+from vfljax.attacks.reading import ReadsMessages, check_recovered
 from vfljax.known import NOTHING, Known
-from vfljax.protocol import (
-    BatchGradientView,
-    SampleGradientView,
-    check_view,
-    own_embedding,
-)
+from vfljax.protocol import own_embedding
 
 _LEAST_PROBABILITY = 1e-6
 
@@ -52,7 +47,7 @@ class KnownEncoder(ReadsMessages):
 
 
 def known_encoder(
-    view: BatchGradientView | SampleGradientView,
+    view: GradientView,
     recovered: Float[Array, "batch classes"],
     codebook: Float[Array, "classes classes"],
     noise_std: Number = 0.0,
@@ -68,21 +63,14 @@ def known_encoder(
 
     Returns:
         `scores` are minus the variances of the implied logits.
-
-    Raises:
-        ValueError: If the shapes do not fit, or for a negative `noise_std`.
     """
-    check_view(view)
-    if codebook.shape != (view.num_classes, view.num_classes):
-        raise ValueError(
-            f"codebook: shape {codebook.shape}, must be ({view.num_classes}, "
-            f"{view.num_classes})"
-        )
+    check_recovered(view, recovered)
+    expected = (view.num_classes, view.num_classes)
+    if codebook.shape != expected:
+        raise ValueError(f"codebook: shape {codebook.shape}, must be {expected}")
     check_number("noise_std", noise_std, low=0)
-    own = own_embedding(view)
-    if recovered.shape != own.shape:
-        raise ValueError(f"recovered: shape {recovered.shape}, must be {own.shape}")
     implied = codebook[None] - recovered[:, None]  # S_i(c): batch, candidate, classes
     floor = jnp.maximum(_LEAST_PROBABILITY, noise_std)
-    logits = jnp.log(jnp.maximum(implied, floor)) - jax.nn.log_softmax(own)[:, None]
+    own = jax.nn.log_softmax(own_embedding(view))
+    logits = jnp.log(jnp.maximum(implied, floor)) - own[:, None]
     return inference_from_scores(-jnp.var(logits, axis=2))

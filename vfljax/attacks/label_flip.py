@@ -36,7 +36,7 @@ class LabelFlip(PlantsBackdoor):
     is_adaptive = True
 
     def __post_init__(self):
-        """Checks the ranges."""
+        """Checks words, ranges, and that there are labels to flip."""
         super().__post_init__()
         infers = isinstance(self.of, Attack) and self.of.source is not None
         require(infers, "of", self.of, "an attack that infers classes from messages")
@@ -54,20 +54,17 @@ class LabelFlip(PlantsBackdoor):
 
     def plant(self, key, scene, parties, marked):
         """Every adversary infers the poisoned samples' labels on its own."""
-        nobody = jnp.full(scene.num_samples, -1)
-        cheats, inferred = {}, []
+        nobody, cheats, inferred = jnp.full(scene.num_samples, -1), {}, []
         for party in parties:
             labels, trained_on = scene.infer(
                 jax.random.fold_in(key, party), self.of, party, marked.poisoned
             )
+            inferred.append(labels)
+            of_sample = nobody.at[marked.poisoned].set(labels)
             codes = _codes(labels, trained_on)
             cheats[party] = label_flip(
-                nobody.at[marked.poisoned].set(labels),
-                marked.target,
-                self.amplification,
-                codes=codes,
+                of_sample, marked.target, self.amplification, codes=codes
             )
-            inferred.append(labels)
         return cheats, {"inferred": jnp.stack(inferred)}
 
 
@@ -121,10 +118,7 @@ def label_flip(
 
 
 def _codes(labels, trained_on):
-    """A code per class: the mean of what its samples seem to have been trained on.
-
-    Of a class that was never inferred, one-hot.
-    """
+    """Means of what each class seems to be trained on; one-hot where never inferred."""
     classes = trained_on.shape[1]
     of_class = jax.nn.one_hot(labels, classes)  # none for an answer of −1
     counts = jnp.sum(of_class, axis=0)[:, None]

@@ -12,14 +12,12 @@ from. Rows are moved and scaled as a whole, so ciphertexts do as well as numbers
 """
 
 import dataclasses
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Int
+from jaxtyping import Array, Bool
 
-from vfljax._checks import check_number
 from vfljax.attacks.base import Number
 from vfljax.attacks.planting import PlantsBackdoor, whole_amplification
 from vfljax.protocol import Manipulation
@@ -39,11 +37,7 @@ class LabelReplacement(PlantsBackdoor):
     normal with the batch's standard deviation in each entry, so that the label party
     can't learn the marked sample's true label. The released code has a flag for it, but
     nothing reads it."""
-
-    def __post_init__(self):
-        """Checks the ranges."""
-        super().__post_init__()
-        check_number("num_targets", self.num_targets, low=1)
+    ranges = PlantsBackdoor.ranges | {"num_targets": {"low": 1}}
 
     @property
     def knowledge(self) -> str | None:
@@ -103,35 +97,32 @@ def label_replacement(
                [ 0.,  0.]], dtype=float32)
     """
 
+    def pairs(sample_ids):
+        return _pairs(is_poisoned[sample_ids], is_target[sample_ids])
+
     def send(key, embedding, sample_ids):
-        pairs = _pairs(is_poisoned[sample_ids], is_target[sample_ids])
-        of_partner = embedding[pairs.partner]
-        sent = jnp.where(pairs.is_paired_target[:, None], of_partner, embedding)
+        partner, has_target, has_poison = pairs(sample_ids)
+        sent = jnp.where(has_poison[:, None], embedding[partner], embedding)
         if not is_stealthy:
             return sent
         noise = jax.random.normal(key, embedding.shape, embedding.dtype)
         noise = noise * jnp.std(embedding, axis=0)[None]
-        return jnp.where(pairs.is_paired_poison[:, None], noise, sent)
+        return jnp.where(has_target[:, None], noise, sent)
 
     def receive(gradient, sample_ids):
-        pairs = _pairs(is_poisoned[sample_ids], is_target[sample_ids])
-        replaced = amplification * gradient[pairs.partner]
-        used = jnp.where(pairs.is_paired_poison[:, None], replaced, gradient)
-        if uses_targets:
-            return used
-        return jnp.where(pairs.is_paired_target[:, None], 0.0, used)
+        partner, has_target, has_poison = pairs(sample_ids)
+        replaced = amplification * gradient[partner]
+        used = jnp.where(has_target[:, None], replaced, gradient)
+        return used if uses_targets else jnp.where(has_poison[:, None], 0.0, used)
 
     def on_ciphertexts(sample_ids, num_classes):
         poisons = np.flatnonzero(np.asarray(is_poisoned)[sample_ids])
         targets = np.flatnonzero(np.asarray(is_target)[sample_ids])
-        pairs = tuple(
-            (int(poison), int(target))
-            for poison, target in zip(poisons, targets, strict=False)
-        )
+        swapped = tuple(zip(poisons.tolist(), targets.tolist(), strict=False))
         return {
-            "replace": pairs,
+            "replace": swapped,
             "amplification": whole_amplification(amplification),
-            "skip": () if uses_targets else tuple(target for _, target in pairs),
+            "skip": () if uses_targets else tuple(target for _, target in swapped),
         }
 
     return Manipulation(
@@ -141,16 +132,8 @@ def label_replacement(
     )
 
 
-class _Pairs(NamedTuple):
-    """Who makes a pair with whom in a batch."""
-
-    partner: Int[Array, " batch"]
-    is_paired_poison: Bool[Array, " batch"]
-    is_paired_target: Bool[Array, " batch"]
-
-
 def _pairs(is_poison, is_target):
-    """The k-th poisoned sample of a batch and its k-th target."""
+    """Partners, the poisoned samples that have one, and the targets that have one."""
     rank_of_poison = jnp.cumsum(is_poison) - 1
     rank_of_target = jnp.cumsum(is_target) - 1
     num_pairs = jnp.minimum(jnp.sum(is_poison), jnp.sum(is_target))
@@ -162,8 +145,6 @@ def _pairs(is_poison, is_target):
         targets[jnp.clip(rank_of_poison, 0, last)],
         poisons[jnp.clip(rank_of_target, 0, last)],
     )
-    return _Pairs(
-        partner=partner,
-        is_paired_poison=is_poison & (rank_of_poison < num_pairs),
-        is_paired_target=is_target & (rank_of_target < num_pairs),
-    )
+    has_target = is_poison & (rank_of_poison < num_pairs)
+    has_poison = is_target & (rank_of_target < num_pairs)
+    return partner, has_target, has_poison

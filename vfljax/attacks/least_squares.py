@@ -10,21 +10,52 @@ A scales the mean of each row by `row_sum_weight`: 0 looks only for rows that su
 zero, 1 for any rows; in between, row sums are as likely to be off as that weight says.
 """
 
+import dataclasses
 from collections.abc import Callable, Collection
-from typing import Literal, NamedTuple
+from typing import ClassVar, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import optax
 import scipy.linalg
 from jaxtyping import Array, Float, Int
 
-from vfljax.gradient_map import GradientMap, gradient_map
+from vfljax.attacks.base import Attack, Number, jacobian_of
+from vfljax.gradient_map import GradientMap
 from vfljax.protocol import BatchGradientView, own_embedding
 
 Solver = Literal["auto", "cg", "exact"]
 
 _EXACT_UNKNOWNS = 4608  # B = 512, C = 10: a 170 MB matrix
 _EXACT_ENTRIES = 10**8  # of J, where the network is not made of dense layers
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SolvesForMessages(Attack):
+    """An attack that solves the linear system behind a batch gradient."""
+
+    solver: Solver = "auto"
+    """How the system is solved: cg, conjugate gradients in the network's precision, a
+    few milliseconds and enough for untrained networks; exact, Cholesky in float64,
+    needed for trained networks, whose well-fitted samples have tiny rows that an
+    early-stopped solve loses; auto, the exact one up to 4,608 unknowns, one per sample
+    and class but one (and 10⁸ entries of J, unless the network is made of dense
+    layers), where it takes about a second."""
+    iterations: int = 1000
+    """Number of conjugate-gradient steps at most, at least 1, of each solve."""
+    tolerance: float = 1e-6
+    """Share of ‖J g‖, in [0, 1), at which conjugate gradients freeze once the residual
+    falls to it, J of what Jᵀu lacks of g: run on, float32 blows up on systems without
+    full rank. In any case the iterate with the smallest such residual is kept."""
+    layers: tuple[str, ...] | None = None
+    """Names of the layers whose gradient is used; None takes all."""
+    sees = BatchGradientView
+    needs_sum_of_logits = True
+    recovers_messages = True
+    ranges: ClassVar = {
+        "iterations": {"low": 1},
+        "tolerance": {"low": 0, "high": 1, "high_excluded": True},
+    }
 
 
 class RecoveryInfo(NamedTuple):
@@ -110,8 +141,7 @@ def _conjugate_gradients(operator, right, num_iterations, tolerance):
             ),
             iterations=state.iterations + 1,
         )
-        frozen = jax.tree.map(lambda a, b: jnp.where(is_active, a, b), new, state)
-        return frozen, None
+        return optax.tree.where(is_active, new, state), None
 
     zeros = jnp.zeros_like(right)
     start = CGState(
@@ -126,7 +156,7 @@ def solve_by_cg(
     *,
     num_iterations: int,
     tolerance: int | float,
-    row_sum_weight: int | float | Float[Array, ""] = 0.0,
+    row_sum_weight: Number = 0.0,
     entry_scale: Float[Array, "batch classes"] | None = None,
 ) -> tuple[Float[Array, "batch classes"], RecoveryInfo]:
     """Conjugate gradients from 0, in the network's precision.
@@ -169,7 +199,7 @@ def solve_exactly(
     view: BatchGradientView,
     layers: Collection[str] | None,
     *,
-    row_sum_weight: int | float | Float[Array, ""] = 0.0,
+    row_sum_weight: Number = 0.0,
     ridge: int | float = 1e-12,
 ) -> tuple[Float[Array, "batch classes"], RecoveryInfo]:
     """Cholesky of A J Jᵀ A in float64, on the zero-sum subspace where the weight is 0.
@@ -184,9 +214,7 @@ def solve_exactly(
         )
     with jax.enable_x64(True):
         view = _as_float64(view)
-        jacobian = gradient_map(
-            view.model, view.params, view.features, layers, view.forward
-        )
+        jacobian = jacobian_of(view, layers)
         batch, classes = jacobian.embedding.shape
         basis = _row_basis(classes, row_sum_weight)
         if jacobian.factors is None:
@@ -200,10 +228,9 @@ def solve_exactly(
         right = (jacobian.push(view.gradient) @ basis).reshape(-1)
         coordinates, ridge_used, smallest = _solve(matrix, right, ridge * scale)
         message = coordinates.reshape(batch, -1) @ basis.T
+        residual = _relative_residual(jacobian, view.gradient, message)
         info = RecoveryInfo(
-            residual=_relative_residual(jacobian, view.gradient, message).astype(
-                jnp.float32
-            ),
+            residual=residual.astype(jnp.float32),
             iterations=jnp.array(0, jnp.int32),
             bound_held=(smallest > 10.0 * ridge_used).astype(jnp.int32),
         )
@@ -213,25 +240,20 @@ def solve_exactly(
 
 def _row_basis(classes, row_sum_weight):
     """Orthogonal columns that span the admissible rows, scaled by their weights."""
-    # orthonormal columns (C, C − 1) that span the rows summing to zero
     zero_sum = jnp.asarray(scipy.linalg.helmert(classes).T)
     if isinstance(row_sum_weight, (int, float)) and row_sum_weight == 0:
         return zero_sum
-    mean = jnp.full((classes, 1), classes**-0.5) * jnp.asarray(
-        row_sum_weight, zero_sum.dtype
-    )
+    weight = jnp.asarray(row_sum_weight, zero_sum.dtype)
+    mean = jnp.full((classes, 1), classes**-0.5) * weight
     return jnp.concatenate([zero_sum, mean], axis=1)
 
 
 def _as_float64(tree):
-    return jax.tree.map(
-        lambda leaf: (
-            jnp.asarray(leaf).astype(jnp.float64)
-            if jnp.issubdtype(leaf.dtype, jnp.floating)
-            else leaf
-        ),
-        tree,
-    )
+    def cast(leaf):
+        is_number = jnp.issubdtype(leaf.dtype, jnp.floating)
+        return jnp.asarray(leaf).astype(jnp.float64) if is_number else leaf
+
+    return jax.tree.map(cast, tree)
 
 
 def _is_float64_able(view):
@@ -295,11 +317,8 @@ def _cholesky(matrix, ridge):
 
     def retry(carry):
         _, ridge, attempt = carry
-        return (
-            jnp.linalg.cholesky(matrix + 10 * ridge * identity),
-            10 * ridge,
-            attempt + 1,
-        )
+        factor = jnp.linalg.cholesky(matrix + 10 * ridge * identity)
+        return factor, 10 * ridge, attempt + 1
 
     start = jnp.linalg.cholesky(matrix + ridge * identity), ridge, 0
     return jax.lax.while_loop(is_failed, retry, start)[:2]
@@ -318,13 +337,8 @@ def _smallest_eigenvalue(factor, num_iterations=8):
 
 
 def _relative_residual(jacobian, gradient, message):
-    explained = jacobian.pull(message)
     observed = jacobian.restrict(gradient)
-    squares = [
-        (jnp.sum((a - b) ** 2), jnp.sum(b**2))
-        for a, b in zip(
-            jax.tree.leaves(explained), jax.tree.leaves(observed), strict=True
-        )
-    ]
-    missed, total = (sum(column) for column in zip(*squares, strict=True))
-    return jnp.sqrt(missed / jnp.where(total > 0, total, 1.0))
+    missed = optax.tree.sub(jacobian.pull(message), observed)
+    total = optax.tree.norm(observed, squared=True)
+    scale = jnp.where(total > 0, total, 1.0)
+    return jnp.sqrt(optax.tree.norm(missed, squared=True) / scale)

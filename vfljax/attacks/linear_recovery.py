@@ -10,41 +10,23 @@ With the gradient of all layers the bound becomes B·(C − 1) <= rank(J).
 """
 
 import dataclasses
-from collections.abc import Collection
-from typing import get_args
+from typing import Any
 
-from vfljax._checks import check_choice, check_number, require
-from vfljax.attacks.base import Attack, Inference, inference_from_scores
+from vfljax.attacks.base import Inference, inference_from_scores, jacobian_of
 from vfljax.attacks.least_squares import (
-    Solver,
+    SolvesForMessages,
     choose_solver,
     solve_by_cg,
     solve_exactly,
 )
-from vfljax.gradient_map import gradient_map
 from vfljax.known import NOTHING, Known
 from vfljax.protocol import BatchGradientView, check_view
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class LinearRecovery(Attack):
+class LinearRecovery(SolvesForMessages):
     """Solve the linear system behind a batch gradient (encrypted protocol)."""
 
-    solver: Solver = "auto"
-    """How the system is solved: cg, conjugate gradients in the network's precision, a
-    few milliseconds and enough for untrained networks; exact, Cholesky in float64,
-    needed for trained networks, whose well-fitted samples have tiny rows that an
-    early-stopped solve loses; auto, the exact one up to 4,608 unknowns, one per sample
-    and class but one (and 10⁸ entries of J, unless the network is made of dense
-    layers), where it takes about a second."""
-    iterations: int = 1000
-    """Number of conjugate-gradient steps at most, at least 1."""
-    tolerance: float = 1e-6
-    """Share of ‖J g‖, in [0, 1), at which conjugate gradients freeze once the residual
-    falls to it, J of what Jᵀu lacks of g: run on, float32 blows up on systems without
-    full rank. In any case the iterate with the smallest such residual is kept."""
-    layers: tuple[str, ...] | None = None
-    """Names of the layers whose gradient is used; None takes all."""
     zero_sum: bool | None = None
     """Whether to look only for rows that sum to zero, as those of softmax cross-entropy
     do. Right unless a defense perturbed the message; None does so unless the defense in
@@ -52,18 +34,10 @@ class LinearRecovery(Attack):
     ridge: float = 1e-12
     """Number in [0, 1) that is added to the exact solver's matrix, relative to its mean
     diagonal, and raised tenfold until the factorization succeeds."""
-    sees = BatchGradientView
     uses = ("keeps_zero_sum",)
-    needs_sum_of_logits = True
-    recovers_messages = True
-
-    def __post_init__(self):
-        """Checks the ranges."""
-        check_choice("solver", self.solver, get_args(Solver))
-        check_number("iterations", self.iterations, low=1)
-        for name in ("tolerance", "ridge"):
-            value = getattr(self, name)
-            require(0 <= value < 1, name, value, "in [0, 1)")
+    ranges = SolvesForMessages.ranges | {
+        "ridge": {"low": 0, "high": 1, "high_excluded": True}
+    }
 
     def __call__(self, key, view, known: Known = NOTHING) -> Inference:
         """Infers from one view; rows sum to zero where nothing else is known."""
@@ -79,9 +53,7 @@ class LinearRecovery(Attack):
             )
         else:
             message, info = solve_by_cg(
-                gradient_map(
-                    view.model, view.params, view.features, self.layers, view.forward
-                ),
+                jacobian_of(view, self.layers),
                 view.gradient,
                 row_sum_weight=row_sum_weight,
                 num_iterations=self.iterations,
@@ -90,16 +62,7 @@ class LinearRecovery(Attack):
         return inference_from_scores(-batch * message, info=info)
 
 
-def linear_recovery(
-    view: BatchGradientView,
-    *,
-    layers: Collection[str] | None = LinearRecovery.layers,
-    solver: Solver = LinearRecovery.solver,
-    iterations: int = LinearRecovery.iterations,
-    tolerance: int | float = LinearRecovery.tolerance,
-    zero_sum: bool | None = LinearRecovery.zero_sum,
-    ridge: int | float = LinearRecovery.ridge,
-) -> Inference:
+def linear_recovery(view: BatchGradientView, **options: Any) -> Inference:
     """Infers the labels of a batch from its gradient by solving a linear system.
 
     Exact, up to float32 rounding of the gradient itself, whenever B·(C − 1) <= rank(J)
@@ -111,9 +74,6 @@ def linear_recovery(
     Returns:
         `scores` are −B·u: for one-hot targets 1 − p at the label and −p elsewhere. The
         `info` is a `RecoveryInfo`.
-
-    Raises:
-        ValueError: For an argument outside its range, or a view whose parts do not fit.
 
     Example:
         One linear layer and a batch of one: g = a uᵀ, hence u = g/a.
@@ -128,12 +88,4 @@ def linear_recovery(
         >>> inference.labels, inference.scores.round(3)
         (Array([1], dtype=int32), Array([[-0.3,  0.5, -0.2]], dtype=float32))
     """
-    attack = LinearRecovery(
-        layers=layers if layers is None else tuple(layers),
-        solver=solver,
-        iterations=iterations,
-        tolerance=tolerance,
-        zero_sum=zero_sum,
-        ridge=ridge,
-    )
-    return attack(None, view)
+    return LinearRecovery(**options)(None, view)

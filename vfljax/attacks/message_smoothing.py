@@ -21,6 +21,7 @@ of others tell about it.
 """
 
 import dataclasses
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -28,12 +29,16 @@ from jax.core import Tracer
 from jaxtyping import Array, Float
 
 from vfljax._checks import check_number, require
-from vfljax.attacks.base import Inference, Number, inference_from_scores
+from vfljax.attacks.base import (
+    GradientView,
+    Inference,
+    Number,
+    inference_from_scores,
+    jacobian_of,
+)
 from vfljax.attacks.least_squares import conjugate_gradients
-from vfljax.attacks.reading import ReadsMessages
-from vfljax.gradient_map import gradient_map
+from vfljax.attacks.reading import ReadsMessages, check_recovered
 from vfljax.known import NOTHING, Known
-from vfljax.protocol import BatchGradientView, SampleGradientView, check_view
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -46,24 +51,18 @@ class MessageSmoothing(ReadsMessages):
     reads = ("noise_std",)
     knowledge = "the noise scale"
     recovers_messages = True
-
-    def __post_init__(self):
-        """Checks the ranges."""
-        super().__post_init__()
-        check_number("iterations", self.iterations, low=1)
+    ranges: ClassVar = {"iterations": {"low": 1}}
 
     def __call__(self, key, view, known: Known = NOTHING) -> Inference:
         """Infers from one view; the key is for the attack that recovers messages."""
+        recovered = self.recover(key, view, known)
         return message_smoothing(
-            view,
-            self.recover(key, view, known),
-            known.noise_std,
-            iterations=self.iterations,
+            view, recovered, known.noise_std, iterations=self.iterations
         )
 
 
 def message_smoothing(
-    view: BatchGradientView | SampleGradientView,
+    view: GradientView,
     recovered: Float[Array, "batch classes"],
     noise_std: Number,
     *,
@@ -80,22 +79,14 @@ def message_smoothing(
 
     Returns:
         `scores` are the posterior means of −B·u.
-
-    Raises:
-        ValueError: For an argument outside its range, or shapes that do not fit.
     """
-    check_view(view)
-    expected = (view.features.shape[0], view.num_classes)
-    if recovered.shape != expected:
-        raise ValueError(f"recovered: shape {recovered.shape}, must be {expected}")
+    check_recovered(view, recovered)
     is_allowed = isinstance(noise_std, Tracer) or 0 <= noise_std < jnp.inf
     require(bool(is_allowed), "noise_std", noise_std, ">= 0 and finite")
     check_number("iterations", iterations, low=1)
-    jacobian = gradient_map(
-        view.model, view.params, view.features, forward=view.forward
-    )
+    jacobian = jacobian_of(view)
     noise = view.num_classes * jnp.square(noise_std)  # (σ/τ)²
-    signs = jax.random.rademacher(jax.random.key(0), expected, float)
+    signs = jax.random.rademacher(jax.random.key(0), recovered.shape, float)
     scale = jnp.vdot(signs, jacobian.gram(signs)) / signs.size  # Hutchinson (1990)
     scale = jnp.where(scale > 0, scale, 1.0)
 

@@ -96,8 +96,7 @@ def mixmatch(
     Args:
         key: Of batches, mixing and dropout.
         network: From features to logits (batch, classes).
-        start: Its parameters and running statistics at the start, for both student
-            and teacher.
+        start: Parameters and running statistics of student and teacher at the start.
         features: Of all samples, the known ones among them.
         known: The labeled samples.
         settings: Hyperparameters, which may be traced.
@@ -127,7 +126,9 @@ def mixmatch(
     def one_step(state: _State, number):
         step_key = jax.random.fold_in(key, number)
         key_rows, key_mix, *dropout_keys = jax.random.split(step_key, 5)
-        labeled, unlabeled = _draw(key_rows, known, unlabeled_rows, batch_size)
+        key_labeled, key_unlabeled = jax.random.split(key_rows)
+        labeled = jax.random.randint(key_labeled, (batch_size,), 0, len(known.rows))
+        unlabeled = jax.random.choice(key_unlabeled, unlabeled_rows, (batch_size,))
         x, u = features[known.rows[labeled]], features[unlabeled]
         params, statistics = state.student
 
@@ -192,13 +193,7 @@ def mixmatch(
 def sharpen(
     probabilities: Float[Array, "batch classes"], temperature: Number
 ) -> Float[Array, "batch classes"]:
-    """Rows to the power of 1/T, normalized; without a gradient.
-
-    Example:
-        >>> import jax.numpy as jnp
-        >>> print(f"{sharpen(jnp.array([[0.75, 0.25]]), 0.5)[0, 0]:.3f}")
-        0.900
-    """
+    """Rows to the power of 1/T, normalized; without a gradient."""
     powers = probabilities ** (1.0 / temperature)
     return jax.lax.stop_gradient(powers / jnp.sum(powers, axis=1, keepdims=True))
 
@@ -208,20 +203,10 @@ def mixmatch_loss(
     targets: Float[Array, "2 batch classes"],
     unlabeled_weight: Number,
 ) -> Float[Array, ""]:
-    """Cross-entropy of the labeled half, squared error of the unlabeled half.
-
-    The latter is a mean over samples *and* classes.
-    """
+    """Cross-entropy of the labeled half, mean squared entry of the unlabeled half."""
     labeled = cross_entropy(logits[0], targets[0])
     unlabeled = jnp.mean((jax.nn.softmax(logits[1]) - targets[1]) ** 2)
     return labeled + unlabeled_weight * unlabeled
-
-
-def _draw(key, known, unlabeled_rows, batch_size):
-    """Places among the known samples, and rows of others."""
-    key_labeled, key_unlabeled = jax.random.split(key)
-    labeled = jax.random.randint(key_labeled, (batch_size,), 0, len(known.rows))
-    return labeled, jax.random.choice(key_unlabeled, unlabeled_rows, (batch_size,))
 
 
 def _mix(key, inputs, targets, alpha):

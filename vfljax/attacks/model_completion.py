@@ -10,14 +10,14 @@ trained with `optimizers.malicious_sgd`. No message is needed, so encryption is 
 
 import dataclasses
 from collections.abc import Hashable
-from typing import get_args
+from typing import Any, get_args
 
-from jaxtyping import Array, Float, Key
+from jaxtyping import Array, Key
 
 from vfljax._checks import check_choice, require
 from vfljax.attacks.base import Inference
 from vfljax.attacks.completing import CompletesModel, Mix, complete
-from vfljax.attacks.mixmatch import DEFAULTS, LabeledRows, MixMatch, Weights
+from vfljax.attacks.mixmatch import LabeledRows, Weights
 from vfljax.known import NOTHING, Known
 from vfljax.protocol import AdversaryOptimizer, Interference, TrainedModelView
 
@@ -40,25 +40,21 @@ class ModelCompletion(CompletesModel):
     alone."""
 
     def __post_init__(self):
-        """Checks the choices."""
+        """Checks words and ranges."""
         super().__post_init__()
-        check_choice("optimizer", self.optimizer, get_args(AdversaryOptimizer))
-        check_mix(self.mix, self.finetune_bottom)
+        _check_mix(self.mix, self.finetune_bottom)
 
     @property
     def family(self) -> str | None:
         """What such attacks are called that differ in the number of known labels."""
         name = "passive" if self.optimizer == "benign" else "active"
-        extras = [
-            word
-            for word, applies in (
-                ("everybody", self.optimizer == "all_malicious"),
-                ("fine-tuned", self.finetune_bottom),
-                ("features mixed", self.mix == "feature"),
-            )
-            if applies
-        ]
-        return f"{name} ({', '.join(extras)})" if extras else name
+        applies = {
+            "everybody": self.optimizer == "all_malicious",
+            "fine-tuned": self.finetune_bottom,
+            "features mixed": self.mix == "feature",
+        }
+        extras = ", ".join(word for word in applies if applies[word])
+        return f"{name} ({extras})" if extras else name
 
     @property
     def victim(self) -> Hashable:
@@ -83,11 +79,9 @@ class ModelCompletion(CompletesModel):
         return model_completion(
             key,
             view,
-            LabeledRows(known.rows, known.labels),
-            other_features=known.get("other_features"),
             finetune_bottom=self.finetune_bottom,
             mix=self.mix,
-            **self.options(),
+            **self.options(known),
         )
 
 
@@ -96,64 +90,35 @@ def model_completion(
     view: TrainedModelView,
     known: LabeledRows,
     *,
-    other_features: Float[Array, "others ..."] | None = None,
-    settings: MixMatch = DEFAULTS,
     finetune_bottom: bool = ModelCompletion.finetune_bottom,
     mix: Mix = ModelCompletion.mix,
-    num_layers: int = ModelCompletion.head_layers,
-    num_epochs: int = ModelCompletion.epochs,
-    steps_per_epoch: int = ModelCompletion.steps_per_epoch,
-    batch_size: int = ModelCompletion.batch_size,
+    **options: Any,
 ) -> Inference:
     """Infers the labels of all training samples from a trained bottom model.
 
-    Args:
-        key: Of everything random.
-        view: The adversary's model and features when training is over.
-        known: Samples whose labels it knows, among those of the view.
-        other_features: Its features of further samples to label, such as test ones.
-        settings: Hyperparameters of MixMatch, which may be traced.
-        finetune_bottom: This and the next as the fields of `ModelCompletion`.
-        mix: What is mixed.
-        num_layers: Layers of the head.
-        num_epochs: Epochs of MixMatch.
-        steps_per_epoch: Steps in each.
-        batch_size: Labeled samples of a step, and as many unlabeled ones; even.
-
-    Returns:
-        `scores` are the teacher's logits after the *last* epoch, which is what an
-        attacker has. `info` is a `CompletionInfo` with the ranks after every epoch;
-        published figures are those of the best epoch by the truth.
+    `finetune_bottom` and `mix` are the fields of `ModelCompletion`; the key, what is
+    known, the other options (`other_features`, `settings`, `num_layers`, `num_epochs`,
+    `steps_per_epoch`, `batch_size`) and the answer are those of `completing.complete`.
 
     Raises:
         ValueError: If no sample or every sample is known, a number is out of range,
             or features are to be mixed while the bottom model is trained.
     """
-    check_mix(mix, finetune_bottom)
+    _check_mix(mix, finetune_bottom)
     return complete(
         key,
-        view.model,
-        Weights(view.params, view.forward.statistics),
-        view.features,
+        view,
         known,
-        other_features,
-        settings,
-        num_classes=view.num_classes,
-        num_layers=num_layers,
-        num_epochs=num_epochs,
-        steps_per_epoch=steps_per_epoch,
-        batch_size=batch_size,
+        start=Weights(view.params, view.forward.statistics),
         is_bottom_trained=finetune_bottom,
         mix=mix,
+        **options,
     )
 
 
-def check_mix(mix: Mix, finetune_bottom: bool) -> None:
-    """Raises a `ValueError` for features that are mixed but don't stay."""
+def _check_mix(mix, finetune_bottom):
+    """Features that are mixed must stay."""
     check_choice("mix", mix, get_args(Mix))
-    require(
-        mix == "input" or not finetune_bottom,
-        "mix",
-        mix,
-        "'input' where finetune_bottom=True changes the embeddings",
-    )
+    is_allowed = mix == "input" or not finetune_bottom
+    allowed = "'input' where finetune_bottom=True changes the embeddings"
+    require(is_allowed, "mix", mix, allowed)

@@ -18,71 +18,94 @@ scale of η says three things that plain linear recovery must guess:
 """
 
 import dataclasses
-from collections.abc import Collection
-from typing import get_args
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax.core import Tracer
 
-from vfljax._checks import check_choice, check_number, require
-from vfljax.attacks.base import Attack, Inference, Number, inference_from_scores
+from vfljax._checks import check_number, require
+from vfljax.attacks.base import (
+    Inference,
+    Number,
+    inference_from_scores,
+    jacobian_of,
+)
 from vfljax.attacks.least_squares import (
-    Solver,
+    SolvesForMessages,
     choose_solver,
     solve_by_cg,
     solve_exactly,
 )
-from vfljax.gradient_map import gradient_map
 from vfljax.known import NOTHING, Known
 from vfljax.protocol import BatchGradientView, check_view, own_embedding
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class NoiseAwareRecovery(Attack):
+class NoiseAwareRecovery(SolvesForMessages):
     """Linear recovery that knows the noise scale, the bins or the share kept."""
 
     reweightings: int = 5
     """Number of times, at least 0, that conjugate gradients are repeated with weights
-    for a sparse message; there are none where the defense drops no entries, and the
+    for a sparse message, for which the solver auto takes them where there are fewer
+    parameters than entries. There are none where the defense drops no entries, and the
     exact solver, which is for solutions that are unique, has none."""
-    solver: Solver = "auto"
-    """How the system is solved, as in linear recovery: auto, cg or exact. auto takes cg
-    where reweightings are asked for and there are fewer parameters than entries."""
-    iterations: int = 1000
-    """Number of conjugate-gradient steps at most, at least 1, of each repetition."""
-    tolerance: float = 1e-6
-    """Relative residual, in [0, 1), at which conjugate gradients freeze."""
-    layers: tuple[str, ...] | None = None
-    """Names of the layers whose gradient is used; None takes all."""
-    sees = BatchGradientView
     uses = ("noise_std", "keep_fraction", "drops_entries")
     is_adaptive = True
     knowledge = "kind and strength of the defense"
-    needs_sum_of_logits = True
-    recovers_messages = True
-
-    def __post_init__(self):
-        """Checks the ranges."""
-        check_choice("solver", self.solver, get_args(Solver))
-        check_number("iterations", self.iterations, low=1)
-        check_number("reweightings", self.reweightings, low=0)
-        tolerance = self.tolerance
-        require(0 <= tolerance < 1, "tolerance", tolerance, "in [0, 1)")
+    ranges = SolvesForMessages.ranges | {"reweightings": {"low": 0}}
 
     def __call__(self, key, view, known: Known = NOTHING) -> Inference:
         """Infers from one view; no entries are dropped where it isn't known."""
-        drops_entries = known.get("drops_entries", False)
-        return noise_aware_recovery(
-            view,
-            noise_std=known.noise_std,
-            keep_fraction=known.keep_fraction,
-            reweightings=self.reweightings if drops_entries else 0,
-            layers=self.layers,
-            solver=self.solver,
-            iterations=self.iterations,
-            tolerance=self.tolerance,
-        )
+        noise_std, keep_fraction = known.noise_std, known.keep_fraction
+        is_allowed = isinstance(noise_std, Tracer) or 0 <= noise_std < jnp.inf
+        require(bool(is_allowed), "noise_std", noise_std, ">= 0 and finite")
+        check_number("keep_fraction", keep_fraction, low=0, high=1, low_excluded=True)
+        check_view(view)
+        batch, classes = view.features.shape[0], view.num_classes
+        reweightings = self.reweightings if known.get("drops_entries", False) else 0
+        is_sparse = jnp.asarray(keep_fraction) < 1
+        weight = noise_std / jnp.hypot(classes**-0.5, noise_std)
+        weight = jnp.where(is_sparse, 1.0, weight)
+        jacobian = jacobian_of(view, self.layers)
+        solver, is_short = self.solver, jacobian.num_parameters < batch * classes
+        if reweightings and is_short and solver == "auto":
+            solver = "cg"
+        if choose_solver(view, solver, batch * classes) == "exact":
+            message, info = solve_exactly(view, self.layers, row_sum_weight=weight)
+        else:
+
+            def solve(scale):
+                return solve_by_cg(
+                    jacobian,
+                    view.gradient,
+                    row_sum_weight=weight,
+                    entry_scale=scale,
+                    num_iterations=self.iterations,
+                    tolerance=self.tolerance,
+                )
+
+            def reweigh(carry, _):
+                message, threshold, _ = carry
+                # The first entry that was not sent says how wrong the others may be.
+                _, largest_dropped = _around_threshold(message, keep_fraction)
+                threshold = jnp.minimum(threshold, largest_dropped / message.size)
+                scale = (message**2 + threshold**2) ** 0.25
+                largest = jnp.max(scale)
+                scale = scale / jnp.where(largest > 0, largest, 1.0)
+                scale = jnp.where(is_sparse, scale, 1.0)
+                message, info = solve(scale)
+                return (message, threshold, info), None
+
+            message, info = solve(jnp.ones((batch, classes)))
+            start = (message, jnp.array(jnp.inf), info)
+            (message, _, info), _ = jax.lax.scan(reweigh, start, length=reweightings)
+        # Entries that were dropped lie anywhere below those sent, on either side.
+        smallest_sent, _ = _around_threshold(batch * message, keep_fraction)
+        variance = jnp.where(is_sparse, smallest_sent**2 / 3.0, jnp.square(noise_std))
+        own_logits = own_embedding(view)
+        scores = -batch * message + variance * jax.nn.log_softmax(own_logits)
+        return inference_from_scores(scores, info=info)
 
 
 def noise_aware_recovery(
@@ -90,11 +113,7 @@ def noise_aware_recovery(
     *,
     noise_std: Number = 0.0,
     keep_fraction: Number = 1.0,
-    reweightings: int = NoiseAwareRecovery.reweightings,
-    layers: Collection[str] | None = NoiseAwareRecovery.layers,
-    solver: Solver = NoiseAwareRecovery.solver,
-    iterations: int = NoiseAwareRecovery.iterations,
-    tolerance: int | float = NoiseAwareRecovery.tolerance,
+    **options: Any,
 ) -> Inference:
     """Infers the labels of a batch from its gradient, knowing the defense.
 
@@ -103,76 +122,18 @@ def noise_aware_recovery(
         noise_std: σ in units of 1/B, >= 0 and finite: standard deviation of what the
             defense added to an entry of B·dL/dH, as `defenses` document it. May be
             traced. Rounding to levels an interval apart adds about interval/√12.
-        keep_fraction: Share of the entries that were sent, in (0, 1]. May be traced.
-        reweightings: As the field of `NoiseAwareRecovery`, like all that follow; there
-            are none where `keep_fraction` is the number 1.
-        layers: See there.
-        solver: See there.
-        iterations: See there.
-        tolerance: See there.
+        keep_fraction: Share of the entries that were sent, in (0, 1]. May be traced. No
+            entries were dropped if it is the number 1.
+        options: Fields of `NoiseAwareRecovery`.
 
     Returns:
         `scores` are −B·u + σ²·log p. The `info` is a `RecoveryInfo`.
-
-    Raises:
-        ValueError: For an argument outside its range, or a view whose parts do not fit.
     """
-    NoiseAwareRecovery(  # checks the ranges
-        reweightings=reweightings,
-        solver=solver,
-        iterations=iterations,
-        tolerance=tolerance,
+    is_one = isinstance(keep_fraction, int | float) and keep_fraction == 1
+    known = Known(
+        noise_std=noise_std, keep_fraction=keep_fraction, drops_entries=not is_one
     )
-    is_allowed = isinstance(noise_std, Tracer) or 0 <= noise_std < jnp.inf
-    require(bool(is_allowed), "noise_std", noise_std, ">= 0 and finite")
-    check_number("keep_fraction", keep_fraction, low=0, high=1, low_excluded=True)
-    check_view(view)
-    if isinstance(keep_fraction, int | float) and keep_fraction == 1:
-        reweightings = 0
-    batch, classes = view.features.shape[0], view.num_classes
-    is_sparse = jnp.asarray(keep_fraction) < 1
-    weight = noise_std / jnp.hypot(classes**-0.5, noise_std)
-    weight = jnp.where(is_sparse, 1.0, weight)
-    jacobian = gradient_map(
-        view.model, view.params, view.features, layers, view.forward
-    )
-    if reweightings and jacobian.num_parameters < batch * classes and solver == "auto":
-        solver = "cg"
-    if choose_solver(view, solver, batch * classes) == "exact":
-        message, info = solve_exactly(view, layers, row_sum_weight=weight)
-    else:
-
-        def solve(scale):
-            return solve_by_cg(
-                jacobian,
-                view.gradient,
-                row_sum_weight=weight,
-                entry_scale=scale,
-                num_iterations=iterations,
-                tolerance=tolerance,
-            )
-
-        def reweigh(carry, _):
-            message, threshold, _ = carry
-            # The first entry that was not sent says how wrong the others may be.
-            _, largest_dropped = _around_threshold(message, keep_fraction)
-            threshold = jnp.minimum(threshold, largest_dropped / message.size)
-            scale = (message**2 + threshold**2) ** 0.25
-            largest = jnp.max(scale)
-            scale = scale / jnp.where(largest > 0, largest, 1.0)
-            scale = jnp.where(is_sparse, scale, 1.0)
-            message, info = solve(scale)
-            return (message, threshold, info), None
-
-        message, info = solve(jnp.ones((batch, classes)))
-        start = (message, jnp.array(jnp.inf), info)
-        (message, _, info), _ = jax.lax.scan(reweigh, start, length=reweightings)
-    # Entries that were dropped lie anywhere below those sent, on either side.
-    smallest_sent, _ = _around_threshold(batch * message, keep_fraction)
-    variance = jnp.where(is_sparse, smallest_sent**2 / 3.0, jnp.square(noise_std))
-    own_logits = own_embedding(view)
-    scores = -batch * message + variance * jax.nn.log_softmax(own_logits)
-    return inference_from_scores(scores, info=info)
+    return NoiseAwareRecovery(**options)(None, view, known)
 
 
 def _around_threshold(message, keep_fraction):

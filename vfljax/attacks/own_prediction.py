@@ -9,7 +9,7 @@ that is what model completion is for, Fu et al. 2022.)
 
 import dataclasses
 
-from vfljax.attacks.base import Attack, Inference, inference_from_scores
+from vfljax.attacks.base import Attack, GradientView, Inference, inference_from_scores
 from vfljax.known import NOTHING, Known
 from vfljax.protocol import (
     BatchGradientView,
@@ -38,17 +38,10 @@ class OwnPrediction(Attack):
         return own_prediction(view)
 
 
-def own_prediction(view: BatchGradientView | SampleGradientView) -> Inference:
+def own_prediction(view: GradientView) -> Inference:
     """Infers labels from the adversary's own logits; the gradient is not used.
 
-    Args:
-        view: Of either protocol.
-
-    Returns:
-        `scores` are the adversary's logits H^p.
-
-    Raises:
-        ValueError: If the view's parts do not fit together.
+    `scores` are these logits H^p.
     """
     check_view(view)
     return inference_from_scores(own_embedding(view))

@@ -1,8 +1,8 @@
 """What both ways of planting a backdoor have in common: who is marked, and how."""
 
 import dataclasses
-from collections.abc import Mapping
-from typing import Any, ClassVar, Literal, NamedTuple, get_args
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -62,21 +62,24 @@ class PlantsBackdoor(Attack):
     """Gamma, at least 0, by which the poisoned sample's message is multiplied; a whole
     number from 1 where messages are encrypted. May be traced."""
     num_targets: ClassVar[Any] = 0
+    """Number of training samples known to be of the target class."""
     sees = PredictionView
     goal = BACKDOOR
     needs_sum_of_logits = True
     traced = ("amplification",)
 
+    ranges: ClassVar = {
+        "num_poisoned": {"low": 0},
+        "num_poisoned_test": {"low": 1},
+        "amplification": {"low": 0},
+    }
+
     def __post_init__(self):
-        """Checks the ranges."""
+        """Checks words and ranges."""
+        super().__post_init__()
         check_choice("trigger", self.trigger, tuple(data.TRIGGERS))
-        check_choice("adversaries", self.adversaries, get_args(Adversaries))
-        check_choice("batches", self.batches, get_args(Batches))
-        check_number("num_poisoned", self.num_poisoned, low=0)
-        check_number("num_poisoned_test", self.num_poisoned_test, low=1)
         if self.target_class is not None:
             check_number("target_class", self.target_class, low=0)
-        check_number("amplification", self.amplification, low=0)
 
     @property
     def extra_rows(self) -> int:
@@ -104,25 +107,23 @@ class PlantsBackdoor(Attack):
                 f"target_class={self.target_class}: must be below {task.num_classes}, "
                 "the number of classes"
             )
-        num_clean = task.num_train - task.experiment.training.batch_size
-        rarest = int(min(task.class_counts))
-        for name, most in (
-            ("num_poisoned", num_clean),
-            ("num_poisoned_test", task.num_test),
-            ("num_targets", rarest - self.num_poisoned),
-        ):
+        at_most = {
+            "num_poisoned": task.num_train - task.experiment.training.batch_size,
+            "num_poisoned_test": task.num_test,
+            "num_targets": int(min(task.class_counts)) - self.num_poisoned,
+        }
+        for name, most in at_most.items():
             number = getattr(self, name)
             if number > most:
                 return (
                     f"{name}={number}: must be at most {most}, as {task.dataset_name} "
                     f"has {task.num_train} training and {task.num_test} test samples"
                 )
-        if task.experiment.encryption is None:
-            return None
-        try:
-            whole_amplification(self.amplification)
-        except ValueError as error:
-            return str(error)
+        if task.experiment.encryption is not None:
+            try:
+                whole_amplification(self.amplification)
+            except ValueError as error:
+                return str(error)
         return None
 
     def prepare(self, task) -> Any:
@@ -135,11 +136,7 @@ class PlantsBackdoor(Attack):
         )
 
     def plant(
-        self,
-        key: Key[Array, ""],
-        scene: Scene,
-        parties: tuple[int, ...],
-        marked: Marked,
+        self, key: Key[Array, ""], scene: Scene, parties: Sequence[int], marked: Marked
     ) -> tuple[Mapping[int, Manipulation], Mapping[str, Any]]:
         """What each adversary does to messages, and facts about it for the goal."""
         raise NotImplementedError(f"{type(self).__name__} has no plant")
@@ -191,11 +188,10 @@ class PlantsBackdoor(Attack):
     def _mark(self, key, scene: Scene) -> Marked:
         """The target class, its known samples, and those that get the trigger."""
         key_class, key_poison, key_target, key_tried = jax.random.split(key, 4)
-        target = (
-            jax.random.randint(key_class, (), 0, scene.num_classes)
-            if self.target_class is None
-            else jnp.array(self.target_class)
-        )
+        if self.target_class is None:
+            target = jax.random.randint(key_class, (), 0, scene.num_classes)
+        else:
+            target = jnp.array(self.target_class)
         poisoned = jax.random.permutation(key_poison, scene.num_samples)
         poisoned = poisoned[: self.num_poisoned]
         is_poisoned = jnp.zeros(scene.num_samples, bool).at[poisoned].set(True)
@@ -207,11 +203,7 @@ class PlantsBackdoor(Attack):
 
 
 def whole_amplification(amplification: Any) -> int:
-    """By what rows of ciphertexts are multiplied.
-
-    Raises:
-        ValueError: If it is not a whole number from 1.
-    """
+    """By what rows of ciphertexts are multiplied; a `ValueError` for other numbers."""
     number = float(amplification)
     if number < 1 or number != int(number):
         raise ValueError(

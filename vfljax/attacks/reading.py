@@ -7,9 +7,10 @@ import jax
 from jaxtyping import Array, Float, Key
 
 from vfljax._checks import require
-from vfljax.attacks.base import Attack
+from vfljax.attacks.base import Attack, GradientView
 from vfljax.attacks.linear_recovery import LinearRecovery
 from vfljax.known import Known
+from vfljax.protocol import check_view
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -29,7 +30,8 @@ class ReadsMessages(Attack):
     reads: ClassVar[tuple[str, ...]] = ()
 
     def __post_init__(self):
-        """Checks that there are messages to read."""
+        """Checks words, ranges, and that there are messages to read."""
+        super().__post_init__()
         require(
             isinstance(self.of, Attack) and self.of.recovers_messages,
             "of",
@@ -60,9 +62,14 @@ class ReadsMessages(Attack):
     def recover(
         self, key: Key[Array, ""], view, known: Known
     ) -> Float[Array, "batch classes"]:
-        """Messages −B·u, from a batch gradient or as received.
-
-        The key stays fresh for what is done with them.
-        """
+        """Messages −B·u; the key stays fresh for what is done with them."""
         of = self.of
         return of(jax.random.fold_in(key, 0), view, known.only(of.uses)).scores
+
+
+def check_recovered(view: GradientView, recovered: Float[Array, "..."]) -> None:
+    """Raises a `ValueError` for a bad view, or messages that can't be of its batch."""
+    check_view(view)
+    expected = (view.features.shape[0], view.num_classes)
+    if recovered.shape != expected:
+        raise ValueError(f"recovered: shape {recovered.shape}, must be {expected}")

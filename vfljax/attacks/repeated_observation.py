@@ -7,7 +7,7 @@ grows as the square root of the number of epochs, for ever.
 """
 
 import dataclasses
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import jax.numpy as jnp
 from jaxtyping import Array, Float
@@ -32,11 +32,7 @@ class RepeatedObservation(ReadsMessages):
     named_per_class: int = 0
     """Known samples of each class, at least 0; above 0 the combined messages are
     clustered and the clusters named by these samples, as in cluster matching."""
-
-    def __post_init__(self):
-        """Checks the ranges."""
-        super().__post_init__()
-        check_number("named_per_class", self.named_per_class, low=0)
+    ranges: ClassVar = {"named_per_class": {"low": 0}}
 
     @property
     def uses(self) -> tuple[str, ...]:
@@ -52,9 +48,8 @@ class RepeatedObservation(ReadsMessages):
     def knowledge(self) -> str | None:
         """What the attack uses besides its view."""
         words = "earlier messages about the same samples, the noise scale"
-        if self.named_per_class == 0:
-            return words
-        return f"{words}, {labels_in_words(self.named_per_class)}"
+        named = self.named_per_class
+        return f"{words}, {labels_in_words(named)}" if named else words
 
     @property
     def source(self) -> Attack | None:
@@ -72,10 +67,7 @@ class RepeatedObservation(ReadsMessages):
         return super().fits(task)
 
     def __call__(self, key, view, known: Known = NOTHING) -> Inference:
-        """Infers from the answers so far; the view is not used.
-
-        The key is for the clusters. Where `labels` are not known, these have no names.
-        """
+        """Infers from the answers so far; clusters have names if `labels` are known."""
         recovered, own = (jnp.stack(part) for part in zip(*known.earlier, strict=True))
         combined = repeated_observation(recovered, known.noise_std)
         if self.named_per_class == 0:
