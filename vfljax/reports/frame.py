@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import polars as pl
 from scipy.special import stdtrit
 
-from vfljax.experiments.frame import rows_to_frame
+from vfljax.experiments.records import rows_to_frame
 from vfljax.reports.columns import (
     BENIGN,
     COLUMNS,
