@@ -58,9 +58,7 @@ def _without_help_texts(words: str) -> str:
     return f"{mistake}; did you mean {' or '.join(nearest)}?" if nearest else mistake
 
 
-def _without_arrays(
-    info: constructors.PrimitiveTypeInfo,
-) -> Any:
+def _without_arrays(info: constructors.PrimitiveTypeInfo) -> Any:
     """A number that may also be traced, or a name that may also be a data set.
 
     On the command line it is the number or the name.

@@ -33,18 +33,10 @@ def make_rows(
 ) -> list[dict[str, Any]]:
     """One row per strength and trial of a chunk.
 
-    Args:
-        experiment: What is run.
-        cell: Of the chunk.
-        settings: Strength and trial of each; leaves may have more entries (padding).
-        label: The attack's.
-        step: The training step of the view.
-        answer: Of the attack, stacked, in host memory, as what follows.
-        seen: What it saw; for the truth.
-        main: Rates of the main task.
-        train_labels: True classes of the training samples.
-        test_labels: True classes of the test samples.
-        common: Further columns, the same in all rows.
+    `settings` are strength and trial of each. The attack's `answer`, what was `seen`
+    and the rates of the `main` task are stacked, in host memory, and may have more
+    entries (padding). `label` is the attack's, `step` that of the view; `common` are
+    further columns.
     """
     attack, defense = experiment.attacks[label], experiment.defenses[cell.defense]
     releases, made = _releases(experiment, cell, len(train_labels)), []

@@ -13,18 +13,13 @@ from vfljax.experiments.experiment import Experiment
 
 
 class Arrays(NamedTuple):
-    """The data set on the device; features have one entry per party.
+    """The data set on the device; features have one entry per party, labels are < C.
 
     Attributes:
-        features: Every party's, of all training samples.
-        labels: Of all training samples, in [0, C).
         table: Rows of each class.
-        test_features: Every party's, of all test samples.
-        test_labels: Of all test samples.
         pretrained: What every bottom model starts with instead of random weights.
-        of_defense: What the defense trained beforehand, stacked; see
-            `Defense.prepare`.
-        of_attack: What the attack prepared; see `Attack.prepare`.
+        of_defense: What `Defense.prepare` trained beforehand, stacked.
+        of_attack: What `Attack.prepare` made.
     """
 
     features: tuple[Float[Array, "samples ..."], ...]
@@ -39,12 +34,9 @@ class Arrays(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Task:
-    """An experiment and its data in host memory, for one number of classes.
+    """An experiment without variants and the samples it uses, for C classes of theirs.
 
-    Attributes:
-        experiment: What is run; without variants.
-        dataset: The samples that it uses.
-        num_classes: C, at most as many as the data set has.
+    Everything is in host memory.
     """
 
     experiment: Experiment

@@ -45,12 +45,9 @@ class Start(NamedTuple):
     """A training that can begin.
 
     Attributes:
-        world: What is trained.
         interference: How the adversary departs from the protocol.
         run: The protocol, with it.
-        state: Before the first step.
         batches: Sample numbers of each step; None without training.
-        train_key: Of the steps.
         looks: By the training step before which they are taken, in ascending order.
         alone_key: Of a model that the adversary trains alone.
         classes: Those of the attacked batches.
