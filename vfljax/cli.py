@@ -32,10 +32,6 @@ _FAILURES = ("RoleFailed", "EncryptionError", "ImportError", "ModuleNotFoundErro
 """Errors that end an encrypted run in one line, by name so that none is imported."""
 
 
-class UsageError(Exception):
-    """A user's mistake, in one line."""
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command line and returns its exit status."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
@@ -50,11 +46,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         elif arguments[0] in commands:
             commands[arguments[0]](arguments[1:])
         else:
-            raise UsageError(_unknown("command", arguments[0], commands))
+            raise ValueError(_unknown("command", arguments[0], commands))
     except BrokenPipeError:  # as in `vfljax list | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except (UsageError, ValueError, OSError) as error:
+    except (ValueError, OSError) as error:  # a user's mistake
         return _said(error, 2)
     except (RuntimeError, ImportError) as error:  # a role that failed, a library absent
         if type(error).__name__ not in _FAILURES:
@@ -109,7 +105,7 @@ def _run(arguments):
         if wants_help:
             parser.print_help()
             return
-        raise UsageError(
+        raise ValueError(
             "run: CONFIG must come first, before any option; `vfljax list` shows them"
         )
     config, *given = (each for each in arguments if each not in ("-h", "--help"))
@@ -124,10 +120,7 @@ def _run(arguments):
         print("\nfields of this experiment:")
         fields.override(experiment, ["--help"])
         return
-    try:
-        experiment = fields.override(experiment, overrides)
-    except fields.OverrideError as error:
-        raise UsageError(str(error)) from None
+    experiment = fields.override(experiment, overrides)
     _run_experiment(experiment, options.data_dir, options.out)
 
 
@@ -215,15 +208,14 @@ def _list(arguments):
 
 def _config_path(name: str) -> Path:
     """The file of a config, given by name or path."""
-    path = Path(name)
-    if path.suffix != ".py":
-        shipped = {path.stem: path for path in _shipped_configs()}
-        if name not in shipped:
-            raise UsageError(_unknown("config", name, shipped))
-        return shipped[name]
-    if not path.is_file():
-        raise UsageError(f"config {name}: no such file")
-    return path
+    if Path(name).suffix == ".py":
+        if not Path(name).is_file():
+            raise ValueError(f"config {name}: no such file")
+        return Path(name)
+    shipped = {path.stem: path for path in _shipped_configs()}
+    if name not in shipped:
+        raise ValueError(_unknown("config", name, shipped))
+    return shipped[name]
 
 
 def _load_config(name: str, path: Path, scale: str | None) -> Any:
@@ -231,14 +223,9 @@ def _load_config(name: str, path: Path, scale: str | None) -> Any:
     sys.path.insert(0, str(path.parent))  # a config may import its neighbors
     try:
         content = runpy.run_path(str(path))
+        experiment = content.get("experiment")
         if "make" in content:
             experiment = content["make"](scale or "full")
-        elif scale is None:
-            experiment = content.get("experiment")
-        else:
-            raise UsageError(f"--scale {scale}: {name} has no `make(scale)`")
-    except UsageError:
-        raise
     except Exception as error:
         frames = traceback.extract_tb(error.__traceback__)
         lines = [
@@ -247,13 +234,15 @@ def _load_config(name: str, path: Path, scale: str | None) -> Any:
         ]
         where = getattr(error, "lineno", None) or lines[-1]
         words = f"line {where}: {type(error).__name__}: {error}"
-        raise UsageError(f"config {name}, {words}") from None
+        raise ValueError(f"config {name}, {words}") from None
     finally:
         sys.path.remove(str(path.parent))
+    if scale is not None and "make" not in content:
+        raise ValueError(f"--scale {scale}: {name} has no `make(scale)`")
     from vfljax.experiments import Experiment
 
     if not isinstance(experiment, Experiment):
-        raise UsageError(
+        raise ValueError(
             f"config {name}: must hold `experiment = Experiment(...)` or "
             "`make(scale) -> Experiment`"
         )
@@ -275,8 +264,8 @@ def _use_all_cores():
     """Spreads trials over the processor's cores, one JAX device each."""
     import jax
 
-    affinity = getattr(os, "sched_getaffinity", None)
-    num_cores = len(affinity(0)) if affinity else os.cpu_count() or 1
+    has_affinity = hasattr(os, "sched_getaffinity")
+    num_cores = len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1
     with contextlib.suppress(RuntimeError):  # too late if JAX has been used already
         jax.config.update("jax_num_cpu_devices", num_cores)
 
@@ -302,7 +291,7 @@ class _Parser(argparse.ArgumentParser):
     """An argument parser whose errors are one line."""
 
     def error(self, message) -> NoReturn:
-        raise UsageError(message)
+        raise ValueError(message)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """What an adversary may look at before training, to plan its interference."""
 
+import functools
 from typing import Any
 
 import jax
@@ -20,9 +21,6 @@ def make_scene(world: World, untrained: ProtocolState) -> Scene:
         lots = jax.random.uniform(key, arrays.labels.shape) + is_eligible
         return jax.lax.top_k(lots, number)[1]
 
-    def infer(key, attack: Attack, party: int, rows):
-        return _infer(world, untrained, key, attack, party, rows)
-
     return Scene(
         num_samples=len(arrays.labels),
         num_test=len(arrays.test_labels),
@@ -32,7 +30,7 @@ def make_scene(world: World, untrained: ProtocolState) -> Scene:
         batch_size=world.cell.batch_size,
         prepared=arrays.of_attack,
         samples_of=samples_of,
-        infer=infer,
+        infer=functools.partial(_infer, world, untrained),
     )
 
 

@@ -58,10 +58,7 @@ def run_sweep(
     Stopped at any point, it goes on where it was: a trial has the same key in any chunk
     and any order. (Programs for other chunk sizes may round differently.)
 
-    Args:
-        experiment: What to run.
-        dataset: Its data.
-        folder: The run folder; made if absent.
+    The folder is made if absent.
 
     Yields:
         The progress, first with what was already there.
@@ -182,13 +179,10 @@ class _RunningChunk:
         chunks = self._chunks
         for label, attack in self._experiment.attacks.items():
             if attack.victim not in self._victims:
-                start = time.perf_counter()
+                start, sharing = time.perf_counter(), chunks.programs.sharing(attack)
+                given = sharing, chunks.arrays_of(label), chunks.folder
                 victim = yield from encrypted_victims(
-                    self._experiment,
-                    self._padded,
-                    chunks.programs.sharing(attack),
-                    chunks.arrays_of(label),
-                    chunks.folder,
+                    self._experiment, self._padded, *given
                 )
                 victim = jax.device_put(victim, chunks.programs.spread)
                 self._keep(attack, victim, start)

@@ -146,9 +146,9 @@ def start_trial(
     `attack` is one of those that share the victim, and `looks` says whether views are
     taken at the experiment's training steps.
     """
-    experiment, arrays = world.experiment, world.arrays
+    training, arrays = world.experiment.training, world.arrays
     classes_key, weights_key, order_key, train_key, views_key = jax.random.split(key, 5)
-    training, num_total = experiment.training, arrays.table.counts.size
+    num_total = arrays.table.counts.size
     classes = jnp.arange(num_total)  # in order if all, as a model is trained so
     if world.cell.num_classes < num_total:
         classes = data.draw_classes(classes_key, num_total, world.cell.num_classes)
