@@ -39,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not arguments or arguments[0] in ("-h", "--help"):
         print(_DESCRIPTION, end="")
         return 0 if arguments else 2
-    _one_line_warnings()
+    warnings.showwarning = _show_warning
     try:
         if arguments[0] == "--version":
             print(importlib.metadata.version("vfljax"))
@@ -49,7 +49,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise ValueError(_unknown("command", arguments[0], commands))
     except BrokenPipeError:  # as in `vfljax list | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     except (ValueError, OSError) as error:  # a user's mistake
         return _said(error, 2)
     except (RuntimeError, ImportError) as error:  # a role that failed, a library absent
@@ -105,9 +104,8 @@ def _run(arguments):
         if wants_help:
             parser.print_help()
             return
-        raise ValueError(
-            "run: CONFIG must come first, before any option; `vfljax list` shows them"
-        )
+        allowed = "first, before any option; `vfljax list` shows them"
+        raise ValueError(f"run: CONFIG must come {allowed}")
     config, *given = (each for each in arguments if each not in ("-h", "--help"))
     options, overrides = parser.parse_known_args(given)
     path = _config_path(config)
@@ -164,9 +162,8 @@ def _draw(folder):
 def _report(arguments):
     words = "Redraws the report of a run folder; runs nothing."
     parser = _Parser(prog="vfljax report", description=words, allow_abbrev=False)
-    parser.add_argument(
-        "run_dir", type=Path, metavar="RUN_DIR", help="run folder to report on"
-    )
+    words = "run folder to report on"
+    parser.add_argument("run_dir", type=Path, metavar="RUN_DIR", help=words)
     paths = _draw(parser.parse_args(arguments).run_dir)
     print("", *paths, sep="\n")
 
@@ -174,12 +171,8 @@ def _report(arguments):
 def _list(arguments):
     words = "Shows attacks, defenses, networks, data sets, splits and configs."
     parser = _Parser(prog="vfljax list", description=words, allow_abbrev=False)
-    parser.add_argument(
-        "config",
-        nargs="?",
-        metavar="CONFIG",
-        help="config whose own attacks and defenses are shown instead",
-    )
+    words = "config whose own attacks and defenses are shown instead"
+    parser.add_argument("config", nargs="?", metavar="CONFIG", help=words)
     config = parser.parse_args(arguments).config
     if config is not None:
         experiment = _load_config(config, _config_path(config), None)
@@ -242,22 +235,17 @@ def _load_config(name: str, path: Path, scale: str | None) -> Any:
     from vfljax.experiments import Experiment
 
     if not isinstance(experiment, Experiment):
-        raise ValueError(
-            f"config {name}: must hold `experiment = Experiment(...)` or "
-            "`make(scale) -> Experiment`"
-        )
+        allowed = "`experiment = Experiment(...)` or `make(scale) -> Experiment`"
+        raise ValueError(f"config {name}: must hold {allowed}")
     return experiment
 
 
 def _shipped_configs() -> list[Path]:
     """The configs that come with the library, from a wheel or a checkout."""
     package = Path(__file__).parent
-    for folder in (package / "configs", package.parent / "configs"):
-        if folder.is_dir():
-            return sorted(
-                path for path in folder.glob("*.py") if not path.stem.startswith("_")
-            )
-    return []
+    folders = (package / "configs", package.parent / "configs")
+    found = (folder.glob("[!_]*.py") for folder in folders if folder.is_dir())
+    return sorted(next(found, ()))
 
 
 def _use_all_cores():
@@ -270,11 +258,9 @@ def _use_all_cores():
         jax.config.update("jax_num_cpu_devices", num_cores)
 
 
-def _one_line_warnings():
-    def show(message, *_):
-        print(f"vfljax: warning: {' '.join(str(message).split())}", file=sys.stderr)
-
-    warnings.showwarning = show
+def _show_warning(message, *_):
+    """Says a warning in one line."""
+    print(f"vfljax: warning: {' '.join(str(message).split())}", file=sys.stderr)
 
 
 def _unknown(kind, name, known):

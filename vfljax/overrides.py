@@ -16,8 +16,6 @@ from vfljax.data import Dataset
 from vfljax.experiments import Experiment
 from vfljax.models import PartyModel
 
-_CONFIG = (tyro.conf.AvoidSubcommands, tyro.conf.SuppressFixed)
-
 
 class OverrideError(ValueError):
     """A field that can't be set so, in one line."""
@@ -40,7 +38,7 @@ def override(experiment: Experiment, arguments: Sequence[str]) -> Experiment:
                 args=list(arguments),
                 prog="vfljax run CONFIG",
                 description="",
-                config=_CONFIG,
+                config=(tyro.conf.AvoidSubcommands, tyro.conf.SuppressFixed),
             )
     except SystemExit as stop:
         if not stop.code:
@@ -66,7 +64,12 @@ def _without_arrays(info: constructors.PrimitiveTypeInfo) -> Any:
     if typing.get_origin(info.type) not in (typing.Union, types.UnionType):
         return None
     members = typing.get_args(info.type)
-    written = [member for member in members if not _is_only_in_python(member)]
+    written = [  # on a command line
+        member
+        for member in members
+        if member not in (Dataset, PartyModel)
+        and not getattr(member, "__module__", "").startswith("jaxtyping")
+    ]
     if len(written) == len(members) or not written:
         return None
     narrowed: Any = typing.Union[tuple(written)]  # noqa: UP007
@@ -80,9 +83,3 @@ def _without_arrays(info: constructors.PrimitiveTypeInfo) -> Any:
         is_instance=lambda value: isinstance(value, str | Dataset),
         str_from_instance=lambda value: [getattr(value, "name", value)],
     )
-
-
-def _is_only_in_python(member: Any) -> bool:
-    """Whether values of a type can't be written on a command line."""
-    is_array = getattr(member, "__module__", "").startswith("jaxtyping")
-    return is_array or member in (Dataset, PartyModel)
