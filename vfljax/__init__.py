@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     )
     from vfljax.goals import metrics
 
-__version__ = "0.1.0"
-
 __all__ = [
     "attacks",
     "data",
@@ -42,8 +40,7 @@ __all__ = [
 
 def __getattr__(name: str):
     """A room of the library, imported at its first use."""
-    if name == "metrics":
-        return importlib.import_module("vfljax.goals.metrics")
-    if name in __all__:
-        return importlib.import_module(f"vfljax.{name}")
-    raise AttributeError(f"module 'vfljax' has no attribute {name!r}")
+    if name not in __all__:
+        raise AttributeError(f"module 'vfljax' has no attribute {name!r}")
+    place = "goals.metrics" if name == "metrics" else name
+    return importlib.import_module(f"vfljax.{place}")

@@ -5,10 +5,11 @@ What a command needs is imported when it runs.
 """
 
 import argparse
+import ast
 import contextlib
 import difflib
+import importlib.metadata
 import os
-import re
 import runpy
 import sys
 import traceback
@@ -27,10 +28,8 @@ How much do labels leak in vertical federated learning, and which defense helps?
 VFLJAX_DATA names a folder with data sets; VFLJAX_TRACEBACK=1 shows where an error
 comes from.
 """
-
-
-class UsageError(Exception):
-    """A user's mistake, in one line."""
+_FAILURES = ("RoleFailed", "EncryptionError", "ImportError", "ModuleNotFoundError")
+"""Errors that end an encrypted run in one line, by name so that none is imported."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -40,38 +39,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not arguments or arguments[0] in ("-h", "--help"):
         print(_DESCRIPTION, end="")
         return 0 if arguments else 2
-    _one_line_warnings()
+    warnings.showwarning = _show_warning
     try:
         if arguments[0] == "--version":
-            print(_version())
-            return 0
-        if arguments[0] not in commands:
-            raise UsageError(_unknown("command", arguments[0], commands))
-        commands[arguments[0]](arguments[1:])
+            print(importlib.metadata.version("vfljax"))
+        elif arguments[0] in commands:
+            commands[arguments[0]](arguments[1:])
+        else:
+            raise ValueError(_unknown("command", arguments[0], commands))
     except BrokenPipeError:  # as in `vfljax list | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    except (UsageError, ValueError, OSError) as error:
+    except (ValueError, OSError) as error:  # a user's mistake
         return _said(error, 2)
     except (RuntimeError, ImportError) as error:  # a role that failed, a library absent
-        if type(error).__name__ not in _ENCRYPTED_RUN_FAILED:
+        if type(error).__name__ not in _FAILURES:
             raise
         return _said(error, 1)
     except KeyboardInterrupt:
-        print(
-            "\nvfljax: interrupted; what is finished is kept, the same command goes on",
-            file=sys.stderr,
-        )
+        words = "interrupted; what is finished is kept, the same command goes on"
+        print(f"\nvfljax: {words}", file=sys.stderr)
         return 130
     return 0
-
-
-_ENCRYPTED_RUN_FAILED = (
-    "RoleFailed",
-    "EncryptionError",
-    "ImportError",
-    "ModuleNotFoundError",
-)
 
 
 def _said(error: Exception, status: int) -> int:
@@ -82,12 +70,6 @@ def _said(error: Exception, status: int) -> int:
     return status
 
 
-def _version() -> str:
-    from importlib.metadata import version
-
-    return version("vfljax")
-
-
 def _run(arguments):
     parser = _Parser(
         prog="vfljax run CONFIG",
@@ -95,6 +77,8 @@ def _run(arguments):
         "path to a Python file that holds `experiment = Experiment(...)` or "
         "`make(scale)`. Any field can be set, such as --num-trials 3 or "
         "--training.steps 100; `vfljax run CONFIG --help` shows them all.",
+        add_help=False,
+        allow_abbrev=False,
     )
     parser.add_argument(
         "--data-dir",
@@ -120,15 +104,13 @@ def _run(arguments):
         if wants_help:
             parser.print_help()
             return
-        raise UsageError(
-            "run: CONFIG must come first, before any option; `vfljax list` shows them"
-        )
-    options, overrides = parser.parse_known_args(
-        [argument for argument in arguments[1:] if argument not in ("-h", "--help")]
-    )
-    path = _config_path(arguments[0])
+        allowed = "first, before any option; `vfljax list` shows them"
+        raise ValueError(f"run: CONFIG must come {allowed}")
+    config, *given = (each for each in arguments if each not in ("-h", "--help"))
+    options, overrides = parser.parse_known_args(given)
+    path = _config_path(config)
     _use_all_cores()
-    experiment = _load_config(arguments[0], path, options.scale)
+    experiment = _load_config(config, path, options.scale)
     from vfljax import overrides as fields
 
     if wants_help:
@@ -136,19 +118,15 @@ def _run(arguments):
         print("\nfields of this experiment:")
         fields.override(experiment, ["--help"])
         return
-    try:
-        experiment = fields.override(experiment, overrides)
-    except fields.OverrideError as error:
-        raise UsageError(str(error)) from None
+    experiment = fields.override(experiment, overrides)
     _run_experiment(experiment, options.data_dir, options.out)
 
 
 def _run_experiment(experiment, data_dir, out):
     """Runs what is missing under a progress bar, then writes and prints the report."""
-    from rich.console import Console
     from tqdm import tqdm
 
-    from vfljax import data, experiments, reports
+    from vfljax import data, experiments
     from vfljax.experiments.folders import default_folder
 
     dataset = experiment.data.dataset
@@ -161,67 +139,57 @@ def _run_experiment(experiment, data_dir, out):
                 bar.reset(progress.total)
             cell = progress.cell
             words = f"{cell.defense}, {cell.num_classes} classes, B={cell.batch_size}"
-            words = f"{cell.variant}, {words}" if cell.variant else words
-            bar.set_postfix_str(
-                progress.activity or words, refresh=bool(progress.activity)
-            )
+            words = progress.activity or f"{cell.variant}, {words}".removeprefix(", ")
+            bar.set_postfix_str(words, refresh=bool(progress.activity))
             bar.update(progress.done - bar.n)
-    paths = reports.write_report(folder)
-    reports.print_summary(experiments.read_run(folder), Console())
+    paths = _draw(folder)
     print(f"\nRun folder: {folder}")
     for path in paths:
         print(f"  {path.relative_to(folder)}")
 
 
-def _report(arguments):
-    parser = _Parser(
-        prog="vfljax report",
-        description="Redraws the report of a run folder; runs nothing.",
-        add_help=True,
-    )
-    parser.add_argument(
-        "run_dir", type=Path, metavar="RUN_DIR", help="run folder to report on"
-    )
-    options = parser.parse_args(arguments)
+def _draw(folder):
+    """Writes the report of a run folder and prints its summary; returns the files."""
     from rich.console import Console
 
-    from vfljax import reports
-    from vfljax.experiments.records import read_run
+    from vfljax import experiments, reports
 
-    paths = reports.write_report(options.run_dir)
-    reports.print_summary(read_run(options.run_dir), Console())
-    print()
-    for path in paths:
-        print(path)
+    paths = reports.write_report(folder)
+    reports.print_summary(experiments.read_run(folder), Console())
+    return paths
+
+
+def _report(arguments):
+    words = "Redraws the report of a run folder; runs nothing."
+    parser = _Parser(prog="vfljax report", description=words, allow_abbrev=False)
+    words = "run folder to report on"
+    parser.add_argument("run_dir", type=Path, metavar="RUN_DIR", help=words)
+    paths = _draw(parser.parse_args(arguments).run_dir)
+    print("", *paths, sep="\n")
 
 
 def _list(arguments):
-    parser = _Parser(
-        prog="vfljax list",
-        description="Shows attacks, defenses, networks, data sets, splits and configs.",
-        add_help=True,
-    )
-    parser.add_argument(
-        "config",
-        nargs="?",
-        metavar="CONFIG",
-        help="config whose own attacks and defenses are shown instead",
-    )
-    options = parser.parse_args(arguments)
-    if options.config is not None:
-        path = _config_path(options.config)
-        experiment = _load_config(options.config, path, None)
+    words = "Shows attacks, defenses, networks, data sets, splits and configs."
+    parser = _Parser(prog="vfljax list", description=words, allow_abbrev=False)
+    words = "config whose own attacks and defenses are shown instead"
+    parser.add_argument("config", nargs="?", metavar="CONFIG", help=words)
+    config = parser.parse_args(arguments).config
+    if config is not None:
+        experiment = _load_config(config, _config_path(config), None)
         listed = {
-            title: {label: _with_class(record) for label, record in records.items()}
-            for title, records in (
-                ("attacks", experiment.attacks),
-                ("defenses", experiment.defenses),
-            )
+            title: {
+                label: f"{type(record).__name__}: {_first_line(type(record).__doc__)}"
+                for label, record in getattr(experiment, title).items()
+            }
+            for title in ("attacks", "defenses")
         }
     else:
         from vfljax.listing import sections
 
-        configs = {path.stem: _docstring(path) for path in _shipped_configs()}
+        modules = {
+            each.stem: ast.parse(each.read_text()) for each in _shipped_configs()
+        }
+        configs = {name: ast.get_docstring(tree) for name, tree in modules.items()}
         listed = sections() | {"configs": configs}
     for title, entries in listed.items():
         print(f"{title}:")
@@ -233,15 +201,14 @@ def _list(arguments):
 
 def _config_path(name: str) -> Path:
     """The file of a config, given by name or path."""
-    path = Path(name)
-    if path.suffix != ".py":
-        shipped = {path.stem: path for path in _shipped_configs()}
-        if name not in shipped:
-            raise UsageError(_unknown("config", name, shipped))
-        return shipped[name]
-    if not path.is_file():
-        raise UsageError(f"config {name}: no such file")
-    return path
+    if Path(name).suffix == ".py":
+        if not Path(name).is_file():
+            raise ValueError(f"config {name}: no such file")
+        return Path(name)
+    shipped = {path.stem: path for path in _shipped_configs()}
+    if name not in shipped:
+        raise ValueError(_unknown("config", name, shipped))
+    return shipped[name]
 
 
 def _load_config(name: str, path: Path, scale: str | None) -> Any:
@@ -249,79 +216,57 @@ def _load_config(name: str, path: Path, scale: str | None) -> Any:
     sys.path.insert(0, str(path.parent))  # a config may import its neighbors
     try:
         content = runpy.run_path(str(path))
+        experiment = content.get("experiment")
         if "make" in content:
             experiment = content["make"](scale or "full")
-        elif scale is None:
-            experiment = content.get("experiment")
-        else:
-            raise UsageError(f"--scale {scale}: {name} has no `make(scale)`")
-    except UsageError:
-        raise
     except Exception as error:
+        frames = traceback.extract_tb(error.__traceback__)
         lines = [
-            frame.lineno
-            for frame in traceback.extract_tb(error.__traceback__)
-            if frame.filename == str(path)
+            "?",
+            *(frame.lineno for frame in frames if frame.filename == str(path)),
         ]
-        where = getattr(error, "lineno", None) or (lines[-1] if lines else "?")
-        raise UsageError(
-            f"config {name}, line {where}: {type(error).__name__}: {error}"
-        ) from None
+        where = getattr(error, "lineno", None) or lines[-1]
+        words = f"line {where}: {type(error).__name__}: {error}"
+        raise ValueError(f"config {name}, {words}") from None
     finally:
         sys.path.remove(str(path.parent))
+    if scale is not None and "make" not in content:
+        raise ValueError(f"--scale {scale}: {name} has no `make(scale)`")
     from vfljax.experiments import Experiment
 
     if not isinstance(experiment, Experiment):
-        raise UsageError(
-            f"config {name}: must hold `experiment = Experiment(...)` or "
-            "`make(scale) -> Experiment`"
-        )
+        allowed = "`experiment = Experiment(...)` or `make(scale) -> Experiment`"
+        raise ValueError(f"config {name}: must hold {allowed}")
     return experiment
 
 
 def _shipped_configs() -> list[Path]:
     """The configs that come with the library, from a wheel or a checkout."""
     package = Path(__file__).parent
-    for folder in (package / "configs", package.parent / "configs"):
-        if folder.is_dir():
-            return sorted(
-                path for path in folder.glob("*.py") if not path.stem.startswith("_")
-            )
-    return []
+    folders = (package / "configs", package.parent / "configs")
+    found = (folder.glob("[!_]*.py") for folder in folders if folder.is_dir())
+    return sorted(next(found, ()))
 
 
 def _use_all_cores():
     """Spreads trials over the processor's cores, one JAX device each."""
     import jax
 
-    affinity = getattr(os, "sched_getaffinity", None)
-    num_cores = len(affinity(0)) if affinity else os.cpu_count() or 1
+    has_affinity = hasattr(os, "sched_getaffinity")
+    num_cores = len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1
     with contextlib.suppress(RuntimeError):  # too late if JAX has been used already
         jax.config.update("jax_num_cpu_devices", num_cores)
 
 
-def _one_line_warnings():
-    def show(message, category, filename, lineno, file=None, line=None):
-        print(f"vfljax: warning: {' '.join(str(message).split())}", file=sys.stderr)
-
-    warnings.showwarning = show
+def _show_warning(message, *_):
+    """Says a warning in one line."""
+    print(f"vfljax: warning: {' '.join(str(message).split())}", file=sys.stderr)
 
 
 def _unknown(kind, name, known):
     nearest = difflib.get_close_matches(name, list(known), n=1, cutoff=0.4)
     hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
     return f"unknown {kind} {name!r}{hint} (known: {', '.join(known)})"
-
-
-def _docstring(path):
-    """A config's first line of documentation, without running it."""
-    found = re.match(r'\s*"""(.*?)"""', path.read_text(), re.DOTALL)
-    return found.group(1) if found else ""
-
-
-def _with_class(record):
-    """A record's class, and its first line of documentation."""
-    return f"{type(record).__name__}: {_first_line(type(record).__doc__)}"
 
 
 def _first_line(text):
@@ -331,11 +276,8 @@ def _first_line(text):
 class _Parser(argparse.ArgumentParser):
     """An argument parser whose errors are one line."""
 
-    def __init__(self, *, add_help=False, **settings):
-        super().__init__(add_help=add_help, allow_abbrev=False, **settings)
-
     def error(self, message) -> NoReturn:
-        raise UsageError(message)
+        raise ValueError(message)
 
 
 if __name__ == "__main__":

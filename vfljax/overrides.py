@@ -16,8 +16,6 @@ from vfljax.data import Dataset
 from vfljax.experiments import Experiment
 from vfljax.models import PartyModel
 
-_CONFIG = (tyro.conf.AvoidSubcommands, tyro.conf.SuppressFixed)
-
 
 class OverrideError(ValueError):
     """A field that can't be set so, in one line."""
@@ -40,7 +38,7 @@ def override(experiment: Experiment, arguments: Sequence[str]) -> Experiment:
                 args=list(arguments),
                 prog="vfljax run CONFIG",
                 description="",
-                config=_CONFIG,
+                config=(tyro.conf.AvoidSubcommands, tyro.conf.SuppressFixed),
             )
     except SystemExit as stop:
         if not stop.code:
@@ -58,9 +56,7 @@ def _without_help_texts(words: str) -> str:
     return f"{mistake}; did you mean {' or '.join(nearest)}?" if nearest else mistake
 
 
-def _without_arrays(
-    info: constructors.PrimitiveTypeInfo,
-) -> Any:
+def _without_arrays(info: constructors.PrimitiveTypeInfo) -> Any:
     """A number that may also be traced, or a name that may also be a data set.
 
     On the command line it is the number or the name.
@@ -68,7 +64,12 @@ def _without_arrays(
     if typing.get_origin(info.type) not in (typing.Union, types.UnionType):
         return None
     members = typing.get_args(info.type)
-    written = [member for member in members if not _is_only_in_python(member)]
+    written = [  # on a command line
+        member
+        for member in members
+        if member not in (Dataset, PartyModel)
+        and not getattr(member, "__module__", "").startswith("jaxtyping")
+    ]
     if len(written) == len(members) or not written:
         return None
     narrowed: Any = typing.Union[tuple(written)]  # noqa: UP007
@@ -82,9 +83,3 @@ def _without_arrays(
         is_instance=lambda value: isinstance(value, str | Dataset),
         str_from_instance=lambda value: [getattr(value, "name", value)],
     )
-
-
-def _is_only_in_python(member: Any) -> bool:
-    """Whether values of a type can't be written on a command line."""
-    is_array = getattr(member, "__module__", "").startswith("jaxtyping")
-    return is_array or member in (Dataset, PartyModel)

@@ -197,7 +197,7 @@ def chunks_of(setting, dataset):
         label: attack.prepare(task) for label, attack in setting.attacks.items()
     }
     programs = sweep.Programs(setting)
-    return sweep._Chunks(setting, programs, arrays, of_attacks, task, Path())
+    return sweep._Chunks(task, programs, arrays, of_attacks, Path())
 
 
 def on_accelerator(monkeypatch, limit):
@@ -225,7 +225,7 @@ def test_only_trials_that_run_at_once_fill_an_accelerator(
     model = ResNet(depth=8) if is_residual else MLP()
     chunks = chunks_of(experiment(model=model), digits)
     on_accelerator(monkeypatch, 10**10)
-    monkeypatch.setattr(sweep._Chunks, "hungriest", lambda *_: 10**10 // 12)
+    monkeypatch.setattr(sweep._RunningChunk, "hungriest", lambda _: 10**10 // 12)
     size = sweep._chunk_size(chunks, Cell(10, 16, "none"), 20)
     assert size == (jax.device_count() if is_residual else 12)
 

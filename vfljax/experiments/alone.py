@@ -11,43 +11,29 @@ import optax
 from jaxtyping import Array, Float, Int, Key
 
 from vfljax import losses, metrics, models
-from vfljax.experiments.task import Arrays
-from vfljax.experiments.training import Training
-from vfljax.models import Forward, PartyModel
+from vfljax.experiments.world import World
+from vfljax.models import Forward
 
 
 def alone_accuracy(
-    key: Key[Array, ""],
-    bottom: PartyModel,
-    training: Training,
-    batches: Int[Array, "steps batch"],
-    arrays: Arrays,
-    party: int,
-    num_classes: int,
+    key: Key[Array, ""], world: World, batches: Int[Array, "steps batch"]
 ) -> Float[Array, ""]:
-    """Test accuracy of one party's bottom model with a head, trained on all labels.
+    """Test accuracy of the adversary's bottom model with a head, trained on all labels.
 
     Args:
         key: Of weights and dropout.
-        bottom: The party's network.
-        training: Its optimizer.
+        world: Whose adversary it is, and what it has.
         batches: Sample numbers of each step, those that the protocol trains on.
-        arrays: The data, of which that party's features are used.
-        party: Its position.
-        num_classes: C.
     """
+    arrays, party, num_classes = world.arrays, world.adversary, world.cell.num_classes
     features, labels = arrays.features[party], arrays.labels
-    network = models.completed(bottom, num_classes=num_classes)
-    optimizer = training.make()
+    network = models.completed(world.bottom, num_classes=num_classes)
+    optimizer = world.experiment.training.make()
     key_weights, key_training = jax.random.split(key)
     params = network.init(key_weights, features[:1])
     if arrays.pretrained:
         params = models.put_in(params, {"bottom": arrays.pretrained})
-    start = (
-        params,
-        models.init_statistics(network, features[:1]),
-        optimizer.init(params),
-    )
+    statistics = models.init_statistics(network, features[:1])
 
     def one_step(state, numbered):
         number, rows = numbered
@@ -65,8 +51,9 @@ def alone_accuracy(
         params = optax.apply_updates(params, updates)
         return (params, statistics, optimizer_state), None
 
-    numbers = jnp.arange(len(batches))
-    (params, statistics, _), _ = jax.lax.scan(one_step, start, (numbers, batches))
+    start = (params, statistics, optimizer.init(params))
+    numbered = (jnp.arange(len(batches)), batches)
+    (params, statistics, _), _ = jax.lax.scan(one_step, start, numbered)
     tests, mode = arrays.test_features[party], Forward(statistics)
     logits = models.embed_in_parts(network, params, tests, mode)
     return metrics.accuracy(jnp.argmax(logits, axis=1), arrays.test_labels)

@@ -57,57 +57,56 @@ class Data:
     """Which classes are used where not all are: fresh ones per trial, or always the
     first."""
 
+    @property
+    def parties(self) -> range:
+        """Positions of all parties, which a negative position indexes too."""
+        return range(self.num_parties if self.columns is None else len(self.columns))
+
+    @property
+    def passive(self) -> tuple[int, ...]:
+        """Positions of all parties but the label party."""
+        return tuple(p for p in self.parties if p != self.parties[self.label_party])
+
     def split_argument(self) -> str | list[list[int | str]]:
         """The split as `data.split_features` takes it: a name, or lists of columns."""
         if self.columns is None:
             return self.split
-        lists = []
-        for text in self.columns:
-            entries: list[int | str] = []
-            for word in filter(None, (part.strip() for part in text.split(","))):
-                first, is_range, last = word.partition("-")
-                if is_range and first.isdigit() and last.isdigit():
-                    entries.extend(range(int(first), int(last) + 1))
-                else:
-                    entries.append(int(word) if word.isdigit() else word)
-            lists.append(entries)
-        return lists
+        return [
+            [column for word in text.split(",") for column in _columns(word.strip())]
+            for text in self.columns
+        ]
 
     def __post_init__(self):
         """Checks what can be checked without the data."""
-        parties = self.num_parties
-        if self.columns is not None:
-            parties = len(self.columns)
-            require(parties >= 2, "data.columns", self.columns, "2 or more texts")
+        parties, columns = len(self.parties), self.columns
+        are_enough = columns is None or parties >= 2
+        require(are_enough, "data.columns", columns, "2 or more texts")
         require(parties >= 2, "data.num_parties", parties, ">= 2")
-        require(
-            self.shares is None or len(self.shares) == parties,
-            "data.shares",
-            self.shares,
-            f"one for each of the {parties} parties",
-        )
+        shares, allowed = self.shares, f"one for each of the {parties} parties"
+        is_fit = shares is None or len(shares) == parties
+        require(is_fit, "data.shares", shares, allowed)
         for name in ("train_samples", "test_samples"):
             number = getattr(self, name)
             require(number is None or number >= 1, f"data.{name}", number, ">= 1")
         for name in ("adversary", "label_party"):
-            require(
-                -parties <= getattr(self, name) < parties,
-                f"data.{name}",
-                getattr(self, name),
-                f"in [{-parties}, {parties - 1}]",
-            )
-        require(
-            self.adversary % parties != self.label_party % parties,
-            "data.adversary",
-            self.adversary,
-            "another party than data.label_party",
-        )
+            party, allowed = getattr(self, name), f"in [{-parties}, {parties - 1}]"
+            require(-parties <= party < parties, f"data.{name}", party, allowed)
+        is_passive = self.parties[self.adversary] in self.passive
+        allowed = "another party than data.label_party"
+        require(is_passive, "data.adversary", self.adversary, allowed)
         check_choice("data.class_choice", self.class_choice, ("random", "first"))
-        if self.class_counts is not None:
-            require(bool(self.class_counts), "data.class_counts", (), "not empty")
-            require_all(
-                "data.class_counts", self.class_counts, lambda c: c >= 2, ">= 2"
-            )
+        counts = self.class_counts
+        if counts is not None:
+            require(bool(counts), "data.class_counts", counts, "not empty")
+            require_all("data.class_counts", counts, lambda count: count >= 2, ">= 2")
+
+
+def _columns(word: str) -> list[int | str]:
+    """The columns that a word stands for: a range, a number, a name, or none."""
+    first, is_range, last = word.partition("-")
+    if is_range and first.isdigit() and last.isdigit():
+        return list(range(int(first), int(last) + 1))
+    return [int(word) if word.isdigit() else word] if word else []
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -188,45 +187,36 @@ class Experiment:
 
     def __post_init__(self):
         """Checks what can be checked without the data."""
+        training = self.training
         require(bool(self.name), "name", self.name, "not empty")
         check_protocol("protocol", self.protocol)
-        network = models.as_network("model", self.model)
-        require(
-            not self.protocol.sums_logits or network.embed is None,
-            "model.embed",
-            network.embed,
-            "None without a top model: embeddings are logits",
-        )
+        embed = self.network.embed
+        allowed = "None without a top model: embeddings are logits"
+        is_fit = not self.protocol.sums_logits or embed is None
+        require(is_fit, "model.embed", embed, allowed)
         require(self.num_trials >= 1, "num_trials", self.num_trials, ">= 1")
         for name in ("batch_sizes", "train_steps", "defenses", "attacks"):
             require(bool(getattr(self, name)), name, getattr(self, name), "not empty")
-        for label, defense in self.defenses.items():
-            check_defense(f"defenses.{label}", defense)
+        require_all("batch_sizes", self.batch_sizes, lambda size: size >= 1, ">= 1")
+        allowed = f"in [0, training.steps = {training.steps}]"
+        steps = range(training.steps + 1)
+        require_all(
+            "train_steps", self.train_steps, lambda step: step in steps, allowed
+        )
         for label, attack in self.attacks.items():
             check_attack(f"attacks.{label}", attack)
-        require_all("batch_sizes", self.batch_sizes, lambda size: size >= 1, ">= 1")
-        require_all(
-            "train_steps",
-            self.train_steps,
-            lambda step: 0 <= step <= self.training.steps,
-            f"in [0, training.steps = {self.training.steps}]",
+        allowed = (
+            f"another, or batch_sizes at most training.batch_size = "
+            f"{training.batch_size}: rows must correspond"
         )
+        has_room = not training.steps or max(self.batch_sizes) <= training.batch_size
         for label, defense in self.defenses.items():
-            require(
-                self.training.steps == 0
-                or not defense.remembers_rows
-                or max(self.batch_sizes) <= self.training.batch_size,
-                f"defenses.{label}.residual",
-                "by_row",
-                "another, or batch_sizes at most training.batch_size "
-                f"= {self.training.batch_size}: rows must correspond",
-            )
-        require(
-            not self.record_alone or self.training.steps > 0,
-            "record_alone",
-            self.record_alone,
-            "False where nothing is trained (training.steps = 0)",
-        )
+            check_defense(f"defenses.{label}", defense)
+            is_fit = has_room or not defense.remembers_rows
+            require(is_fit, f"defenses.{label}.residual", "by_row", allowed)
+        allowed = "False where nothing is trained (training.steps = 0)"
+        is_fit = not self.record_alone or training.steps > 0
+        require(is_fit, "record_alone", self.record_alone, allowed)
         if self.encryption is not None:
             self.encryption.check(self)
         for label in self.variants:
@@ -234,11 +224,8 @@ class Experiment:
 
     def variant(self, label: str) -> "Experiment":
         """The experiment that a variant stands for; errors name the variant."""
-        changes: dict[str, Any] = {
-            field.name: getattr(self.variants[label], field.name)
-            for field in dataclasses.fields(Variant)
-            if getattr(self.variants[label], field.name) is not None
-        }
+        parts = vars(self.variants[label]).items()
+        changes: dict[str, Any] = {n: part for n, part in parts if part is not None}
         try:
             return dataclasses.replace(self, **changes, variants={})
         except ValueError as error:

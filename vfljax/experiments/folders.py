@@ -22,6 +22,7 @@ from typing import Any, BinaryIO
 import filelock
 import jax
 import numpy as np
+from jax.tree_util import keystr
 
 from vfljax.data import Dataset, digest
 
@@ -34,11 +35,7 @@ class RunFolderError(ValueError):
 
 
 def default_folder(experiment: Any) -> Path:
-    """`runs/NAME-DIGEST`, the same for every run with the same results.
-
-    Args:
-        experiment: An `Experiment`.
-    """
+    """`runs/NAME-DIGEST`, the same for every `Experiment` with the same results."""
     text = json.dumps(_identity(plain_data(experiment)), sort_keys=True)
     digest = hashlib.sha256(text.encode()).hexdigest()[:8]
     return Path("runs") / f"{experiment.name}-{digest}"
@@ -48,9 +45,7 @@ def default_folder(experiment: Any) -> Path:
 def lock(folder: Path, name: str) -> Iterator[BinaryIO]:
     """Opens a file of a folder to read and append, for one process at a time.
 
-    Args:
-        folder: Made if absent.
-        name: Of the file; made if absent.
+    Both are made if absent.
 
     Raises:
         RunFolderError: If it is not writable, or in use by another process.
@@ -63,9 +58,8 @@ def lock(folder: Path, name: str) -> Iterator[BinaryIO]:
     except filelock.Timeout:
         raise RunFolderError(f"--out {folder}: another run is writing it") from None
     except OSError as error:
-        raise RunFolderError(
-            f"--out {folder}: not writable ({error.strerror})"
-        ) from None
+        reason = error.strerror
+        raise RunFolderError(f"--out {folder}: not writable ({reason})") from None
     with file, guard:
         guard.release()  # `with` has acquired it once more
         yield file
@@ -74,16 +68,12 @@ def lock(folder: Path, name: str) -> Iterator[BinaryIO]:
 def sign(folder: Path, experiment: Any, origin: str, *, has_results: bool) -> None:
     """Writes whose folder it is, or refuses one with another experiment's results.
 
-    Args:
-        folder: That this process has locked.
-        experiment: What is to be run.
-        origin: Where the data came from.
-        has_results: Whether there is something in it already.
+    This process must have locked it. `origin` says where the data came from.
 
     Raises:
         RunFolderError: If what is there is of another experiment, or damaged.
     """
-    config, environment = plain_data(experiment), environment_of(origin)
+    config, environment = plain_data(experiment), _environment(origin)
     if has_results:
         _check_same(folder, read_json(folder / "config.json"), config)
         environment = _continued(folder / "environment.json", environment)
@@ -127,25 +117,26 @@ def _identity(config):
     return json.loads(json.dumps(kept))
 
 
-def _flatten(value, prefix=""):
-    if not isinstance(value, dict):
-        return {prefix: value}
-    flat = {}
-    for name, part in value.items():
-        flat.update(_flatten(part, f"{prefix}.{name}" if prefix else name))
-    return flat
+def _flatten(config):
+    """Values by their dotted names."""
+
+    def is_value(part):
+        return not isinstance(part, dict)
+
+    places, _ = jax.tree.flatten_with_path(config, is_leaf=is_value)
+    return {keystr(path, simple=True, separator="."): part for path, part in places}
 
 
 def plain_data(value: Any) -> Any:
     """Any record as JSON data, with its kind; data sets and arrays by their digest."""
+    kind = {"kind": type(value).__name__}
     if isinstance(value, Dataset):
-        return {"kind": "Dataset", "name": value.name, "sha256": digest(value)}
+        return kind | {"name": value.name, "sha256": digest(value)}
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        parts = {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
-        return {"kind": type(value).__name__, **plain_data(parts)}
+        names = [field.name for field in dataclasses.fields(value)]
+        return kind | plain_data({name: getattr(value, name) for name in names})
     if hasattr(value, "_asdict"):
-        named: Any = value
-        return {"kind": type(value).__name__, **plain_data(named._asdict())}
+        return kind | plain_data(value._asdict())  # pyright: ignore
     if isinstance(value, Mapping):
         return {str(name): plain_data(part) for name, part in value.items()}
     if isinstance(value, (tuple, list)):
@@ -164,7 +155,7 @@ def _function_name(part):
     return f"{module}.{getattr(function, '__qualname__', type(function).__name__)}"
 
 
-def environment_of(origin: str) -> dict[str, Any]:
+def _environment(origin):
     """Versions, device, and where the data come from."""
     device = jax.devices()[0]
     return {
@@ -184,17 +175,13 @@ def _commit():
     checkout = Path(__file__).parents[2]
     if not (checkout / ".git").exists():
         return None
-    command = ["git", "-C", str(checkout), "describe", "--always", "--dirty"]
+    options = ("--always", "--dirty", "--abbrev=40", "--exclude=*")
+    command = ["git", "-C", str(checkout), "describe", *options]
     try:
-        result = subprocess.run(
-            [*command, "--abbrev=40", "--exclude=*"],
-            capture_output=True,
-            text=True,
-            check=True,
-        )
+        said = subprocess.check_output(command, stderr=subprocess.DEVNULL, text=True)
     except (OSError, subprocess.CalledProcessError):
         return None
-    return result.stdout.strip()
+    return said.strip()
 
 
 def read_json(path: Path) -> Any:

@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 from vfljax.attacks import Attack
@@ -19,26 +18,16 @@ from vfljax.experiments.task import Arrays
 from vfljax.experiments.trial import make_attack, make_victim
 from vfljax.experiments.world import Cell
 
+Inputs = tuple[Any, Any, Arrays]
+
 
 def program_of(attack: Attack) -> Attack:
     """Attacks that are equal after this share a program: traced numbers are put in."""
     return dataclasses.replace(attack, **dict.fromkeys(attack.traced, 1.0))
 
 
-def numbers_of(attack: Attack, size: int) -> dict[str, Any]:
-    """An attack's traced numbers, once per trial."""
-    return {
-        name: jnp.full(size, getattr(attack, name), jnp.float32)
-        for name in attack.traced
-    }
-
-
 class Programs:
-    """The compiled programs of one experiment without variants.
-
-    Args:
-        experiment: What is run.
-    """
+    """The compiled programs of one experiment without variants."""
 
     def __init__(self, experiment: Experiment):
         self.experiment = experiment
@@ -54,57 +43,37 @@ class Programs:
         attacks = self.experiment.attacks.values()
         return tuple(other for other in attacks if other.victim == attack.victim)
 
-    def victim(
-        self, cell: Cell, sharing: Sequence[Attack], key, setting, arrays: Arrays
-    ):
+    def victim(self, cell: Cell, sharing: Sequence[Attack], inputs: Inputs):
         """The program that trains the victim of some attacks.
 
-        Args:
-            cell: What shapes it.
-            sharing: The attacks that share it.
-            key: Keys of the trials.
-            setting: Their settings, and the first attack's traced numbers.
-            arrays: The data.
+        `inputs` are keys of the trials, their settings with the first attack's traced
+        numbers, and the data.
         """
         alike = tuple(map(program_of, sharing))
         kinds = frozenset(attack.sees for attack in alike)
         make = functools.partial(make_victim, self.experiment, cell, alike)
-        return self._program(
-            (cell, alike[0].victim, kinds), make, (key, setting, arrays)
-        )
+        return self._program((cell, alike[0].victim, kinds), make, inputs)
 
-    def attack(
-        self, cell: Cell, attack: Attack, key, inputs, arrays: Arrays, *, is_built_on
-    ):
+    def attack(self, cell: Cell, attack: Attack, inputs: Inputs, *, is_built_on: bool):
         """The program of an attack; cells of equal facts about the defense share it.
 
-        Args:
-            cell: What shapes it.
-            attack: The attack.
-            key: Keys of the trials.
-            inputs: What it is given.
-            arrays: The data.
-            is_built_on: Whether another attack wants its answers.
+        `inputs` are keys of the trials, what `make_attack` says, and the data;
+        `is_built_on` tells whether another attack wants its answers.
         """
-        defense = self.experiment.defenses[cell.defense]
+        defense, alike = self.experiment.defenses[cell.defense], program_of(attack)
         facts = tuple(getattr(defense, name) for name in attack.facts)
+        name = (cell.num_classes, cell.batch_size, alike, *facts)
         make = functools.partial(
-            make_attack,
-            self.experiment,
-            cell,
-            program_of(attack),
-            is_built_on=is_built_on,
+            make_attack, self.experiment, cell, alike, is_built_on=is_built_on
         )
-        name = (cell.num_classes, cell.batch_size, program_of(attack), *facts)
-        return self._program((name, is_built_on), make, (key, inputs, arrays))
+        return self._program((name, is_built_on), make, inputs)
 
-    def _program(self, name, make: Callable[[], Callable[..., Any]], arguments):
-        """Maps over the first axis of all arguments but the last; compiles once.
+    def _program(self, name, make: Callable[[], Callable[..., Any]], inputs: Inputs):
+        """Maps over the first axis of all inputs but the data; compiles once.
 
-        Arguments may be shapes alone, such as another program's `out_info`.
+        Inputs may be shapes alone, such as another program's `out_info`.
         """
-        shapes = jax.tree.map(lambda leaf: leaf.shape, arguments[:2])
-        key = (name, str(shapes))
+        key = (name, str(jax.tree.map(lambda leaf: leaf.shape, inputs[:2])))
         if key not in self._compiled:
             one = make()
 
@@ -120,5 +89,5 @@ class Programs:
                 out_specs=self.spread.spec,
                 check_vma=False,
             )
-            self._compiled[key] = jax.jit(sharded).lower(*arguments).compile()
+            self._compiled[key] = jax.jit(sharded).lower(*inputs).compile()
         return self._compiled[key]

@@ -13,24 +13,15 @@ import os
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
+
+import polars as pl
 
 from vfljax.experiments.experiment import Experiment
 from vfljax.experiments.folders import RunFolderError, lock, read_json, sign
 
-if TYPE_CHECKING:
-    import polars as pl
-
-ROW_IDENTITY = (
-    "num_classes",
-    "batch_size",
-    "defense",
-    "defense_strength",
-    "trial",
-    "attack",
-    "train_step",
-    "variant",
-)
+ROW_IDENTITY = ("num_classes", "batch_size", "defense", "defense_strength", "trial")
+ROW_IDENTITY += ("attack", "train_step", "variant")
 """What tells one row of a run from another."""
 
 
@@ -104,27 +95,32 @@ def read_run(folder: Path) -> Run:
         config=read_json(folder / "config.json"),
         environment=read_json(environment) if environment.is_file() else {},
         rows=_parse_rows(folder / "trials.jsonl")[0],
-        engines=[
-            read_json(path) for path in sorted(folder.glob("encrypted/*/engine.json"))
-        ],
+        engines=list(map(read_json, sorted(folder.glob("encrypted/*/engine.json")))),
     )
 
 
-def read_frame(folder: Path | str) -> "pl.DataFrame":
-    """The rows of a run folder as a polars data frame, one line per row.
+def read_frame(folder: Path | str) -> pl.DataFrame:
+    """The rows of a run folder, finished or not, as a polars data frame.
 
-    Args:
-        folder: A run folder, finished or not.
-
-    Returns:
-        A column per field that some row has; rates are fractions in [0, 1].
+    See `rows_to_frame`.
 
     Raises:
         RunFolderError: If it isn't a run folder or is damaged.
     """
-    from vfljax.experiments.frame import rows_to_frame
-
     return rows_to_frame(read_run(Path(folder)).rows)
+
+
+def rows_to_frame(rows: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
+    """One line per row, in order; one column per field that some row has.
+
+    Rates are fractions in [0, 1]. Types are those of the values: whole numbers become
+    `Int64` unless another row has a fraction (`Float64`); a field that is null in every
+    row has the type `Null`. A field that a row lacks is null.
+
+    >>> rows_to_frame([{"trial": 0, "attack_accuracy": 1}, {"trial": 1}]).shape
+    (2, 2)
+    """
+    return pl.DataFrame(list(rows), infer_schema_length=None, strict=False)
 
 
 def _parse_rows(path):

@@ -7,7 +7,6 @@ from typing import Any
 import jax
 import numpy as np
 
-from vfljax.attacks import Attack
 from vfljax.defenses.base import Releases, Shapes
 from vfljax.experiments.experiment import Experiment
 from vfljax.experiments.trial import Answer
@@ -34,26 +33,18 @@ def make_rows(
 ) -> list[dict[str, Any]]:
     """One row per strength and trial of a chunk.
 
-    Args:
-        experiment: What is run.
-        cell: Of the chunk.
-        settings: Strength and trial of each; leaves may have more entries (padding).
-        label: The attack's.
-        step: The training step of the view.
-        answer: Of the attack, stacked, in host memory.
-        seen: What it saw, likewise; for the truth.
-        main: Rates of the main task, likewise.
-        train_labels: True classes of the training samples.
-        test_labels: True classes of the test samples.
-        common: Further columns, the same in all rows.
+    `settings` are strength and trial of each. The attack's `answer`, what was `seen`
+    and the rates of the `main` task are stacked, in host memory, and may have more
+    entries (padding). `label` is the attack's, `step` that of the view; `common` are
+    further columns.
     """
     attack, defense = experiment.attacks[label], experiment.defenses[cell.defense]
-    releases = _releases(experiment, cell, len(train_labels))
-    made = []
+    releases, made = _releases(experiment, cell, len(train_labels)), []
     for place, (strength, trial) in enumerate(settings):
         of_unit, of_seen, of_main = jax.tree.map(
             lambda leaf, place=place: leaf[place], (answer, seen, main)
         )
+        inference, is_trained = of_unit.inference, of_main.pop("trained")
         truth = Truth(
             labels=of_seen.truth,
             test_labels=test_labels,
@@ -62,34 +53,24 @@ def make_rows(
             facts=of_seen.facts,
             train_labels=train_labels,
         )
-        scores = attack.goal.score(
-            of_unit.inference, truth, experiment.record_confusion
-        )
-        budget = {}
+        row = {
+            **common,
+            **_setting(experiment, cell, label, step, strength, trial),
+            **_NO_RATES,
+            **{name: float(rate) for name, rate in of_main.items()},
+            **_diagnostics(inference.info),
+            **attack.goal.score(inference, truth, experiment.record_confusion),
+        }
         if experiment.protocol.sums_logits:  # the account is one of messages S − Y
-            budget = _budget(defense, strength, cell, releases)
-        trained = of_main["trained"]
-        rates = _NO_RATES | {name: float(rate) for name, rate in of_main.items()}
-        del rates["trained"]
-        made.append(
-            {
-                **common,
-                **_setting(experiment, cell, label, attack, step, strength, trial),
-                **rates,
-                **_diagnostics(of_unit.inference.info),
-                **scores,
-                **budget,
-                "status": _status(
-                    trained, of_unit.inference.finite, of_seen.is_unprotected
-                ),
-            }
-        )
+            row |= _budget(defense, strength, cell, releases)
+        status = _status(is_trained, inference.finite, of_seen.is_unprotected)
+        made.append(row | {"status": status})
     return made
 
 
-def _setting(experiment, cell, label, attack: Attack, step, strength, trial):
+def _setting(experiment, cell, label, step, strength, trial):
     """What tells a row from others, and what is known about its attack."""
-    defense = experiment.defenses[cell.defense]
+    attack, defense = experiment.attacks[label], experiment.defenses[cell.defense]
     return {
         "protocol": experiment.protocol.name,
         "encryption": None if experiment.encryption is None else "real",
@@ -113,9 +94,8 @@ def _setting(experiment, cell, label, attack: Attack, step, strength, trial):
 
 def _diagnostics(info):
     """What a method says about its run, where it says so."""
-    residual, bound_held = (
-        getattr(info, name, None) for name in ("residual", "bound_held")
-    )
+    residual = getattr(info, "residual", None)
+    bound_held = getattr(info, "bound_held", None)
     return {
         "residual": None if residual is None else float(residual),
         "bound_held": None if bound_held is None else _BOUND_HELD[int(bound_held)],
@@ -136,18 +116,18 @@ def _releases(experiment, cell, num_samples):
 @functools.lru_cache(maxsize=4096)
 def _budget(defense, strength, cell, releases):
     """What a defense with a guarantee allows, as columns of a row."""
-    shapes = Shapes(num_samples=1, batch_size=cell.batch_size, embed=cell.num_classes)
+    batch_size, num_classes = cell.batch_size, cell.num_classes
+    shapes = Shapes(num_samples=1, batch_size=batch_size, embed=num_classes)
     defense = defense.at(strength, shapes)
-    found = defense.budget(cell.batch_size, cell.num_classes, releases)
+    found = defense.budget(batch_size, num_classes, releases)
     if found is None:
         return {}
     budget, words = found
+    in_training = budget.epsilon_training if defense.has_training_budget else None
     return {
         "label_epsilon": budget.epsilon,
         "label_delta": budget.delta,
-        "label_epsilon_training": budget.epsilon_training
-        if defense.has_training_budget
-        else None,
+        "label_epsilon_training": in_training,
         "allowed_accuracy": budget.allowed_accuracy,
         "budget": words,
     }

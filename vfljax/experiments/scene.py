@@ -1,5 +1,6 @@
 """What an adversary may look at before training, to plan its interference."""
 
+import functools
 from typing import Any
 
 import jax
@@ -12,33 +13,24 @@ from vfljax.protocol import ProtocolState, Scene
 
 
 def make_scene(world: World, untrained: ProtocolState) -> Scene:
-    """The scene before training, with the parties' untrained networks.
-
-    Args:
-        world: What is trained.
-        untrained: The protocol's state before the first step.
-    """
-    arrays, spec = world.arrays, world.experiment.data
-    label_party = spec.label_party % world.num_parties
+    """The scene before the first step, with the parties' untrained networks."""
+    arrays = world.arrays
 
     def samples_of(key, target, number, excluded):
         is_eligible = (arrays.labels == target) & ~excluded
         lots = jax.random.uniform(key, arrays.labels.shape) + is_eligible
         return jax.lax.top_k(lots, number)[1]
 
-    def infer(key, attack: Attack, party: int, rows):
-        return _infer(world, untrained, key, attack, party, rows)
-
     return Scene(
         num_samples=len(arrays.labels),
         num_test=len(arrays.test_labels),
         num_classes=world.cell.num_classes,
         adversary=world.adversary,
-        passive=tuple(p for p in range(world.num_parties) if p != label_party),
+        passive=world.experiment.data.passive,
         batch_size=world.cell.batch_size,
         prepared=arrays.of_attack,
         samples_of=samples_of,
-        infer=infer,
+        infer=functools.partial(_infer, world, untrained),
     )
 
 

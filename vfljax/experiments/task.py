@@ -1,7 +1,6 @@
 """Does an experiment fit its data, and how the data get onto the device."""
 
 import dataclasses
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -14,18 +13,13 @@ from vfljax.experiments.experiment import Experiment
 
 
 class Arrays(NamedTuple):
-    """The data set on the device; features have one entry per party.
+    """The data set on the device; features have one entry per party, labels are < C.
 
     Attributes:
-        features: Every party's, of all training samples.
-        labels: Of all training samples, in [0, C).
         table: Rows of each class.
-        test_features: Every party's, of all test samples.
-        test_labels: Of all test samples.
         pretrained: What every bottom model starts with instead of random weights.
-        of_defense: What the defense trained beforehand, stacked; see
-            `Defense.prepare`.
-        of_attack: What the attack prepared; see `Attack.prepare`.
+        of_defense: What `Defense.prepare` trained beforehand, stacked.
+        of_attack: What `Attack.prepare` made.
     """
 
     features: tuple[Float[Array, "samples ..."], ...]
@@ -40,12 +34,9 @@ class Arrays(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Task:
-    """An experiment and its data in host memory, for one number of classes.
+    """An experiment without variants and the samples it uses, for C classes of theirs.
 
-    Attributes:
-        experiment: What is run; without variants.
-        dataset: The samples that it uses.
-        num_classes: C, at most as many as the data set has.
+    Everything is in host memory.
     """
 
     experiment: Experiment
@@ -79,21 +70,14 @@ class Task:
         return self.dataset.train_features.shape[1:]
 
     @property
-    def num_parties(self) -> int:
-        """Number of parties."""
-        spec = self.experiment.data
-        return len(spec.columns) if spec.columns is not None else spec.num_parties
-
-    @property
     def adversary(self) -> int:
         """Position of the party that attacks, counted from the first."""
-        return self.experiment.data.adversary % self.num_parties
+        return self.experiment.data.parties[self.experiment.data.adversary]
 
     @property
     def passive(self) -> tuple[int, ...]:
         """Positions of all parties but the label party."""
-        label_party = self.experiment.data.label_party % self.num_parties
-        return tuple(p for p in range(self.num_parties) if p != label_party)
+        return self.experiment.data.passive
 
     def split(self, features: np.ndarray) -> tuple[np.ndarray, ...]:
         """Each party's part of the features of some samples."""
@@ -107,15 +91,27 @@ class Task:
         )
 
 
-def take_samples(experiment: Experiment, dataset: data.Dataset) -> data.Dataset:
-    """The samples that an experiment uses, of all that there are."""
-    spec = experiment.data
-    return data.take_rows(dataset, spec.train_samples, spec.test_samples)
+def make_tasks(
+    experiment: Experiment, dataset: data.Dataset
+) -> dict[tuple[str, int], Task]:
+    """What is run in turn, by variant and number of classes; "" without variants.
 
-
-def class_counts_of(experiment: Experiment, dataset: data.Dataset) -> Sequence[int]:
-    """The numbers of classes that an experiment runs with."""
-    return experiment.data.class_counts or (len(dataset.class_names),)
+    Raises:
+        ValueError: If some part doesn't fit the data, with the variant's label.
+    """
+    tasks = {}
+    for variant in experiment.variants or ("",):
+        part = experiment.variant(variant) if experiment.variants else experiment
+        spec = part.data
+        try:
+            kept = data.take_rows(dataset, spec.train_samples, spec.test_samples)
+            for num_classes in spec.class_counts or (len(kept.class_names),):
+                tasks[variant, num_classes] = Task(part, kept, num_classes)
+                check_fits(tasks[variant, num_classes])
+        except ValueError as error:
+            where = f"variants.{variant}: " if variant else ""
+            raise ValueError(f"{where}{error}") from None
+    return tasks
 
 
 def check_fits(task: Task) -> None:
@@ -125,7 +121,8 @@ def check_fits(task: Task) -> None:
     attack says of itself are checked.
     """
     experiment, num_classes = task.experiment, task.num_classes
-    spec, total = experiment.data, len(task.dataset.class_names)
+    training, total = experiment.training, len(task.dataset.class_names)
+    is_first = experiment.data.class_choice == "first"
     if num_classes > total:
         raise ValueError(
             f"data.class_counts={num_classes}: {task.dataset_name} has {total} classes"
@@ -136,19 +133,16 @@ def check_fits(task: Task) -> None:
                 f"defenses.{label}: is for {defense.only_classes} classes, this run "
                 f"has {num_classes} (data.class_counts)"
             )
-    trains_on_some = experiment.training.steps > 0 and num_classes < total
-    if trains_on_some and spec.class_choice == "random":
+    if training.steps and num_classes < total and not is_first:
         raise ValueError(
             "data.class_choice='random': must be 'first' where a model is trained "
             f"(training.steps > 0) on {num_classes} of {total} classes"
         )
     task.split(task.dataset.train_features[:1])
-    num_samples = len(task.dataset.train_labels)
-    if spec.class_choice == "first":
-        num_samples = int((task.dataset.train_labels < num_classes).sum())
+    num_samples = sum(task.class_counts) if is_first else task.num_train
     sizes = [("batch_sizes", size) for size in experiment.batch_sizes]
-    if experiment.training.steps:
-        sizes.append(("training.batch_size", experiment.training.batch_size))
+    if training.steps:
+        sizes.append(("training.batch_size", training.batch_size))
     for name, size in sizes:
         if size > num_samples:
             raise ValueError(
@@ -190,19 +184,17 @@ def load_arrays(task: Task) -> Arrays:
     total = len(dataset.class_names)
     if experiment.data.class_choice == "first" and num_classes < total:
         dataset = data.select_classes(dataset, range(num_classes))
-
-    def split(features):
-        return tuple(jnp.asarray(part) for part in task.split(features))
-
+    train, test = (
+        jax.tree.map(jnp.asarray, task.split(features))
+        for features in (dataset.train_features, dataset.test_features)
+    )
     table = data.class_table(dataset.train_labels, len(dataset.class_names))
-    features = split(dataset.train_features)
+    embed = experiment.embed(num_classes)
     return Arrays(
-        features=features,
+        features=train,
         labels=jnp.asarray(dataset.train_labels),
         table=jax.tree.map(jnp.asarray, table),
-        test_features=split(dataset.test_features),
+        test_features=test,
         test_labels=jnp.asarray(dataset.test_labels),
-        pretrained=experiment.network.pretrained(
-            experiment.embed(num_classes), features[0][:1]
-        ),
+        pretrained=experiment.network.pretrained(embed, train[0][:1]),
     )

@@ -1,14 +1,15 @@
 """Training as plain data: steps, batches, and every party's optimizer."""
 
 import dataclasses
-from typing import Literal
+from typing import Literal, get_args
 
 import optax
 
 from vfljax import optimizers
 from vfljax._checks import check_choice, require, require_all
 
-MaliciousMode = Literal["released", "stable", "paper"]
+OptimizerName = Literal["adam", "sgd"]
+_OF_SGD = "0 unless training.optimizer is 'sgd'"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -19,7 +20,7 @@ class Training:
     """Number of training steps; 0 trains nothing and reports no main-task accuracy."""
     batch_size: int = 256
     """Samples per training step; every epoch is a new permutation of all samples."""
-    optimizer: Literal["adam", "sgd"] = "adam"
+    optimizer: OptimizerName = "adam"
     """Optimizer that every party trains with: adam or sgd."""
     learning_rate: float = 0.001
     """Learning rate of every party's optimizer, above 0."""
@@ -38,45 +39,34 @@ class Training:
     top_learning_rate: float | None = None
     """Learning rate of the label party's top model, above 0; None for that of all
     others."""
-    malicious_mode: MaliciousMode = "released"
+    malicious_mode: optimizers.Mode = "released"
     """Reading of the malicious optimizer that active attacks train with: as in the
     released code, numerically stable, or as printed in the paper."""
 
     def __post_init__(self):
-        """Checks the ranges."""
-        require(self.steps >= 0, "training.steps", self.steps, ">= 0")
-        require(self.batch_size >= 1, "training.batch_size", self.batch_size, ">= 1")
-        for name in ("learning_rate", "top_learning_rate"):
-            rate = getattr(self, name)
-            require(rate is None or rate > 0, f"training.{name}", rate, "> 0")
-        require(0 <= self.momentum < 1, "training.momentum", self.momentum, "in [0, 1)")
-        require(
-            self.weight_decay >= 0, "training.weight_decay", self.weight_decay, ">= 0"
-        )
+        """Checks the ranges, and what goes with what."""
+        top_rate, is_sgd = self.top_learning_rate, self.optimizer == "sgd"
+        steady = f"empty where the rate decays (training.decay = {self.decay})"
+        for name, is_met, allowed in (
+            ("steps", self.steps >= 0, ">= 0"),
+            ("batch_size", self.batch_size >= 1, ">= 1"),
+            ("learning_rate", self.learning_rate > 0, "> 0"),
+            ("top_learning_rate", top_rate is None or top_rate > 0, "> 0"),
+            ("momentum", 0 <= self.momentum < 1, "in [0, 1)"),
+            ("weight_decay", self.weight_decay >= 0, ">= 0"),
+            ("decay", 0 < self.decay <= 1, "in (0, 1]"),
+            ("decay_steps", self.decay_steps >= 1, ">= 1"),
+            ("milestones", self.decay == 1 or not self.milestones, steady),
+            ("momentum", is_sgd or self.momentum == 0, _OF_SGD),
+            ("weight_decay", is_sgd or self.weight_decay == 0, _OF_SGD),
+        ):
+            require(is_met, f"training.{name}", getattr(self, name), allowed)
         require_all(
             "training.milestones", self.milestones, lambda s: 0 < s < 1, "in (0, 1)"
         )
-        require(0 < self.decay <= 1, "training.decay", self.decay, "in (0, 1]")
-        require(self.decay_steps >= 1, "training.decay_steps", self.decay_steps, ">= 1")
-        require(
-            self.decay == 1 or not self.milestones,
-            "training.milestones",
-            self.milestones,
-            f"empty where the rate decays (training.decay = {self.decay})",
-        )
-        check_choice("training.optimizer", self.optimizer, ("adam", "sgd"))
-        check_choice(
-            "training.malicious_mode",
-            self.malicious_mode,
-            ("released", "stable", "paper"),
-        )
-        for name in ("momentum", "weight_decay"):
-            require(
-                getattr(self, name) == 0 or self.optimizer == "sgd",
-                f"training.{name}",
-                getattr(self, name),
-                "0 unless training.optimizer is 'sgd'",
-            )
+        check_choice("training.optimizer", self.optimizer, get_args(OptimizerName))
+        modes = get_args(optimizers.Mode)
+        check_choice("training.malicious_mode", self.malicious_mode, modes)
 
     def make(self) -> optax.GradientTransformation:
         """Returns one honest party's optimizer."""

@@ -45,12 +45,9 @@ class Start(NamedTuple):
     """A training that can begin.
 
     Attributes:
-        world: What is trained.
         interference: How the adversary departs from the protocol.
         run: The protocol, with it.
-        state: Before the first step.
         batches: Sample numbers of each step; None without training.
-        train_key: Of the steps.
         looks: By the training step before which they are taken, in ascending order.
         alone_key: Of a model that the adversary trains alone.
         classes: Those of the attacked batches.
@@ -109,13 +106,8 @@ def make_victim(
     """Returns `victim(key, (setting, numbers), arrays)`, which trains one model.
 
     `key` is one trial's: two calls that differ in the setting or in the attack alone
-    start from the same weights and see the same batches. `numbers` are the attack's
-    traced options by name. Setting and numbers may be traced.
-
-    Args:
-        experiment: What is run.
-        cell: What shapes the program.
-        attacks: That share the victim: all interfere alike.
+    start from the same weights and see the same batches. `attacks` share the victim:
+    all interfere alike. `numbers` are their traced options by name.
     """
     kinds = {attack.sees for attack in attacks}
     at_steps = {kind for kind in kinds if not kind.is_final}
@@ -125,23 +117,17 @@ def make_victim(
         attack = dataclasses.replace(attacks[0], **numbers)
         world = World(experiment, cell, setting, arrays)
         start = start_trial(world, key, attack, looks=bool(at_steps))
-        state, done, views = start.state, 0, {}
+        run, state, done, views = start.run, start.state, 0, {}
         for step in sorted({*start.looks, experiment.training.steps}):
             if step > done:
-                state, _ = protocol.train(
-                    start.run,
-                    start.train_key,
-                    state,
-                    arrays.features,
-                    arrays.labels,
-                    start.batches[done:step],
-                    first_step=done,
-                )
+                given = start.train_key, state, arrays.features, arrays.labels
+                batches = start.batches[done:step]
+                state, _ = protocol.train(run, *given, batches, first_step=done)
                 done = step
             if step in start.looks:
                 rows, truth, look_key = start.looks[step]
                 views[step] = world.observe(
-                    look_key, start.run, state, rows, truth, world.adversary, at_steps
+                    look_key, run, state, rows, truth, world.adversary, at_steps
                 )
         return Victim(
             at_steps=tuple(views[step] for step in experiment.train_steps if views),
@@ -157,15 +143,12 @@ def start_trial(
 ) -> Start:
     """Everything that is drawn and planned before the first step.
 
-    Args:
-        world: What is trained.
-        key: Of the trial's victim.
-        attack: One of those that share the victim.
-        looks: Whether views are taken at the experiment's training steps.
+    `attack` is one of those that share the victim, and `looks` says whether views are
+    taken at the experiment's training steps.
     """
-    experiment, arrays = world.experiment, world.arrays
+    training, arrays = world.experiment.training, world.arrays
     classes_key, weights_key, order_key, train_key, views_key = jax.random.split(key, 5)
-    training, num_total = experiment.training, arrays.table.counts.size
+    num_total = arrays.table.counts.size
     classes = jnp.arange(num_total)  # in order if all, as a model is trained so
     if world.cell.num_classes < num_total:
         classes = data.draw_classes(classes_key, num_total, world.cell.num_classes)
@@ -199,15 +182,14 @@ def start_trial(
 
 def _draw_looks(key, world: World, classes) -> dict[int, Look]:
     """The batches that are attacked: the same at all steps, or fresh ones."""
-    looks: dict[int, Look] = {}
-    rows, truth = None, None
+    looks, drawn = {}, None
     for step in sorted(world.experiment.train_steps):
         batch_key, look_key = jax.random.split(jax.random.fold_in(key, step))
-        if rows is None or truth is None or not world.experiment.same_samples:
-            rows, truth = data.draw_batch(
+        if drawn is None or not world.experiment.same_samples:
+            drawn = data.draw_batch(
                 batch_key, world.arrays.table, classes, world.cell.batch_size
             )
-        looks[step] = Look(rows, truth, look_key)
+        looks[step] = Look(*drawn, look_key)
     return looks
 
 
@@ -241,12 +223,12 @@ def make_attack(
 
 def rates(start: Start, state: ProtocolState) -> dict[str, Any]:
     """Rates of the trained model, as columns of a row."""
-    of_classes = start.world.arrays.table.counts[start.classes]
-    return (
-        main_task(start, state)
-        | alone_rate(start)
-        | {"chance_accuracy": metrics.chance_accuracy(of_classes)}
-    )
+    world, found = start.world, main_task(start, state)
+    if world.experiment.record_alone:
+        key = jax.random.fold_in(start.alone_key, world.adversary)
+        found["alone_accuracy"] = alone_accuracy(key, world, start.batches)
+    of_classes = world.arrays.table.counts[start.classes]
+    return found | {"chance_accuracy": metrics.chance_accuracy(of_classes)}
 
 
 def main_task(start: Start, state: ProtocolState) -> dict[str, Any]:
@@ -269,24 +251,6 @@ def main_task(start: Start, state: ProtocolState) -> dict[str, Any]:
     return found
 
 
-def alone_rate(start: Start) -> dict[str, Any]:
-    """What the adversary's features alone would give with all labels, if asked for."""
-    experiment, arrays = start.world.experiment, start.world.arrays
-    if not experiment.record_alone:
-        return {}
-    adversary = start.world.adversary
-    accuracy = alone_accuracy(
-        jax.random.fold_in(start.alone_key, adversary),
-        start.run.models[adversary],
-        experiment.training,
-        start.batches,
-        arrays,
-        adversary,
-        start.world.cell.num_classes,
-    )
-    return {"alone_accuracy": accuracy}
-
-
 def final_observations(
     start: Start, state: ProtocolState, kinds: Collection[Any]
 ) -> dict[str, Observation]:
@@ -303,20 +267,15 @@ def _final(kind, start: Start, state: ProtocolState) -> Observation:
         asked = interference.asks_about
         asked = jnp.arange(len(arrays.test_labels)) if asked is None else asked
         clean = [party[asked] for party in arrays.test_features]
-        asks = interference.asks or (lambda features: features)
-        view = protocol.PredictionView(
-            run.predict(state, asks(clean)), world.cell.num_classes
-        )
-        truth = arrays.test_labels[asked]
+        asked_with = interference.asks(clean) if interference.asks else clean
+        logits, truth = run.predict(state, asked_with), arrays.test_labels[asked]
+        view = protocol.PredictionView(logits, world.cell.num_classes)
         facts["without"] = _decisions(run.predict(state, clean))[0]
     else:
-        view = without_features(
-            protocol.trained_model_view(
-                run, state, arrays.features[adversary], adversary
-            )
-        )
+        features = arrays.features[adversary]
+        view = protocol.trained_model_view(run, state, features, adversary)
     return Observation(
-        views={kind.name: view},
+        views={kind.name: without_features(view)},
         rows=(),
         truth=truth,
         public=world.public(),

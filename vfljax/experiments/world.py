@@ -14,6 +14,7 @@ from vfljax.defenses.base import Shapes
 from vfljax.experiments.experiment import Experiment
 from vfljax.experiments.task import Arrays
 from vfljax.known import Known
+from vfljax.models import PartyModel
 from vfljax.protocol import HONEST, Interference, ProtocolState, VerticalProtocol
 
 
@@ -110,6 +111,12 @@ class World:
         return self.experiment.data.adversary % self.num_parties
 
     @property
+    def bottom(self) -> PartyModel:
+        """Every party's network."""
+        embed = self.experiment.embed(self.cell.num_classes)
+        return self.experiment.network.make(embed)
+
+    @property
     def honest(self) -> VerticalProtocol:
         """The protocol when everybody keeps to it."""
         return self.protocol(HONEST, None)
@@ -118,41 +125,40 @@ class World:
         """The cell's defense at the strength of the setting, which may be traced."""
         experiment, cell = self.experiment, self.cell
         if batch_size is None:
-            trains = experiment.training.steps > 0
-            batch_size = experiment.training.batch_size if trains else cell.batch_size
+            is_trained = experiment.training.steps > 0
+            batch_size = (experiment.training if is_trained else cell).batch_size
         shapes = Shapes(
             num_samples=len(self.arrays.labels),
             batch_size=batch_size,
             embed=experiment.embed(cell.num_classes),
             sums_logits=experiment.protocol.sums_logits,
         )
-        prepared = jax.tree.map(
-            lambda leaf: leaf[self.setting.choice], self.arrays.of_defense
-        )
-        spec = experiment.defenses[cell.defense]
-        return spec.at(self.setting.strength, shapes, prepared)
+        strength, choice = self.setting
+        prepared = jax.tree.map(lambda leaf: leaf[choice], self.arrays.of_defense)
+        return experiment.defenses[cell.defense].at(strength, shapes, prepared)
 
     def optimizers(self, interference: Interference) -> list[Callable[[], Any]]:
         """Makers of every party's optimizer."""
-        training, cheats = self.experiment.training, interference.optimizer
+        training = self.experiment.training
+        cheaters = {
+            "benign": (),
+            "malicious": (self.adversary,),
+            "all_malicious": range(self.num_parties),
+        }[interference.optimizer]
         return [
-            training.make_malicious
-            if cheats == "all_malicious"
-            or (cheats == "malicious" and party == self.adversary)
-            else training.make
+            training.make_malicious if party in cheaters else training.make
             for party in range(self.num_parties)
         ]
 
     def protocol(self, interference: Interference, batches: Any) -> VerticalProtocol:
         """The protocol with everybody's networks and optimizers."""
-        experiment, training = self.experiment, self.experiment.training
-        embed = experiment.embed(self.cell.num_classes)
+        experiment, num_classes = self.experiment, self.cell.num_classes
         return experiment.protocol.make(
-            (experiment.network.make(embed),) * self.num_parties,
+            (self.bottom,) * self.num_parties,
             [make() for make in self.optimizers(interference)],
-            num_classes=self.cell.num_classes,
-            embed=embed,
-            top_optimizer=training.make_top(),
+            num_classes=num_classes,
+            embed=experiment.embed(num_classes),
+            top_optimizer=experiment.training.make_top(),
             defense=self.defense(None if batches is None else batches.shape[1]),
             label_party=experiment.data.label_party,
             manipulations=interference.manipulations,
@@ -160,12 +166,10 @@ class World:
 
     def public(self) -> Known:
         """What is known of the defense."""
-        defense = self.defense()
-        public = defense.public(self.cell.batch_size, self.cell.num_classes)
-        return Known(
-            **{name: jnp.float32(getattr(public, name)) for name in public},
-            codebook=defense.encode_labels(jnp.eye(self.cell.num_classes)),
-        )
+        defense, num_classes = self.defense(), self.cell.num_classes
+        public = defense.public(self.cell.batch_size, num_classes)
+        codebook = defense.encode_labels(jnp.eye(num_classes))
+        return jax.tree.map(jnp.float32, public).replace(codebook=codebook)
 
     def observe(
         self,
@@ -180,23 +184,20 @@ class World:
         """What a party sees of one batch, whose messages are exchanged for it."""
         features = [of_party[rows] for of_party in self.arrays.features]
         transcript, after = run.exchange(key, state, features, truth, rows)
-        before, after = (
-            of_all.defense_state
-            if run.sends_one_message
-            else of_all.defense_state[party]
+        num_before, num_after = (
+            defenses.count_unprotected(
+                of_all.defense_state
+                if run.sends_one_message
+                else of_all.defense_state[party]
+            )
             for of_all in (state, after)
         )
-        views = {
-            kind.name: protocol.make_view(
-                kind, run, state, features[party], transcript, party
-            )
-            for kind in kinds
-        }
+        given = run, state, features[party], transcript, party
+        views = {kind.name: protocol.make_view(kind, *given) for kind in kinds}
         return Observation(
             views={name: without_features(view) for name, view in views.items()},
             rows=rows,
             truth=truth,
             public=self.public(),
-            is_unprotected=defenses.count_unprotected(after)
-            > defenses.count_unprotected(before),
+            is_unprotected=num_after > num_before,
         )
