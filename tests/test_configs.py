@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from vfljax import cli, data, experiments
-from vfljax.experiments import Experiment, sweep
+from vfljax.experiments import Experiment
 from vfljax.experiments.programs import Programs
 from vfljax.experiments.task import Task, check_fits, load_arrays
 from vfljax.experiments.trial import make_attack, make_victim

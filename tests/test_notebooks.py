@@ -44,6 +44,6 @@ def test_runs_as_a_script(notebook, tmp_path, request):
         env=environment,
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=1200,
     )
     assert finished.returncode == 0, finished.stderr

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from jax.core import Tracer
 
+_MOST_LETTERS = 300  # of a value in a message
 NOT_NEGATIVE = {"low": 0.0}
 POSITIVE = {"low": 0.0, "low_excluded": True}
 SHARE = {"low": 0.0, "high": 1.0, "low_excluded": True}
@@ -15,7 +16,9 @@ SHARE = {"low": 0.0, "high": 1.0, "low_excluded": True}
 def require(is_met: Any, name: str, value: Any, allowed: str) -> None:
     """Raises a `ValueError` unless a condition is met."""
     if not is_met:
-        raise ValueError(f"{name}={value!r}: must be {allowed}")
+        shown = repr(value)
+        shown = shown if len(shown) <= _MOST_LETTERS else f"{shown[:_MOST_LETTERS]}..."
+        raise ValueError(f"{name}={shown}: must be {allowed}")
 
 
 def check_number(
@@ -56,6 +59,19 @@ def check_fields(record: Any, ranges: Mapping[str, Mapping[str, Any]]) -> None:
             check_choice(field.name, value, typing.get_args(field.type))
         if field.name in ranges:
             check_number(field.name, value, **ranges[field.name])
+
+
+def check_class(name: str, value: Any) -> None:
+    """Raises a `ValueError` for a record whose class has fields, but no decorator.
+
+    Without `@dataclass` its own fields are none, neither for a run's folder nor for
+    the command line.
+    """
+    own = vars(type(value))
+    is_plain = "__dataclass_fields__" not in own
+    if is_plain and ("__init__" in own or own.get("__annotations__")):
+        allowed = "decorated with @dataclass(frozen=True, kw_only=True)"
+        require(False, name, f"class {type(value).__name__}", allowed)
 
 
 def require_all(

@@ -10,9 +10,9 @@ import contextlib
 import difflib
 import importlib.metadata
 import os
-import runpy
 import sys
 import traceback
+import types
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -133,17 +133,20 @@ def _run_experiment(experiment, data_dir, out):
     if isinstance(dataset, str):
         dataset = data.load(dataset, data_dir)
     folder = out or default_folder(experiment)
+    is_finished = False
     with tqdm(unit="trial", desc=experiment.name, disable=None) as bar:
         for progress in experiments.run_sweep(experiment, dataset, folder):
             if bar.total is None:
                 bar.reset(progress.total)
+                is_finished = progress.done == progress.total
             cell = progress.cell
             words = f"{cell.defense}, {cell.num_classes} classes, B={cell.batch_size}"
             words = progress.activity or f"{cell.variant}, {words}".removeprefix(", ")
             bar.set_postfix_str(words, refresh=bool(progress.activity))
             bar.update(progress.done - bar.n)
     paths = _draw(folder)
-    print(f"\nRun folder: {folder}")
+    state = ": all trials were there already, nothing was computed"
+    print(f"\nRun folder: {folder}{state if is_finished else ''}")
     for path in paths:
         print(f"  {path.relative_to(folder)}")
 
@@ -215,7 +218,7 @@ def _load_config(name: str, path: Path, scale: str | None) -> Any:
     """The experiment that a config file holds."""
     sys.path.insert(0, str(path.parent))  # a config may import its neighbors
     try:
-        content = runpy.run_path(str(path))
+        content = vars(_load_module(path))
         experiment = content.get("experiment")
         if "make" in content:
             experiment = content["make"](scale or "full")
@@ -238,6 +241,15 @@ def _load_config(name: str, path: Path, scale: str | None) -> Any:
         allowed = "`experiment = Experiment(...)` or `make(scale) -> Experiment`"
         raise ValueError(f"config {name}: must hold {allowed}")
     return experiment
+
+
+def _load_module(path: Path) -> types.ModuleType:
+    """Runs a config as a module, so that the source of its classes is found."""
+    module = types.ModuleType(f"vfljax_config_{path.stem}")
+    module.__file__ = str(path)
+    sys.modules[module.__name__] = module
+    exec(compile(path.read_text(), str(path), "exec"), vars(module))
+    return module
 
 
 def _shipped_configs() -> list[Path]:

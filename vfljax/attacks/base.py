@@ -7,10 +7,16 @@ from typing import Any, ClassVar, NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, Key
 
-from vfljax._checks import check_fields
+from vfljax._checks import check_class, check_fields, require
 from vfljax.goals import LABELS, Goal
 from vfljax.gradient_map import GradientMap, gradient_map
-from vfljax.known import KNOWN_FIELDS, NOTHING, STATIC_FIELDS, Known
+from vfljax.known import (
+    KNOWN_FIELDS,
+    NOTHING,
+    STATIC_FIELDS,
+    Known,
+    WithheldError,
+)
 from vfljax.protocol import (
     HONEST,
     BatchGradientView,
@@ -142,11 +148,20 @@ class Attack:
 def check_attack(name: str, value: Any) -> None:
     """Raises a `ValueError` that says what is missing unless a field is an attack."""
     if isinstance(value, Attack):
+        check_class(name, value)
+        try:
+            hash(value)  # equal attacks share a program
+        except TypeError as error:
+            allowed = "plain values: numbers, texts, and tuples of them"
+            require(False, f"fields of {name}", str(error), allowed)
         if value.sees is None:
             raise ValueError(
                 f"{name}: {type(value).__name__} has no `sees`, must name the view "
                 "that it is given, such as `sees = BatchGradientView`"
             )
+        if type(value).__call__ is Attack.__call__:
+            called = type(value).__name__
+            raise ValueError(f"{name}: {called} has no `__call__`, must define one")
         unknown = [field for field in value.uses if field not in KNOWN_FIELDS]
         if unknown:
             raise ValueError(
@@ -169,6 +184,25 @@ def check_attack(name: str, value: Any) -> None:
     raise ValueError(f"{name}: is {what}")
 
 
+def infer(attack: Attack, key: Key[Array, ""], view: Any, known: Known) -> Inference:
+    """What an attack answers, given the part of `known` that it uses.
+
+    Raises:
+        ValueError: It reads what is withheld, or returns no `Inference`.
+    """
+    called = type(attack).__name__
+    try:
+        answer = attack(key, view, known.only(attack.uses))
+    except WithheldError as error:
+        raise WithheldError(f"{called}.uses={attack.uses}: {error}") from None
+    if not isinstance(answer, Inference):
+        raise ValueError(
+            f"{called}.__call__: returned {type(answer).__name__}, must return an "
+            "Inference, such as inference_from_scores(scores)"
+        )
+    return answer
+
+
 def jacobian_of(
     view: GradientView, layers: Collection[str] | None = None
 ) -> GradientMap:
@@ -187,6 +221,9 @@ def inference_from_scores(
     info: Any = (),
 ) -> Inference:
     """Decides for the highest score of each row, and for −1 in rows with a NaN."""
+    require(
+        jnp.ndim(scores) == 2, "scores.shape", jnp.shape(scores), "(batch, classes)"
+    )
     is_finite = jnp.isfinite(scores)
     answered = jnp.all(is_finite, axis=1)
     return Inference(

@@ -6,9 +6,10 @@ from collections.abc import Callable, Generator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Int, Key, PyTree
 
-from vfljax._checks import check_fields, require, require_all
+from vfljax._checks import check_class, check_fields, require, require_all
 from vfljax.known import Known
 
 Number = int | float | Float[Array, ""]
@@ -205,6 +206,10 @@ class Defense:
 
     def __post_init__(self):
         """Checks the options, value by value of a swept axis."""
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            is_list = isinstance(value, list | np.ndarray)
+            require(not is_list, field.name, value, "a number, or a tuple of numbers")
         name, strengths = f"{self.swept}", self.strengths
         numbers = tuple(each for each in strengths if isinstance(each, int | float))
         require_all(name, numbers, math.isfinite, "finite")
@@ -225,6 +230,7 @@ class Defense:
 def check_defense(name: str, value: Any) -> None:
     """Raises a `ValueError`, with the field's name, unless a value is a defense."""
     if isinstance(value, Defense):
+        check_class(name, value)
         return
     called = getattr(value, "__name__", value)
     if isinstance(value, type) and issubclass(value, Defense):

@@ -6,6 +6,7 @@ them once and gives functions the values they need.
 """
 
 import dataclasses
+import re
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -78,6 +79,8 @@ class Data:
 
     def __post_init__(self):
         """Checks what can be checked without the data."""
+        kind, allowed = type(self.dataset).__name__, "a name or a data.Dataset"
+        require(isinstance(self.dataset, str | Dataset), "data.dataset", kind, allowed)
         parties, columns = len(self.parties), self.columns
         are_enough = columns is None or parties >= 2
         require(are_enough, "data.columns", columns, "2 or more texts")
@@ -137,6 +140,23 @@ class Variant:
     """Another training of this variant."""
 
 
+_KINDS: dict[str, tuple[Any, str]] = {
+    "name": (str, "a text"),
+    "data": (Data, "Data(...), such as Data(dataset=...)"),
+    "training": (Training, "Training(...)"),
+    "execution": (Execution, "Execution(...)"),
+    "encryption": (Encryption | None, "Encryption(...), or None"),
+    "variants": (Mapping, "a dictionary: variants by label"),
+    "defenses": (Mapping, "a dictionary: defenses by label"),
+    "attacks": (Mapping, "a dictionary: attacks by label"),
+    "batch_sizes": (tuple, "a tuple of sizes, such as (128,)"),
+    "train_steps": (tuple, "a tuple of steps, such as (0,)"),
+    "num_trials": (int, "a whole number"),
+    "seed": (int, "a whole number"),
+}
+"""What kind of value a field holds, and how one is written."""
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Experiment:
     """Everything that determines the rows of a run."""
@@ -187,8 +207,12 @@ class Experiment:
 
     def __post_init__(self):
         """Checks what can be checked without the data."""
+        for name, (kind, allowed) in _KINDS.items():
+            value = getattr(self, name)
+            require(isinstance(value, kind), name, value, allowed)
         training = self.training
-        require(bool(self.name), "name", self.name, "not empty")
+        is_name = bool(self.name) and "/" not in self.name
+        require(is_name, "name", self.name, "a name without a slash")
         check_protocol("protocol", self.protocol)
         embed = self.network.embed
         allowed = "None without a top model: embeddings are logits"
@@ -203,6 +227,11 @@ class Experiment:
         require_all(
             "train_steps", self.train_steps, lambda step: step in steps, allowed
         )
+        for name in ("variants", "defenses", "attacks"):
+            labels = list(getattr(self, name))
+            options = {re.sub("[-_.]", "-", str(label)) for label in labels}
+            allowed = "different ones, also where - and _ and . are the same"
+            require(len(options) == len(labels), f"labels of {name}", labels, allowed)
         for label, attack in self.attacks.items():
             check_attack(f"attacks.{label}", attack)
         allowed = (
@@ -226,6 +255,10 @@ class Experiment:
         """The experiment that a variant stands for; errors name the variant."""
         parts = vars(self.variants[label]).items()
         changes: dict[str, Any] = {n: part for n, part in parts if part is not None}
+        own = changes.get("data", self.data).dataset
+        where, allowed = f"variants.{label}.data.dataset", "that of the experiment"
+        is_same = own is self.data.dataset or own == self.data.dataset
+        require(is_same, where, own, allowed)
         try:
             return dataclasses.replace(self, **changes, variants={})
         except ValueError as error:

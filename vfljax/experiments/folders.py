@@ -25,6 +25,7 @@ import numpy as np
 from jax.tree_util import keystr
 
 from vfljax.data import Dataset, digest
+from vfljax.experiments.source import source_digest
 
 _NOT_RESULTS = ("title", "num_trials", "execution")
 _PACKAGES = ("vfljax", "jax", "jaxlib", "flax", "optax", "numpy")
@@ -128,11 +129,16 @@ def _flatten(config):
 
 
 def plain_data(value: Any) -> Any:
-    """Any record as JSON data, with its kind; data sets and arrays by their digest."""
+    """Any record as JSON data, with its kind; data sets and arrays by their digest.
+
+    Of a record or a function of a user's own there is the digest of its source too.
+    """
     kind = {"kind": type(value).__name__}
     if isinstance(value, Dataset):
         return kind | {"name": value.name, "sha256": digest(value)}
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        source = source_digest(type(value))
+        kind |= {"source_sha256": source} if source else {}
         names = [field.name for field in dataclasses.fields(value)]
         return kind | plain_data({name: getattr(value, name) for name in names})
     if hasattr(value, "_asdict"):
@@ -151,8 +157,9 @@ def plain_data(value: Any) -> Any:
 def _function_name(part):
     """Where a function of a user's own is written, as far as it says so."""
     function = getattr(part, "func", part)
-    module = getattr(function, "__module__", "")
-    return f"{module}.{getattr(function, '__qualname__', type(function).__name__)}"
+    module, source = getattr(function, "__module__", ""), source_digest(function)
+    name = f"{module}.{getattr(function, '__qualname__', type(function).__name__)}"
+    return f"{name} (source_sha256 {source})" if source else name
 
 
 def _environment(origin):

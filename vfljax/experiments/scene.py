@@ -8,6 +8,7 @@ import jax.numpy as jnp
 
 from vfljax import protocol
 from vfljax.attacks import Attack
+from vfljax.attacks.base import infer
 from vfljax.experiments.world import World, draw_knowledge, with_features
 from vfljax.protocol import ProtocolState, Scene
 
@@ -51,7 +52,7 @@ def _infer(world: World, state, key, attack: Attack, party: int, rows) -> Any:
         )
         view = with_features(seen.views[attack.sees.name], of_batch, arrays, party)
         known, _ = draw_knowledge(known_key, attack, defense, world.cell, seen, arrays)
-        inference = attack(attack_key, view, known.only(attack.uses))
+        inference = infer(attack, attack_key, view, known)
         recovers, recovered = attack.source or attack, inference.scores
         if recovers is not attack:
             recovered = recovers(attack_key, view, known.only(recovers.uses)).scores

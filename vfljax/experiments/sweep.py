@@ -51,7 +51,7 @@ class Progress(NamedTuple):
 
 
 def run_sweep(
-    experiment: Experiment, dataset: data.Dataset, folder: Path
+    experiment: Experiment, dataset: data.Dataset, folder: Path | str
 ) -> Generator[Progress, None, None]:
     """Runs what is missing in a run folder, appending rows chunk by chunk.
 
@@ -66,7 +66,7 @@ def run_sweep(
     Raises:
         ValueError: If the experiment doesn't fit the data or the folder.
     """
-    tasks = make_tasks(experiment, dataset)
+    tasks, folder = make_tasks(experiment, dataset), Path(folder)
     units = [
         Unit(Cell(num_classes, batch_size, label, variant), strength, trial)
         for variant, num_classes in tasks

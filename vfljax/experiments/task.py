@@ -138,7 +138,10 @@ def check_fits(task: Task) -> None:
             "data.class_choice='random': must be 'first' where a model is trained "
             f"(training.steps > 0) on {num_classes} of {total} classes"
         )
-    task.split(task.dataset.train_features[:1])
+    parts = task.split(task.dataset.train_features[:2])
+    if experiment.protocol.sums_logits:
+        for features in parts:
+            experiment.network.check_width(num_classes, features)
     num_samples = sum(task.class_counts) if is_first else task.num_train
     sizes = [("batch_sizes", size) for size in experiment.batch_sizes]
     if training.steps:

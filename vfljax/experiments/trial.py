@@ -16,6 +16,7 @@ from jaxtyping import Array, Bool, Int, Key
 
 from vfljax import data, metrics, models, protocol
 from vfljax.attacks import Attack, Inference
+from vfljax.attacks.base import infer
 from vfljax.experiments.alone import alone_accuracy
 from vfljax.experiments.experiment import Experiment
 from vfljax.experiments.scene import make_scene
@@ -212,7 +213,7 @@ def make_attack(
         known = known.replace(
             earlier=earlier, other_features=arrays.test_features[adversary]
         )
-        inference = of_trial(attack_key, view, known.only(attack.uses))
+        inference = infer(of_trial, attack_key, view, known)
         own = ()
         if is_built_on:
             own = jax.nn.softmax(protocol.own_embedding(view))

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from vfljax._checks import require
 from vfljax.goals import metrics
 from vfljax.goals.base import Goal, Truth
 
@@ -16,6 +17,9 @@ def score_labels(answer: Any, truth: Truth, with_confusion: bool) -> dict[str, A
     renaming of the classes and `mutual_information`, each beside what blind guesses
     get; `auc` of two classes.
     """
+    given, expected = np.shape(answer.labels), np.shape(truth.labels)
+    allowed = f"{expected}, one label for each sample"
+    require(given == expected, "labels.shape of the attack's answer", given, allowed)
     counts = ~truth.is_known
     labels, true = answer.labels[counts], truth.labels[counts]
     num_classes = truth.num_classes

@@ -4,11 +4,12 @@ import dataclasses
 import functools
 from typing import Any, ClassVar
 
+import jax
 from flax import linen as nn
 from jaxtyping import Array, Float
 
 from vfljax._checks import require
-from vfljax.models.base import Params, PartyModel
+from vfljax.models.base import Forward, Params, PartyModel, init_statistics, run
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -44,6 +45,9 @@ class Network:
         """Builds what `make` returns."""
         raise NotImplementedError
 
+    def check_width(self, embed: int, features: Any) -> None:
+        """Raises a `ValueError` unless embeddings of features are `embed` wide."""
+
     def pretrained(self, embed: int, features: Float[Array, "samples ..."]) -> Params:
         """Parameters that do not start at random; `features` are there for shapes."""
         return {}
@@ -65,6 +69,19 @@ class Given(Network):
     def build(self, embed: int) -> PartyModel:
         """Returns the model."""
         return self.model
+
+    def check_width(self, embed: int, features: Any) -> None:
+        """Runs the model once, with shapes alone."""
+
+        def start(key):
+            forward = Forward(init_statistics(self.model, features))
+            params = self.model.init(key, features)
+            return run(self.model, params, features, forward)[0]
+
+        shape, expected = jax.eval_shape(start, jax.random.key(0)).shape, embed
+        allowed = f"{(len(features), expected)}, an entry for each class"
+        is_fit = shape == (len(features), expected)
+        require(is_fit, "model: shape of its embedding", shape, allowed)
 
 
 def as_network(name: str, value: Any) -> Network:

@@ -268,7 +268,7 @@ class VerticalProtocol:
 
     def _messages(self, key, defense_state, gradients, labels, sample_ids):
         """The messages as sent; the label party uses its own clean, unless covered."""
-        num_parties, perturb = len(self.models), self.defense.perturb
+        num_parties, perturb = len(self.models), self._perturb
         if self.sends_one_message:
             message, defense_state = perturb(
                 key, defense_state, gradients[0], labels, sample_ids
@@ -283,6 +283,16 @@ class VerticalProtocol:
         if not self.defense.covers_label_party:
             sent[self.label_party] = gradients[self.label_party]
         return tuple(sent), defense_state
+
+    def _perturb(self, key, state, gradient, labels, sample_ids):
+        """One message and the defense's state, after a check of a user's own."""
+        answer = self.defense.perturb(key, state, gradient, labels, sample_ids)
+        is_pair = isinstance(answer, tuple) and len(answer) == 2
+        shape = jnp.shape(answer[0]) if is_pair else type(answer).__name__
+        allowed = f"{gradient.shape}: a message like the gradient, and the state"
+        called = f"what {type(self.defense).__name__}.perturb returned"
+        require(shape == gradient.shape, called, shape, allowed)
+        return answer
 
 
 def make_protocol(
