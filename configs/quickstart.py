@@ -1,4 +1,4 @@
-"""The main job in a minute: digits, two parties, defenses, and who gets past them."""
+"""The main job in two minutes: two parties, defenses, and who gets past them."""
 
 from typing import Literal
 

@@ -299,6 +299,60 @@ def test_help_teaches(capsys):
     assert "--attacks.gradient-inversion.steps" in printed
 
 
+OWN = """
+from dataclasses import dataclass
+from vfljax import attacks, experiments, protocol
+
+@dataclass(frozen=True, kw_only=True)
+class Own(attacks.Attack):
+    scale: float = 1.0
+    sees = protocol.SampleGradientView
+
+    def __call__(self, key, view, known=attacks.NOTHING):
+        return attacks.inference_from_scores(-self.scale * view.gradients)
+
+experiment = experiments.Experiment(
+    name="own", num_trials=1, batch_sizes=(16,), attacks={"own": Own()})
+"""
+
+
+@pytest.fixture
+def own(tmp_path, monkeypatch):
+    """A config with an attack of its own, whose option has no sentence."""
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "own.py"
+    path.write_text(OWN)
+    return path
+
+
+def test_options_of_an_attack_of_ones_own(own, capsys):
+    assert cli.main(["run", str(own), "--help"]) == 0
+    assert "--attacks.own.scale" in capsys.readouterr().out
+    assert cli.main(["run", str(own), "--attacks.own.scales", "2"]) == 2
+    assert "--attacks.own.scale" in one_line(capsys)
+    assert cli.main(["run", str(own), "--attacks.own.scale", "x"]) == 2
+    assert one_line(capsys)
+
+
+def test_an_edited_attack_is_another_run(own, capsys):
+    def run(*options):
+        assert cli.main(["run", str(own), *options]) == 0
+        printed = capsys.readouterr().out
+        return printed, sorted(own.parent.glob("runs/*"))
+
+    _, first = run()
+    own.write_text(f"# a comment\n{OWN}")
+    printed, same = run()
+    assert "nothing was computed" in printed
+    assert same == first
+    own.write_text(OWN.replace("-self.scale", "self.scale"))
+    printed, both = run()
+    assert "nothing was computed" not in printed
+    assert len(both) == 2
+    assert cli.main(["run", str(own), "--out", str(first[0])]) == 2
+    assert "source_sha256" in capsys.readouterr().err
+
+
 def test_interrupted_run_keeps_what_is_finished(config, tmp_path):
     """SIGINT in the middle of a real process: status 130, rows whole, run goes on."""
     out = tmp_path / "out"

@@ -20,6 +20,7 @@ BATCHES: Any = {"training": Training(steps=1, batch_size=8), "batch_sizes": (4, 
     ("make", "message"),
     [
         (lambda: Data(num_parties=1), "data.num_parties=1: must be >= 2"),
+        (lambda: Experiment(name="a/b"), "name='a/b': must be a name without a slash"),
         (lambda: Data(adversary=2), r"data.adversary=2: must be in \[-2, 1\]"),
         (lambda: Data(adversary=1), "another party than data.label_party"),
         (lambda: Data(adversary=-1), "another party than data.label_party"),
@@ -116,6 +117,22 @@ class Asks(Sightless):
     uses = ("labels", "weather")
 
 
+class Undecorated(Sightless):
+    """Has a field that no folder and no command line would know."""
+
+    sees = SampleGradientView
+
+    def __init__(self, number):
+        self.__dict__["number"] = number
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Mute(attacks.Attack):
+    """Never says anything."""
+
+    sees = SampleGradientView
+
+
 def a_function(key, view, known=None):
     return view
 
@@ -175,8 +192,23 @@ class Dense(linen.Module):
             r"protocol: is the class SumOfLogits, must be an instance: SumOfLogits\(",
         ),
         ({"protocol": models.Top()}, "protocol: is Top.*, must be SumOfLogits"),
+        ({"data": "digits"}, r"data='digits': must be Data\(...\)"),
+        ({"training": {"steps": 3}}, r"training={'steps': 3}: must be Training\(...\)"),
+        ({"attacks": [Asks()]}, r"attacks=\[Asks\(\)\]: must be a dictionary"),
+        ({"defenses": defenses.NoDefense()}, "defenses=NoDefense.*a dictionary"),
+        ({"variants": ["a"]}, r"variants=\['a'\]: must be a dictionary"),
+        ({"batch_sizes": 16}, "batch_sizes=16: must be a tuple of sizes"),
+        ({"num_trials": 2.5}, "num_trials=2.5: must be a whole number"),
+        ({"encryption": True}, r"encryption=True: must be Encryption\(...\), or None"),
+        ({"attacks": {"m": Undecorated(2)}}, "attacks.m='class Undecorated': must be"),
+        ({"attacks": {"m": Mute()}}, "attacks.m: Mute has no `__call__`, must define"),
+        (
+            {"attacks": dict.fromkeys(("a_b", "a-b"), attacks.DirectInference())},
+            r"labels of attacks=\['a_b', 'a-b'\]: must be different ones",
+        ),
     ],
 )
+@pytest.mark.usefixtures("unchecked_types")
 def test_what_is_no_part_is_told_what_is_missing_in_one_line(fields, message):
     with pytest.raises(ValueError, match=message) as raised:
         Experiment(name="x", **fields)
@@ -194,6 +226,21 @@ def test_a_network_may_be_a_record_or_functions():
     assert given.network.make(10) is record.make(10)
     split = Experiment(name="x", model=models.MLP(embed=3), protocol=ModelSplitting())
     assert (split.embed(10), given.embed(7)) == (3, 7)
+
+
+def test_variants_have_the_data_set_of_the_experiment():
+    """A run loads one; another one's rows would stand under a wrong name."""
+    other = {"v": Variant(data=Data(dataset="breast_cancer", split="features"))}
+    with pytest.raises(
+        ValueError, match=r"variants.v.data.dataset='breast_cancer': mu"
+    ):
+        Experiment(name="x", variants=other)
+
+
+def test_a_list_of_strengths_is_refused():
+    strengths: Any = [0.1, 0.2]
+    with pytest.raises(ValueError, match=r"noise_std=\[0.1, 0.2\]: must be a number, "):
+        defenses.DPGaussian(noise_std=strengths)
 
 
 def test_variants_replace_what_they_hold():

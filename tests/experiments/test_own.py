@@ -137,10 +137,14 @@ def test_all_four_run_and_say_what_they_are(finished):
     assert right[0.0] < 0.6  # nothing was sent: always class 0
     assert rates(rows, "right", "main_accuracy")[None] > 0.9
     config = json.loads((folder / "config.json").read_text())
-    assert config["attacks"]["wrong"] == {"kind": "Shifted", "places": 1}
-    assert config["defenses"]["mute"] == {"kind": "Mute", "share": [0.0, 1.0]}
+    source = config["attacks"]["wrong"]["source_sha256"]
+    of_source = {"source_sha256": source}  # both are written in this file
+    expected = {"kind": "Shifted", "places": 1} | of_source
+    assert config["attacks"]["wrong"] == expected
+    expected = {"kind": "Mute", "share": [0.0, 1.0]} | of_source
+    assert config["defenses"]["mute"] == expected
     assert config["model"]["kind"] == "PartyModel"
-    assert config["model"]["apply"].endswith("test_own._apply")
+    assert config["model"]["apply"].endswith(f"._apply (source_sha256 {source})")
     assert config["data"]["dataset"]["name"] == "blobs"
 
 
@@ -205,3 +209,54 @@ def test_an_attack_that_interferes_has_a_training_of_its_own(
     first, second = (np.asarray(victim.at_steps[0].rows) for victim in victims)
     assert not np.array_equal(first, second)
     assert rates(rows, "same")[None] == 1.0
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Returns(Attack):
+    """Answers with something that is no answer."""
+
+    what: str = ""
+    sees = SampleGradientView
+
+    def __call__(self, key, view, known=NOTHING) -> Any:
+        gradients = view.gradients
+        if self.what == "withheld":
+            return known.labels
+        answers = {
+            "array": gradients,
+            "some": inference_from_scores(-gradients[:5]),
+            "scores": inference_from_scores(-gradients),
+        }
+        return answers[self.what]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class OnlyMessage(Defense):
+    """Forgets its state."""
+
+    def perturb(self, key, state, gradients, labels, sample_ids) -> Any:
+        return gradients
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        (
+            {"attacks": {"a": Returns(what="array")}},
+            "Returns.__call__: returned .*must",
+        ),
+        ({"attacks": {"a": Returns(what="some")}}, r"answer=\(5,\): must be \(24,\)"),
+        (
+            {"attacks": {"a": Returns(what="withheld")}},
+            r"Returns.uses=\(\): Known.labels",
+        ),
+        ({"defenses": {"d": OnlyMessage()}}, "OnlyMessage.perturb returned"),
+        (
+            {"model": PartyModel(init=_init, apply=lambda w, x: _apply(w, x)[:, :2])},
+            r"model: shape of its embedding=\(2, 2\): must be \(2, 3\)",
+        ),
+    ],
+)
+def test_what_ones_own_returns_is_checked_by_name(fields, message, tmp_path, run_rows):
+    with pytest.raises(ValueError, match=message):
+        run_rows(experiment(**fields), blobs(), tmp_path)

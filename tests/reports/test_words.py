@@ -42,8 +42,8 @@ def test_one_answer_per_threat_model(swept_rows):
     assert encrypted.title == "Encrypted messages"
     assert encrypted.verdict == "Take gaussian noise_std=0.1."
     assert encrypted.reasons == (
-        "The strongest attack on it (smoothing) reaches 49.0 % where chance is 12.5 %, "
-        "and the main task goes from 95.0 % to 93.0 %."
+        "The strongest attack on it (smoothing) reaches 49.0 % (95 % interval 49.0 to "
+        "49.0 %) where chance is 12.5 %, and the main task goes from 95.0 % to 93.0 %."
     )
     assert encrypted.kind == "take"
     assert (encrypted.rate, encrypted.chance) == (pytest.approx(0.965), 0.125)
@@ -83,6 +83,16 @@ def test_the_rule(undefended, make_defended, attack, main, changes, reason):
         assert finding.kind == "none"
     else:
         assert finding.verdict == "Take noise noise_std=0.1."
+
+
+def test_an_interval_across_the_limit_is_said(undefended, make_rows):
+    noise = {"defense": "noise", "defense_strength": 0.1, "strength_name": "noise_std"}
+    rows = make_rows([0.45, 0.5, 0.55], main_accuracy=0.9, is_adaptive=True, **noise)
+    finding = find([*undefended, *rows])
+    assert finding.verdict == "Take noise noise_std=0.1."
+    assert "more trials may turn this verdict" in finding.reasons
+    sure = make_rows([0.3, 0.3, 0.3], main_accuracy=0.9, is_adaptive=True, **noise)
+    assert "more trials" not in find([*undefended, *sure]).reasons
 
 
 def test_an_interval_that_says_nothing_is_no_protection(undefended, make_rows):

@@ -255,7 +255,7 @@ class Experiment:
         """The experiment that a variant stands for; errors name the variant."""
         parts = vars(self.variants[label]).items()
         changes: dict[str, Any] = {n: part for n, part in parts if part is not None}
-        own = changes.get("data", self.data).dataset
+        own = getattr(changes.get("data"), "dataset", self.data.dataset)
         where, allowed = f"variants.{label}.data.dataset", "that of the experiment"
         is_same = own is self.data.dataset or own == self.data.dataset
         require(is_same, where, own, allowed)

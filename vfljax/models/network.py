@@ -5,6 +5,7 @@ import functools
 from typing import Any, ClassVar
 
 import jax
+import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Array, Float
 
@@ -74,9 +75,10 @@ class Given(Network):
         """Runs the model once, with shapes alone."""
 
         def start(key):
-            forward = Forward(init_statistics(self.model, features))
-            params = self.model.init(key, features)
-            return run(self.model, params, features, forward)[0]
+            batch = jnp.asarray(features)
+            forward = Forward(init_statistics(self.model, batch))
+            params = self.model.init(key, batch)
+            return run(self.model, params, batch, forward)[0]
 
         shape, expected = jax.eval_shape(start, jax.random.key(0)).shape, embed
         allowed = f"{(len(features), expected)}, an entry for each class"

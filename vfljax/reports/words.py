@@ -48,10 +48,16 @@ def judge(best: pl.DataFrame) -> tuple[str, str, str]:
     label = chosen["defense_label"]
     numbers = (
         f"The strongest attack on it ({chosen['attack']}) reaches "
-        f"{percent(chosen['attack_accuracy'])} where chance is "
+        f"{_with_interval(chosen)} where chance is "
         f"{percent(chosen['chance_accuracy'])}, and the main task goes from "
         f"{percent(base['main_accuracy'])} to {percent(chosen['main_accuracy'])}."
     )
+    limit = chosen["chance_accuracy"] + MOST_LEFT * _leakage(base)
+    if (chosen["attack_accuracy_high"] or 0) > limit:
+        numbers += (
+            f" The interval crosses the rule's limit of {percent(limit)}, so more "
+            "trials may turn this verdict."
+        )
     if chosen["is_knowing_tried"]:
         return f"Take {label}.", numbers, "take"
     so_far = f"{label} meets the rule so far, but no attack that knows it was tried."
@@ -231,6 +237,14 @@ def count(number: int, noun: str) -> str:
 def percent(rate: float) -> str:
     """A fraction in percent."""
     return f"{100 * rate:.1f} %"
+
+
+def _with_interval(row: Row) -> str:
+    """The strongest attack's rate, with its interval where there is one."""
+    low, high = row["attack_accuracy_low"], row["attack_accuracy_high"]
+    rate = percent(row["attack_accuracy"])
+    ends = "" if low is None else f" (95 % interval {100 * low:.1f} to {percent(high)})"
+    return rate + ends
 
 
 def capital(text: str) -> str:
