@@ -132,7 +132,7 @@ def test_three_of_four_parties_plant_a_backdoor_together(setting, digits, monkey
         arrays,
     ).seen(spec)
     target = planted.facts["target"][:, None]
-    decided = jnp.argmax(planted.views["message_rows"].logits, axis=2)
+    decided = jnp.argmax(planted.views["predictions"].logits, axis=2)
     is_other = planted.truth != target
     led = (decided == target) & is_other
     led_without = (planted.facts["without"] == target) & is_other

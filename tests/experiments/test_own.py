@@ -182,7 +182,7 @@ def test_several_views_of_one_trained_model(tmp_path, run_rows, watch_programs):
     )
     with watch_programs() as made:
         asks, completes = run_rows(setting, blobs(), tmp_path)
-    assert (asks["view"], completes["view"]) == ("message_rows", "trained_model")
+    assert (asks["view"], completes["view"]) == ("predictions", "trained_model")
     assert asks["attack_accuracy"] == pytest.approx(asks["main_accuracy"])
     assert asks["main_accuracy"] == completes["main_accuracy"]
     assert len(made[0]._compiled) == 1 + 2  # one trained model

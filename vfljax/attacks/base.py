@@ -62,6 +62,10 @@ class Attack:
 
     sees: ClassVar[Any] = None
     """The class of the view that it is given, such as `BatchGradientView`."""
+    threat_model: ClassVar[str | None] = None
+    """What rows call what the attacker does and sees; None for the view's name."""
+    adversary_optimizer: ClassVar[Any] = "benign"
+    """What rows call the optimizer that the adversary trains with."""
     goal: ClassVar[Goal] = LABELS
     """What it infers, and how the answer is judged."""
     uses: ClassVar[tuple[str, ...]] = ()
@@ -159,8 +163,15 @@ def check_attack(name: str, value: Any) -> None:
                 f"{name}: {type(value).__name__} has no `sees`, must name the view "
                 "that it is given, such as `sees = BatchGradientView`"
             )
+        called = type(value).__name__
+        is_view, allowed = (
+            hasattr(value.sees, "is_final"),
+            "a class of view, not a name",
+        )
+        require(is_view, f"{name}: {called}.sees", value.sees, allowed)
+        is_goal, allowed = isinstance(value.goal, Goal), "a Goal, such as goals.LABELS"
+        require(is_goal, f"{name}: {called}.goal", value.goal, allowed)
         if type(value).__call__ is Attack.__call__:
-            called = type(value).__name__
             raise ValueError(f"{name}: {called} has no `__call__`, must define one")
         unknown = [field for field in value.uses if field not in KNOWN_FIELDS]
         if unknown:
@@ -172,7 +183,8 @@ def check_attack(name: str, value: Any) -> None:
     if isinstance(value, type) and issubclass(value, Attack):
         what = f"the class {value.__name__}, must be an instance: {value.__name__}()"
     elif hasattr(value, "perturb"):
-        what = f"a defense, {type(value).__name__}; defenses stand in `defenses`"
+        called = getattr(value, "__name__", type(value).__name__)
+        what = f"a defense, {called}; defenses stand in `defenses`"
     elif callable(value):
         what = (
             f"the function {getattr(value, '__name__', value)!r}, must be a record: a "

@@ -26,6 +26,8 @@ from vfljax.protocol import BatchGradientView, own_embedding
 
 Solver = Literal["auto", "cg", "exact"]
 
+RIDGE = 1e-12
+"""What is added to the matrix at first, relative to its mean diagonal."""
 _EXACT_UNKNOWNS = 4608  # B = 512, C = 10: a 170 MB matrix
 _EXACT_ENTRIES = 10**8  # of J, where the network is not made of dense layers
 
@@ -200,7 +202,7 @@ def solve_exactly(
     layers: Collection[str] | None,
     *,
     row_sum_weight: Number = 0.0,
-    ridge: int | float = 1e-12,
+    ridge: int | float = RIDGE,
 ) -> tuple[Float[Array, "batch classes"], RecoveryInfo]:
     """Cholesky of A J Jᵀ A in float64, on the zero-sum subspace where the weight is 0.
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from vfljax.attacks.base import Inference, inference_from_scores, jacobian_of
 from vfljax.attacks.least_squares import (
+    RIDGE,
     SolvesForMessages,
     choose_solver,
     solve_by_cg,
@@ -31,7 +32,7 @@ class LinearRecovery(SolvesForMessages):
     """Whether to look only for rows that sum to zero, as those of softmax cross-entropy
     do. Right unless a defense perturbed the message; None does so unless the defense in
     use is known to break it."""
-    ridge: float = 1e-12
+    ridge: float = RIDGE
     """Number in [0, 1) that is added to the exact solver's matrix, relative to its mean
     diagonal, and raised tenfold until the factorization succeeds."""
     uses = ("keeps_zero_sum",)

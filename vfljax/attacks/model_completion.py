@@ -45,6 +45,11 @@ class ModelCompletion(CompletesModel):
         _check_mix(self.mix, self.finetune_bottom)
 
     @property
+    def adversary_optimizer(self) -> str:
+        """What rows call the optimizer."""
+        return self.optimizer
+
+    @property
     def family(self) -> str | None:
         """What such attacks are called that differ in the number of known labels."""
         name = "passive" if self.optimizer == "benign" else "active"

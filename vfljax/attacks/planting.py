@@ -64,6 +64,7 @@ class PlantsBackdoor(Attack):
     num_targets: ClassVar[Any] = 0
     """Number of training samples known to be of the target class."""
     sees = PredictionView
+    threat_model = "message_rows"
     goal = BACKDOOR
     needs_sum_of_logits = True
     traced = ("amplification",)

@@ -236,7 +236,8 @@ def check_defense(name: str, value: Any) -> None:
     if isinstance(value, type) and issubclass(value, Defense):
         what = f"the class {called}, must be an instance: {called}()"
     elif hasattr(value, "sees"):
-        what = f"an attack, {type(value).__name__}; attacks stand in `attacks`"
+        called = getattr(value, "__name__", type(value).__name__)
+        what = f"an attack, {called}; attacks stand in `attacks`"
     elif callable(value):
         what = (
             f"the function {called!r}, must be a record: a frozen dataclass "

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from vfljax.defenses.base import UNCHANGED, Defense
+from vfljax.defenses.base import UNCHANGED, Defense, check_defense
 
 _TRUE_OF_ANY = (
     "covers_label_party",
@@ -55,6 +55,8 @@ class Chain(Defense):
 
     def __init__(self, *of: Defense, parts: tuple[Defense, ...] = ()):
         parts = (*of, *parts)
+        for number, part in enumerate(parts):
+            check_defense(f"Chain.parts[{number}]", part)
         _check_order(parts)
         swept = parts[_swept_place(parts)]
         limits = [part.only_classes for part in parts if part.only_classes is not None]

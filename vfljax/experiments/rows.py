@@ -74,7 +74,7 @@ def _setting(experiment, cell, label, step, strength, trial):
     return {
         "protocol": experiment.protocol.name,
         "encryption": None if experiment.encryption is None else "real",
-        "view": attack.sees.name,
+        "view": attack.threat_model or attack.sees.name,
         "goal": attack.goal.words,
         "train_step": step,
         **cell._asdict(),
@@ -85,7 +85,7 @@ def _setting(experiment, cell, label, step, strength, trial):
         "is_adaptive": attack.is_adaptive,
         "knowledge": attack.knowledge,
         "known_per_class": attack.known_per_class,
-        "adversary_optimizer": getattr(attack, "optimizer", "benign"),
+        "adversary_optimizer": attack.adversary_optimizer,
         **{name: getattr(attack, name) for name in attack.traced},
         "trial": trial,
         "seed": experiment.seed,

@@ -116,7 +116,7 @@ class PredictionView:
 
     logits: Any
     num_classes: int = dataclasses.field(metadata=_STATIC)
-    name: ClassVar[str] = "message_rows"
+    name: ClassVar[str] = "predictions"
     is_final: ClassVar[bool] = True
 
 

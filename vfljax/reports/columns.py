@@ -210,6 +210,11 @@ VIEWS = {
         "After training, the attacker keeps its own bottom model and completes it with "
         "a few labels that it knows.",
     ),
+    "predictions": View(
+        "answers of the trained model",
+        "After training, the attacker asks the trained model about samples of its "
+        "choice and is told the logits.",
+    ),
     MESSAGE_ROWS: View(
         "manipulated messages",
         "The attacker departs from the protocol: it swaps messages during training, to "
