@@ -341,6 +341,8 @@ def test_an_edited_attack_is_another_run(own, capsys):
         return printed, sorted(own.parent.glob("runs/*"))
 
     _, first = run()
+    page = (first[0] / "report" / "report.html").read_text()
+    assert f"vfljax run {own}" in page  # the command to compute it again
     own.write_text(f"# a comment\n{OWN}")
     printed, same = run()
     assert "nothing was computed" in printed

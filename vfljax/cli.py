@@ -10,6 +10,7 @@ import contextlib
 import difflib
 import importlib.metadata
 import os
+import shlex
 import sys
 import traceback
 import types
@@ -119,15 +120,17 @@ def _run(arguments):
         fields.override(experiment, ["--help"])
         return
     experiment = fields.override(experiment, overrides)
-    _run_experiment(experiment, options.data_dir, options.out)
+    command = shlex.join(["vfljax", "run", *arguments])
+    _run_experiment(experiment, options.data_dir, options.out, command)
 
 
-def _run_experiment(experiment, data_dir, out):
+def _run_experiment(experiment, data_dir, out, command):
     """Runs what is missing under a progress bar, then writes and prints the report."""
     from tqdm import tqdm
 
     from vfljax import data, experiments
     from vfljax.experiments.folders import default_folder
+    from vfljax.experiments.records import COMMAND
 
     dataset = experiment.data.dataset
     if isinstance(dataset, str):
@@ -138,6 +141,7 @@ def _run_experiment(experiment, data_dir, out):
         for progress in experiments.run_sweep(experiment, dataset, folder):
             if bar.total is None:
                 bar.reset(progress.total)
+                (folder / COMMAND).write_text(f"{command}\n")
                 is_finished = progress.done == progress.total
             cell = progress.cell
             words = f"{cell.defense}, {cell.num_classes} classes, B={cell.batch_size}"

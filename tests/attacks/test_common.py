@@ -199,9 +199,8 @@ def _owner(method, name):
 def test_defaults_stand_once(method):
     """Those of the function form, where a method has one, are the record's."""
     name = re.sub(r"(?<!^)(?=[A-Z])", "_", method.__name__).lower()
-    attack, forms = method(), [getattr(attacks, name, None)]
-    if not inspect.isfunction(forms[0]):  # none, or the module of that name
-        forms = []
+    attack, form = method(), getattr(attacks, name, None)
+    forms: list[Any] = [form] if inspect.isfunction(form) else []  # or a module
     settings = None
     if isinstance(attack, CompletesModel):
         forms.append(complete)

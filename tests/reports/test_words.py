@@ -5,6 +5,7 @@ import re
 import pytest
 
 from vfljax.reports.frame import summarize
+from vfljax.reports.table import cell
 from vfljax.reports.words import RULE, findings, opening, remarks
 
 
@@ -83,6 +84,20 @@ def test_the_rule(undefended, make_defended, attack, main, changes, reason):
         assert finding.kind == "none"
     else:
         assert finding.verdict == "Take noise noise_std=0.1."
+
+
+@pytest.mark.parametrize("adds_noise", [True, False, None])
+def test_a_noise_scale_is_known_where_there_is_noise(make_row, adds_noise):
+    """None: an older row, that doesn't say."""
+    row = make_row(
+        defense="sparsification",
+        is_adaptive=True,
+        knowledge="a label, the noise scale",
+        adds_noise=adds_noise,
+    )
+    (row,) = summarize([row]).summary.to_dicts()
+    known = "a label" if adds_noise is False else "a label, the noise scale"
+    assert cell(row, "knowledge") == known
 
 
 def test_an_interval_across_the_limit_is_said(undefended, make_rows):

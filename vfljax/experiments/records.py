@@ -2,6 +2,7 @@
 
     trials.jsonl   one flat row per trial and attack, appended chunk by chunk
     encrypted/     a folder per training on real ciphertexts, with engine.json
+    command.txt    the command that ran it last, where it was one
 
 JSON has no NaN: numbers that aren't finite are written as null.
 """
@@ -20,6 +21,7 @@ import polars as pl
 from vfljax.experiments.experiment import Experiment
 from vfljax.experiments.folders import RunFolderError, lock, read_json, sign
 
+COMMAND = "command.txt"
 ROW_IDENTITY = ("num_classes", "batch_size", "defense", "defense_strength", "trial")
 ROW_IDENTITY += ("attack", "train_step", "variant")
 """What tells one row of a run from another."""
@@ -34,12 +36,14 @@ class Run(NamedTuple):
         rows: One per trial and attack.
         engines: One per training on real ciphertexts: which unit it is, its description
             and messages, and who learned what.
+        command: That ran it last; None if it was run from Python.
     """
 
     config: dict[str, Any]
     environment: dict[str, Any]
     rows: list[dict[str, Any]]
     engines: list[dict[str, Any]] = []  # noqa: RUF012
+    command: str | None = None
 
 
 @contextlib.contextmanager
@@ -90,12 +94,13 @@ def read_run(folder: Path) -> Run:
     for name in ("config.json", "trials.jsonl"):
         if not (folder / name).is_file():
             raise RunFolderError(f"{folder}: not a run folder, it has no {name}")
-    environment = folder / "environment.json"
+    environment, command = folder / "environment.json", folder / COMMAND
     return Run(
         config=read_json(folder / "config.json"),
         environment=read_json(environment) if environment.is_file() else {},
         rows=_parse_rows(folder / "trials.jsonl")[0],
         engines=list(map(read_json, sorted(folder.glob("encrypted/*/engine.json")))),
+        command=command.read_text().strip() if command.is_file() else None,
     )
 
 

@@ -45,6 +45,7 @@ def make_rows(
             lambda leaf, place=place: leaf[place], (answer, seen, main)
         )
         inference, is_trained = of_unit.inference, of_main.pop("trained")
+        noise = of_seen.public.get("noise_std")
         truth = Truth(
             labels=of_seen.truth,
             test_labels=test_labels,
@@ -56,6 +57,7 @@ def make_rows(
         row = {
             **common,
             **_setting(experiment, cell, label, step, strength, trial),
+            "adds_noise": None if noise is None else bool(noise > 0),
             **_NO_RATES,
             **{name: float(rate) for name, rate in of_main.items()},
             **_diagnostics(inference.info),

@@ -209,7 +209,9 @@ class _RunningChunk:
             label,
             step,
             jax.device_get(answer._replace(own=())),
-            jax.device_get(seen._replace(views={}, rows=(), public=())),
+            jax.device_get(
+                seen._replace(views={}, rows=(), public=seen.public.only(["noise_std"]))
+            ),
             main,
             train_labels=np.asarray(chunks.arrays.labels),
             test_labels=np.asarray(chunks.arrays.test_labels),

@@ -89,6 +89,7 @@ _WORDS: dict[tuple[Any, ...], str] = {
     ("setting", "amplification", "amplification", pl.Float64): "Factor on messages.",
     ("first", "attack_family", "family"): "Attacks that differ in labels known.",
     ("first", "is_adaptive", "adaptive", pl.Boolean): "Knows the defense.",
+    ("first", "adds_noise", "noise", pl.Boolean): "Whether the defense adds noise.",
     ("first", "knowledge", "knows"): "What the attacker knows beyond its view.",
     ("derived", "defense_label", "defense"): "The defense with its strength.",
     ("derived", "num_trials", "trials", pl.Int64): "Trials, failed ones too.",

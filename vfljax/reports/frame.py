@@ -60,7 +60,7 @@ def summarize(rows: Sequence[Mapping[str, Any]]) -> Frame:
     failures = status.filter(status != "ok")
     known = knowledge.unique(maintain_order=True).str.join(" or ")
     summary = raw.group_by(*SETTINGS, "defense_label", maintain_order=True).agg(
-        pl.col("attack_family", "is_adaptive").first(),
+        pl.col("attack_family", "is_adaptive", "adds_noise").first(),
         known.replace("", None).alias("knowledge"),
         pl.len().cast(pl.Int64).alias("num_trials"),
         failures.len().cast(pl.Int64).alias("num_failed"),

@@ -61,7 +61,7 @@ def _how_computed(run: Run) -> dict[str, str]:
     seconds = sum(row.get("seconds") or 0.0 for row in run.rows)
     recorded = {
         "experiment": name,
-        "command": f"vfljax run {name}" if name else None,
+        "command": run.command or (f"vfljax run {name}" if name else None),
         "seed": run.config.get("seed"),
         "rows": f"{len(run.rows)}, one per trial, setting and attack",
         "time of attacks": f"{seconds:.3g} s" if seconds else None,

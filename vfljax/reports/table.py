@@ -158,11 +158,11 @@ def _rate(row: Row, name: str, has_ends: bool) -> str:
 
 
 def _knows(row: Row) -> str:
-    """What an attack knows beyond its view; nothing of a defense if there is none."""
+    """What an attack knows beyond its view, without what there is not to be known."""
     words = row["knowledge"] or ("the defense" if row["is_adaptive"] else NOTHING)
-    if row["defense"] != UNDEFENDED:
-        return words
-    parts = [part for part in words.split(", ") if part not in _ABOUT_DEFENSES]
+    is_bare, silent = row["defense"] == UNDEFENDED, row["adds_noise"] is False
+    unknown = _ABOUT_DEFENSES if is_bare else ("the noise scale",) if silent else ()
+    parts = [part for part in words.split(", ") if part not in unknown]
     return ", ".join(parts) or NOTHING
 
 
