@@ -42,6 +42,8 @@ from jaxtyping import Array, Bool, Float
 
 Number = int | float | Float[Array, ""]
 Mode = Literal["paper", "released", "stable"]
+MOMENTUM, LARGEST_RATIO, SMALLEST_CHANGE = 0.9, 5.0, 1e-7
+READING: Mode = "released"
 
 
 class MaliciousMomentumState(NamedTuple):
@@ -59,12 +61,12 @@ class MaliciousMomentumState(NamedTuple):
 
 
 def scale_by_malicious_momentum(
-    momentum: Number = 0.9,
+    momentum: Number = MOMENTUM,
     gamma: Number = 1.0,
     r_min: Number = 1.0,
-    r_max: Number = 5.0,
-    mode: Mode = "released",
-    epsilon: Number = 1e-7,
+    r_max: Number = LARGEST_RATIO,
+    mode: Mode = READING,
+    epsilon: Number = SMALLEST_CHANGE,
 ) -> optax.GradientTransformation:
     """Replaces gradients by the directions d of the malicious optimizer.
 
@@ -147,13 +149,13 @@ def scale_by_malicious_momentum(
 
 def malicious_sgd(
     learning_rate: Number | optax.Schedule,
-    momentum: Number = 0.9,
+    momentum: Number = MOMENTUM,
     weight_decay: Number = 0.0,
-    mode: Mode = "released",
+    mode: Mode = READING,
     gamma: Number = 1.0,
     r_min: Number = 1.0,
-    r_max: Number = 5.0,
-    epsilon: Number = 1e-7,
+    r_max: Number = LARGEST_RATIO,
+    epsilon: Number = SMALLEST_CHANGE,
 ) -> optax.GradientTransformation:
     """The malicious optimizer in place of SGD: θ ← θ − η·d.
 

@@ -8,7 +8,7 @@ from jaxtyping import Shaped
 
 from vfljax._checks import require
 from vfljax.data.dataset import Dataset, check_numeric
-from vfljax.data.rows import keep_rows, split_rows
+from vfljax.data.rows import TEST_FRACTION, keep_rows, split_rows
 
 AnyArray = Shaped[np.ndarray, "..."]
 
@@ -20,12 +20,12 @@ def from_arrays(
     test_labels: AnyArray | None = None,
     *,
     name: str = "own",
-    test_fraction: float = 0.2,
+    test_fraction: float = TEST_FRACTION,
     class_names: Sequence[str] | None = None,
     feature_names: Sequence[str] | None = None,
     train_properties: Mapping[str, AnyArray] | None = None,
     test_properties: Mapping[str, AnyArray] | None = None,
-    origin: str = "arrays given by the caller",
+    origin: str = Dataset.origin,
     seed: int = 0,
 ) -> Dataset:
     """Makes a `Dataset` of a user's own arrays, after checking them.

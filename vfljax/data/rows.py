@@ -10,6 +10,9 @@ from jaxtyping import Int, Int64
 from vfljax._checks import check_number, require
 from vfljax.data.dataset import Dataset
 
+TEST_FRACTION = 0.2
+"""The share of the rows that become test rows, where a set has no split of its own."""
+
 
 def take_rows(dataset: Dataset, num_train: int | None, num_test: int | None) -> Dataset:
     """Keeps some rows, the same ones every time, in random order.
@@ -94,7 +97,7 @@ def draw_rows(
 
 
 def split_rows(
-    labels: Int[np.ndarray, " rows"], seed: int, test_fraction: float = 0.2
+    labels: Int[np.ndarray, " rows"], seed: int, test_fraction: float = TEST_FRACTION
 ) -> tuple[Int64[np.ndarray, " train"], Int64[np.ndarray, " test"]]:
     """Splits rows into train and test with equal class shares, shuffled.
 

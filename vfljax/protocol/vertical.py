@@ -25,7 +25,7 @@ from vfljax.protocol.step import Mode, VerticalProtocol, make_protocol, optimize
 class _Vertical:
     """What both protocols have in common."""
 
-    mode: Mode = "training"
+    mode: Mode = VerticalProtocol.mode
     """In which mode batch normalization and dropout run while messages are exchanged:
     training or evaluation."""
 

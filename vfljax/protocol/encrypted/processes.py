@@ -41,6 +41,8 @@ _START = (
     "from vfljax.protocol.encrypted import processes; "
     "processes.role_process(*sys.argv[1:])"
 )
+ANSWER_SECONDS = 600.0
+"""How long a role may take for an answer, and for its start."""
 _SECONDS_TO_END = 5.0
 _OK, _ERROR = b"", b"error"
 
@@ -105,7 +107,7 @@ class Processes(Network):
             (0, 1e6]; for a process that was stopped or hangs.
     """
 
-    def __init__(self, answer_seconds: int | float = 600.0):
+    def __init__(self, answer_seconds: int | float = ANSWER_SECONDS):
         check_number(
             "answer_seconds", answer_seconds, low=0, high=1e6, low_excluded=True
         )
@@ -213,7 +215,7 @@ class Processes(Network):
 
 
 def run_in_processes(
-    *training: Any, answer_seconds: int | float = 600.0, **options: Any
+    *training: Any, answer_seconds: int | float = ANSWER_SECONDS, **options: Any
 ) -> EncryptedRun:
     """Trains as `run_here`, with its arguments, but on `Processes(answer_seconds)`."""
     return run_here(*training, network=Processes(answer_seconds), **options)
