@@ -12,6 +12,7 @@ import importlib.metadata
 import os
 import shlex
 import sys
+import time
 import traceback
 import types
 import warnings
@@ -29,6 +30,7 @@ How much do labels leak in vertical federated learning, and which defense helps?
 VFLJAX_DATA names a folder with data sets; VFLJAX_TRACEBACK=1 shows where an error
 comes from.
 """
+_SECONDS_OF_SILENCE = 30  # of a run whose output nobody watches, such as a log file
 _FAILURES = ("RoleFailed", "EncryptionError", "ImportError", "ModuleNotFoundError")
 """Errors that end an encrypted run in one line, by name so that none is imported."""
 
@@ -136,7 +138,7 @@ def _run_experiment(experiment, data_dir, out, command):
     if isinstance(dataset, str):
         dataset = data.load(dataset, data_dir)
     folder = out or default_folder(experiment)
-    is_finished = False
+    is_finished, said = False, time.monotonic()
     with tqdm(unit="trial", desc=experiment.name, disable=None) as bar:
         for progress in experiments.run_sweep(experiment, dataset, folder):
             if bar.total is None:
@@ -148,6 +150,10 @@ def _run_experiment(experiment, data_dir, out, command):
             words = progress.activity or f"{cell.variant}, {words}".removeprefix(", ")
             bar.set_postfix_str(words, refresh=bool(progress.activity))
             bar.update(progress.done - bar.n)
+            if bar.disable and time.monotonic() > said + _SECONDS_OF_SILENCE:
+                said = time.monotonic()
+                numbers = f"{progress.done} of {progress.total} trials"
+                print(f"vfljax: {experiment.name}, {numbers}", file=sys.stderr)
     paths = _draw(folder)
     state = ": all trials were there already, nothing was computed"
     print(f"\nRun folder: {folder}{state if is_finished else ''}")

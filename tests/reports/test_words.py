@@ -100,6 +100,11 @@ def test_a_noise_scale_is_known_where_there_is_noise(make_row, adds_noise):
     assert cell(row, "knowledge") == known
 
 
+def test_trials_that_all_failed_say_nothing(make_rows):
+    finding = find(make_rows([0.0, 0.0], defense="none", status="non_finite"))
+    assert finding.found.startswith("All trials without a defense failed")
+
+
 def test_an_interval_across_the_limit_is_said(undefended, make_rows):
     noise = {"defense": "noise", "defense_strength": 0.1, "strength_name": "noise_std"}
     rows = make_rows([0.45, 0.5, 0.55], main_accuracy=0.9, is_adaptive=True, **noise)

@@ -40,9 +40,9 @@ class GradientInversion(Attack):
 
     steps: int = 10_000
     """Number of Adam steps, at least 1; published 10,000 (MNIST), 20,000 (NUS-WIDE) and
-    200 (CIFAR). Changing it compiles anew."""
+    200 (CIFAR)."""
     learning_rate: Number = 0.05
-    """Learning rate of Adam, above 0; published 0.05. May be traced."""
+    """Learning rate of Adam, above 0; published 0.05."""
     layers: tuple[str, ...] | None = None
     """Names of the layers whose gradient is matched; None takes all, as in the released
     code."""

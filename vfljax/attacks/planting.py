@@ -60,7 +60,7 @@ class PlantsBackdoor(Attack):
     they fall into batches as they are drawn."""
     amplification: Number = 10.0
     """Gamma, at least 0, by which the poisoned sample's message is multiplied; a whole
-    number from 1 where messages are encrypted. May be traced."""
+    number from 1 where messages are encrypted."""
     num_targets: ClassVar[Any] = 0
     """Number of training samples known to be of the target class."""
     sees = PredictionView

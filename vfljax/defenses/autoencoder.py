@@ -72,7 +72,7 @@ class AutoencoderTraining:
     loss: Loss = "released"
     """Which loss, and which labels."""
     contrast_weight: int | float = 1.0
-    """λ1 >= 0."""
+    """Weight λ1, at least 0, of the difference between labels and codes."""
     num_epochs: int | None = 10
     """At least 1; None for what the released code runs, see `epochs`."""
 

@@ -141,6 +141,8 @@ def _found(rows: Sequence[Row], names: Sequence[str]) -> str:
     """What leaks without a defense, in one setting or as a range; weakest row first."""
     if not rows:
         return "Nothing was tried without a defense."
+    if all(row["num_failed"] == row["num_trials"] for row in rows):
+        return "All trials without a defense failed, so nothing can be said of it."
     low, high, view = rows[0], rows[-1], view_of(rows[0]["view"])
     least, most = percent(low["attack_accuracy"]), percent(high["attack_accuracy"])
     chances = sorted(row["chance_accuracy"] for row in rows)
