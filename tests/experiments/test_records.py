@@ -4,7 +4,9 @@ import json
 
 import jax.numpy as jnp
 import pytest
+from flax import linen
 
+from vfljax import models
 from vfljax.defenses import CAE, Autoencoder, DPGaussian, NoDefense
 from vfljax.experiments import Data, Experiment, RunFolderError
 from vfljax.experiments.folders import default_folder, plain_data
@@ -163,3 +165,27 @@ def test_arrays_in_a_config_are_told_apart():
     assert json.loads(json.dumps(configs)) == configs
     assert configs[0] != configs[1]
     assert configs[1]["defenses"]["c"]["autoencoder"]["kind"] == "Autoencoder"
+
+
+class Dense(linen.Module):
+    """A network of a user's own, in this file."""
+
+    width: int
+
+    @linen.compact
+    def __call__(self, x):
+        return linen.Dense(self.width)(x)
+
+
+def test_a_network_of_ones_own_counts_with_its_source_and_options():
+    """Two runs of the same network share a folder; another width is another run."""
+
+    def folder(width):
+        model = models.from_linen(Dense(width))
+        return default_folder(Experiment(name="own", model=model))
+
+    assert folder(10) == folder(10) != folder(11)
+    described = plain_data(models.from_linen(Dense(10)))
+    assert "source_sha256" in described["apply"]
+    library = plain_data(Experiment(name="x", model=models.MLP(hidden=(3,))))
+    assert "source_sha256" not in json.dumps(library)

@@ -25,7 +25,7 @@ import numpy as np
 from jax.tree_util import keystr
 
 from vfljax.data import Dataset, digest
-from vfljax.experiments.source import source_digest
+from vfljax.experiments.source import function_digest, source_digest
 
 _NOT_RESULTS = ("title", "num_trials", "execution")
 _PACKAGES = ("vfljax", "jax", "jaxlib", "flax", "optax", "numpy")
@@ -157,7 +157,7 @@ def plain_data(value: Any) -> Any:
 def _function_name(part):
     """Where a function of a user's own is written, as far as it says so."""
     function = getattr(part, "func", part)
-    module, source = getattr(function, "__module__", ""), source_digest(function)
+    module, source = getattr(function, "__module__", ""), function_digest(function)
     name = f"{module}.{getattr(function, '__qualname__', type(function).__name__)}"
     return f"{name} (source_sha256 {source})" if source else name
 

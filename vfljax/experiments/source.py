@@ -1,10 +1,14 @@
 """The code of a user's own methods, so that rows of an earlier version are not kept."""
 
 import ast
+import contextlib
+import dataclasses
 import functools
 import hashlib
 import inspect
+import re
 import sysconfig
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -32,10 +36,32 @@ def source_digest(thing: Any) -> str | None:
         return None
 
 
+def function_digest(function: Any) -> str | None:
+    """The same of a function and of what it closes over, such as a linen module.
+
+    Of a dataclass its fields count too, as it writes them.
+    """
+    held, parts = [function], []
+    for thing in held:  # grows
+        is_code = inspect.isroutine(thing) or inspect.isclass(thing)
+        parts.append(source_digest(thing if is_code else type(thing)))
+        if dataclasses.is_dataclass(thing):
+            parts.append(re.sub(" at 0x[0-9a-f]+", "", repr(thing)))
+        for cell in getattr(thing, "__closure__", None) or ():
+            with contextlib.suppress(ValueError):  # an empty one
+                inside = cell.cell_contents
+                held += [] if any(inside is each for each in held) else [inside]
+    known = [part for part in parts if part]
+    return known[0] if len(known) == 1 else _hash(known) if known else None
+
+
 @functools.lru_cache
 def _digest(text: str) -> str:
-    kept = [ast.dump(node) for node in ast.parse(text).body if _counts(node)]
-    return hashlib.sha256("\n".join(kept).encode()).hexdigest()[:16]
+    return _hash(ast.dump(node) for node in ast.parse(text).body if _counts(node))
+
+
+def _hash(texts: Iterable[str]) -> str:
+    return hashlib.sha256("\n".join(texts).encode()).hexdigest()[:16]
 
 
 def _counts(node: ast.stmt) -> bool:
