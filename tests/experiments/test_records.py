@@ -1,6 +1,8 @@
 """Run folders survive kills, and refuse what would mix results."""
 
 import json
+import sys
+import types
 
 import jax.numpy as jnp
 import pytest
@@ -8,7 +10,7 @@ from flax import linen
 
 from vfljax import models
 from vfljax.defenses import CAE, Autoencoder, DPGaussian, NoDefense
-from vfljax.experiments import Data, Experiment, RunFolderError
+from vfljax.experiments import Data, Experiment, RunFolderError, source
 from vfljax.experiments.folders import default_folder, plain_data
 from vfljax.experiments.records import (
     ROW_IDENTITY,
@@ -17,6 +19,7 @@ from vfljax.experiments.records import (
     read_run,
 )
 
+PACKAGE = "vfljax"
 EXPERIMENT = Experiment(
     name="tiny", defenses={"dp": DPGaussian(clip_norm=float("inf"))}
 )
@@ -189,3 +192,49 @@ def test_a_network_of_ones_own_counts_with_its_source_and_options():
     assert "source_sha256" in described["apply"]
     library = plain_data(Experiment(name="x", model=models.MLP(hidden=(3,))))
     assert "source_sha256" not in json.dumps(library)
+
+
+_FILE = """
+import numpy as np
+WEIGHTS: tuple = (1.0, 2.0)
+CODES = np.eye(3)
+
+class Own:
+    def __call__(self, x):
+        return x
+
+def make(scale):
+    return 1
+
+experiment = experiments.Experiment(name="x", num_trials=1)
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "is_same"),
+    [
+        ("return x", "return -x", False),
+        ("(1.0, 2.0)", "(1.0, 3.0)", False),
+        ("np.eye(3)", "np.eye(4)", False),
+        ("import numpy", "import jax.numpy", False),
+        ("return 1", "return 2", True),
+        ("num_trials=1", "num_trials=2", True),
+        ("class Own", "# what it is\nclass Own", True),
+    ],
+)
+@pytest.mark.parametrize("folder", ["mine", f"{PACKAGE}_mine"])
+def test_what_of_a_file_counts(old, new, is_same, folder, tmp_path, monkeypatch):
+    """Also of a file whose path only begins like the library's."""
+    monkeypatch.setattr(source, "_LIBRARIES", (str(tmp_path / PACKAGE),))
+    (tmp_path / folder).mkdir()
+    digests = []
+    for number, text in enumerate((_FILE, _FILE.replace(old, new))):
+        path = tmp_path / folder / f"own_{number}.py"
+        path.write_text(text)
+        module = types.ModuleType(f"own_{number}")
+        module.__file__ = str(path)
+        monkeypatch.setitem(sys.modules, module.__name__, module)
+        own = type("Own", (), {"__module__": module.__name__})
+        digests.append(source.source_digest(own))
+    assert None not in digests
+    assert (digests[0] == digests[1]) == is_same

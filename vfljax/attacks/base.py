@@ -164,11 +164,8 @@ def check_attack(name: str, value: Any) -> None:
                 "that it is given, such as `sees = BatchGradientView`"
             )
         called = type(value).__name__
-        is_view, allowed = (
-            hasattr(value.sees, "is_final"),
-            "a class of view, not a name",
-        )
-        require(is_view, f"{name}: {called}.sees", value.sees, allowed)
+        is_view = hasattr(value.sees, "is_final")
+        require(is_view, f"{name}: {called}.sees", value.sees, "a class of view")
         is_goal, allowed = isinstance(value.goal, Goal), "a Goal, such as goals.LABELS"
         require(is_goal, f"{name}: {called}.goal", value.goal, allowed)
         if type(value).__call__ is Attack.__call__:

@@ -55,7 +55,7 @@ def _infer(world: World, state, key, attack: Attack, party: int, rows) -> Any:
         inference = infer(attack, attack_key, view, known)
         recovers, recovered = attack.source or attack, inference.scores
         if recovers is not attack:
-            recovered = recovers(attack_key, view, known.only(recovers.uses)).scores
+            recovered = infer(recovers, attack_key, view, known).scores
         targets = recovered + jax.nn.softmax(protocol.own_embedding(view))
         return inference.labels, targets
 

@@ -21,13 +21,14 @@ _LIBRARIES = (
 def source_digest(thing: Any) -> str | None:
     """A digest of the file that a class or function is written in; None of a library's.
 
-    Of the file count its classes, functions, imports and constants, but not comments,
-    nor a config's own `make`. What the file imports from other files does not count.
-    Of code without a file, as in a notebook, the class or function alone counts.
+    Of the file count its classes, functions, imports and variables, but not comments,
+    nor a config's own `make`, nor an `Experiment(...)`. What the file imports from
+    other files does not count. Of code without a file, as in a notebook, the class or
+    function alone counts.
     """
     try:
         file = inspect.getsourcefile(thing) or ""
-        if file.startswith(_LIBRARIES):
+        if any(Path(file).is_relative_to(library) for library in _LIBRARIES):
             return None
         is_file = Path(file).is_file()
         text = Path(file).read_text() if is_file else inspect.getsource(thing)
@@ -68,6 +69,9 @@ def _counts(node: ast.stmt) -> bool:
     """Whether a statement may change what a class or function of the file does."""
     if isinstance(node, ast.FunctionDef):
         return node.name != "make"
-    if isinstance(node, ast.Assign):
-        return not any(isinstance(part, ast.Call) for part in ast.walk(node.value))
-    return isinstance(node, ast.ClassDef | ast.Import | ast.ImportFrom)
+    if isinstance(node, ast.Assign | ast.AnnAssign) and isinstance(
+        node.value, ast.Call
+    ):
+        return not ast.unparse(node.value.func).endswith("Experiment")
+    kinds = ast.ClassDef | ast.Import | ast.ImportFrom | ast.Assign | ast.AnnAssign
+    return isinstance(node, kinds)
