@@ -45,6 +45,7 @@ def _share_programs() -> None:
 _share_of_the_cores()  # before JAX counts them
 _share_programs()
 jax.config.update("jax_num_cpu_devices", 2)  # so that sharding is tested everywhere
+jax.devices()  # fixes the number, which a command line would set otherwise
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_debug_key_reuse", True)
 
