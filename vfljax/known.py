@@ -19,6 +19,12 @@ KNOWN_FIELDS = {
     "drops_entries": "Whether entries of a message are dropped, a Python bool.",
     "earlier": "Inferences of the same adversary at every step so far, this one "
     "included: pairs of scores and softmax(H^p), for attacks that combine them.",
+    "auxiliary_features": "Features of samples that the adversary has of its own "
+    "(auxiliary, ...), of none of which it sees an update.",
+    "auxiliary_labels": "Their classes (auxiliary,).",
+    "simulate": "`simulate(key, features, labels)` to the update that a participant "
+    "with these samples (steps, batch, ...) would send, its defense included; a "
+    "`jax.tree_util.Partial`.",
 }
 """Every field of `Known` with its meaning. What is not given is withheld."""
 

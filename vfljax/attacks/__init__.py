@@ -6,6 +6,7 @@ whose shapes do not fit, and for a view whose parts do not fit together.
 
 from vfljax.attacks.base import (
     Attack,
+    CountInference,
     Inference,
     check_attack,
     inference_from_scores,
@@ -13,6 +14,7 @@ from vfljax.attacks.base import (
 from vfljax.attacks.cluster_matching import ClusterMatching, cluster_matching
 from vfljax.attacks.clustering import cluster_rows
 from vfljax.attacks.completing import CompletionInfo
+from vfljax.attacks.counting import count_inference, round_counts
 from vfljax.attacks.direct_inference import DirectInference, direct_inference
 from vfljax.attacks.direct_semi_supervised import (
     DirectSemiSupervised,
@@ -49,6 +51,7 @@ __all__ = [
     "Attack",
     "ClusterMatching",
     "CompletionInfo",
+    "CountInference",
     "DirectInference",
     "DirectSemiSupervised",
     "DirectionScoring",
@@ -71,6 +74,7 @@ __all__ = [
     "check_attack",
     "cluster_matching",
     "cluster_rows",
+    "count_inference",
     "direct_inference",
     "direct_semi_supervised",
     "direction_scoring",
@@ -88,4 +92,5 @@ __all__ = [
     "norm_scoring",
     "own_prediction",
     "repeated_observation",
+    "round_counts",
 ]

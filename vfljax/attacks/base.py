@@ -51,6 +51,23 @@ class Inference(NamedTuple):
     info: Any
 
 
+class CountInference(NamedTuple):
+    """What the adversary believes about how many samples of each class there are.
+
+    Attributes:
+        counts: Of each class, not negative; they sum to the number of labels, or are
+            all zero where the attack has no answer.
+        scores: Estimates of them before they were rounded.
+        finite: Whether all estimates are finite.
+        info: Diagnostics of the method.
+    """
+
+    counts: Int[Array, " classes"]
+    scores: Float[Array, " classes"]
+    finite: Bool[Array, ""]
+    info: Any = ()
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Attack:
     """A method of inference: options are fields, `__call__` is a pure function.
@@ -108,7 +125,7 @@ class Attack:
         """
         return HONEST
 
-    def __call__(self, key, view, known: Known = NOTHING) -> Inference:
+    def __call__(self, key, view, known: Known = NOTHING) -> Any:
         """Infers from one view of the class `sees` and the fields that `uses` names.
 
         The key is of everything random.
@@ -193,21 +210,22 @@ def check_attack(name: str, value: Any) -> None:
     raise ValueError(f"{name}: is {what}")
 
 
-def infer(attack: Attack, key: Key[Array, ""], view: Any, known: Known) -> Inference:
+def infer(attack: Attack, key: Key[Array, ""], view: Any, known: Known) -> Any:
     """What an attack answers, given the part of `known` that it uses.
 
     Raises:
-        ValueError: It reads what is withheld, or returns no `Inference`.
+        ValueError: It reads what is withheld, or returns no `Inference` or
+            `CountInference`.
     """
     called = type(attack).__name__
     try:
         answer = attack(key, view, known.only(attack.uses))
     except WithheldError as error:
         raise WithheldError(f"{called}.uses={attack.uses}: {error}") from None
-    if not isinstance(answer, Inference):
+    if not isinstance(answer, Inference | CountInference):
         raise ValueError(
             f"{called}.__call__: returned {type(answer).__name__}, must return an "
-            "Inference, such as inference_from_scores(scores)"
+            "Inference, such as inference_from_scores(scores), or a CountInference"
         )
     return answer
 

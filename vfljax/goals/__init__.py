@@ -4,6 +4,15 @@ from vfljax.goals import metrics
 from vfljax.goals.all_labels import ALL_LABELS
 from vfljax.goals.backdoor import BACKDOOR
 from vfljax.goals.base import Goal, Truth
+from vfljax.goals.label_counts import LABEL_COUNTS
 from vfljax.goals.labels import LABELS
 
-__all__ = ["ALL_LABELS", "BACKDOOR", "LABELS", "Goal", "Truth", "metrics"]
+__all__ = [
+    "ALL_LABELS",
+    "BACKDOOR",
+    "LABELS",
+    "LABEL_COUNTS",
+    "Goal",
+    "Truth",
+    "metrics",
+]

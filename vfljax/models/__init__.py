@@ -12,6 +12,7 @@ from vfljax.models.base import (
     run,
 )
 from vfljax.models.bert_weights import put_in, read_bert
+from vfljax.models.cnn import LeNet, SigmoidCNN
 from vfljax.models.completion import completed, completion_head
 from vfljax.models.encoder import TextEncoder, text_encoder
 from vfljax.models.grad_cam import grad_cam
@@ -26,11 +27,13 @@ __all__ = [
     "MLP",
     "Forward",
     "Given",
+    "LeNet",
     "Network",
     "Params",
     "PartyModel",
     "ResNet",
     "ResNet18",
+    "SigmoidCNN",
     "Statistics",
     "TextEncoder",
     "Top",

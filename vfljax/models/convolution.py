@@ -8,7 +8,7 @@ from flax import linen as nn
 
 
 class Convolution(nn.Module):
-    """An odd, square convolution without bias, padded by zeros to keep the image.
+    """An odd, square convolution, padded by zeros to keep the image.
 
     XLA's CPU compiler knows fast code for a convolution's gradient at the top of a
     program, but not inside a loop such as `lax.scan`, where it is slower by an order
@@ -22,20 +22,26 @@ class Convolution(nn.Module):
         size: Height and width of the kernel; odd.
         stride: Distance between the pixels that are put out.
         kernel_init: How the kernel (size, size, inputs, width) starts.
+        bias_init: How the bias (width,) starts; None for a convolution without bias.
     """
 
     width: int
     size: int
     stride: int
     kernel_init: Callable
+    bias_init: Callable | None = None
 
     @nn.compact
     def __call__(self, x):  # noqa: D102
         shape = (self.size, self.size, x.shape[-1], self.width)
         kernel = self.param("kernel", self.kernel_init, shape)
         if jax.default_backend() == "cpu":
-            return jax.checkpoint(by_patches, static_argnums=2)(x, kernel, self.stride)
-        return by_library(x, kernel, self.stride)
+            x = jax.checkpoint(by_patches, static_argnums=2)(x, kernel, self.stride)
+        else:
+            x = by_library(x, kernel, self.stride)
+        if self.bias_init is None:
+            return x
+        return x + self.param("bias", self.bias_init, (self.width,))
 
 
 def by_library(x, kernel, stride):

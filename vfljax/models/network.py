@@ -22,12 +22,17 @@ class Network:
 
     embed: int | None = None
     """Width of the embedding, >= 1; None for the number of classes."""
+    start_bound: int | float | None = None
+    """Bound within which every weight and bias starts, uniformly, as in the released
+    code of LLG (0.5); None for each network's own start."""
     one_by_one: ClassVar[bool] = True
     """Whether a program is faster with one trial after the other than with all."""
 
     def __post_init__(self):
         """Checks the options."""
         require(self.embed is None or self.embed >= 1, "embed", self.embed, ">= 1")
+        bound = self.start_bound
+        require(bound is None or bound > 0, "start_bound", bound, "> 0")
         self.check()
 
     def check(self) -> None:
@@ -56,7 +61,21 @@ class Network:
 
 @functools.cache
 def _made(network: Network, embed: int) -> PartyModel:
-    return network.build(embed)
+    model, bound = network.build(embed), network.start_bound
+    if bound is None:
+        return model
+
+    def init(key, features):
+        leaves, tree = jax.tree.flatten(jax.eval_shape(model.init, key, features))
+        keys = jax.random.split(key, len(leaves))
+        drawn = (
+            jax.random.uniform(of_leaf, (leaf.size,), minval=-bound, maxval=bound)
+            for of_leaf, leaf in zip(keys, leaves, strict=True)
+        )
+        shaped = [x.reshape(y.shape) for x, y in zip(drawn, leaves, strict=True)]
+        return jax.tree.unflatten(tree, shaped)
+
+    return model._replace(init=init)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

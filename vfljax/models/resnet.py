@@ -54,7 +54,7 @@ class _ResNet(nn.Module):
 
     @nn.compact
     def __call__(self, images, is_training):
-        x = _with_channels(images)
+        x = with_channels(images)
         x = Convolution(self.stem, 3, 1, self.kernel_init, name="stem")(x)
         x = self.activation(batch_norm(is_training, "stem_norm")(x))
         for stage, width in enumerate(self.widths):
@@ -217,7 +217,7 @@ def _projected(x, width, stride, is_training):
     return batch_norm(is_training, "shortcut_norm")(project(x))
 
 
-def _with_channels(images):
+def with_channels(images):
     """Images (batch, height, width, channels), one channel if there was no axis."""
     if images.ndim not in (3, 4):
         raise ValueError(

@@ -11,6 +11,14 @@ from vfljax.protocol.interference import (
 from vfljax.protocol.records import ProtocolState, Transcript
 from vfljax.protocol.step import VerticalProtocol
 from vfljax.protocol.training import epoch_batches, train
+from vfljax.protocol.updates import (
+    UpdateView,
+    batch_gradient,
+    check_update,
+    head_of,
+    inputs_of_head,
+    local_update,
+)
 from vfljax.protocol.vertical import (
     ModelSplitting,
     SumOfLogits,
@@ -45,10 +53,16 @@ __all__ = [
     "SumOfLogits",
     "TrainedModelView",
     "Transcript",
+    "UpdateView",
     "VerticalProtocol",
+    "batch_gradient",
     "batch_gradient_view",
+    "check_update",
     "check_view",
     "epoch_batches",
+    "head_of",
+    "inputs_of_head",
+    "local_update",
     "make_view",
     "model_splitting",
     "own_embedding",
