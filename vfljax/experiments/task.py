@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from vfljax import data
+from vfljax.defenses import check_for_messages
 from vfljax.experiments.experiment import Experiment
 
 
@@ -128,6 +129,7 @@ def check_fits(task: Task) -> None:
             f"data.class_counts={num_classes}: {task.dataset_name} has {total} classes"
         )
     for label, defense in experiment.defenses.items():
+        check_for_messages(f"defenses.{label}", defense)
         if defense.only_classes not in (None, num_classes):
             raise ValueError(
                 f"defenses.{label}: is for {defense.only_classes} classes, this run "
