@@ -126,11 +126,11 @@ def batch_gradient(
     """
     targets = jax.nn.one_hot(labels, num_classes)
     if defense is not None and defense.acts_in_steps:
-        allowed = f"a key: {type(defense).__name__} acts in local steps"
-        require(key is not None, "key", key, allowed)
-        return defended_gradient(
-            model, params, features, targets, forward, defense, key
-        )
+        if key is None:
+            called = type(defense).__name__
+            raise ValueError(f"key=None: must be a key, {called} acts in local steps")
+        batch = features, targets, forward
+        return defended_gradient(model, params, *batch, defense, key)
 
     def loss(params):
         logits = models.embed(model, params, features, forward)
