@@ -32,6 +32,7 @@ class Shapes(NamedTuple):
     batch_size: int  # of the messages that are perturbed in training
     embed: int  # width of a message; C where logits are summed
     sums_logits: bool = True  # no top model: the rows of messages sum to zero
+    tensors: tuple[int, ...] = ()  # sizes of an update's tensors; none for messages
 
 
 class Releases(NamedTuple):

@@ -86,12 +86,14 @@ def local_update(
 
     def one_step(total, batch):
         moved = jax.tree.map(lambda w, g: w - learning_rate * g, params, total)
-        gradient = batch_gradient(model, moved, *batch, num_classes, forward)
+        gradient = batch_gradient(
+            model, moved, batch[0], batch[1], num_classes, forward
+        )
         return jax.tree.map(jnp.add, total, gradient), None
 
     if len(features) == 1:
-        first = features[0], labels[0]
-        return batch_gradient(model, params, *first, num_classes, forward)
+        given = params, features[0], labels[0]
+        return batch_gradient(model, *given, num_classes, forward)
     return jax.lax.scan(one_step, zero, (features, labels))[0]
 
 
