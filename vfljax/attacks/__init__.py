@@ -31,6 +31,7 @@ from vfljax.attacks.known_encoder import KnownEncoder, known_encoder
 from vfljax.attacks.label_flip import LabelFlip, label_flip
 from vfljax.attacks.label_replacement import LabelReplacement, label_replacement
 from vfljax.attacks.linear_recovery import LinearRecovery, linear_recovery
+from vfljax.attacks.llg import LLG, LLGPlus, LLGStar
 from vfljax.attacks.message_smoothing import MessageSmoothing, message_smoothing
 from vfljax.attacks.mixmatch import LabeledRows, MixMatch
 from vfljax.attacks.model_completion import ModelCompletion, model_completion
@@ -47,6 +48,7 @@ from vfljax.attacks.repeated_observation import (
 from vfljax.known import NOTHING, Known
 
 __all__ = [
+    "LLG",
     "NOTHING",
     "Attack",
     "ClusterMatching",
@@ -60,6 +62,8 @@ __all__ = [
     "Inference",
     "Known",
     "KnownEncoder",
+    "LLGPlus",
+    "LLGStar",
     "LabelFlip",
     "LabelReplacement",
     "LabeledRows",
