@@ -17,10 +17,10 @@ RULE = (
     "defense included, a defense at one strength must leave at most half of what is "
     "found above chance without a defense. Its main task must be at most 5 points "
     "below that without a defense, and above what the label party or a participant "
-    "reaches alone where that is known. Failed trials, an interval that says nothing, rates below chance "
-    "and names that are only exchanged do not count as protection. Of the strengths "
-    "that are left the one that leaks least is named; if there is none, none is worth "
-    "its price."
+    "reaches alone where that is known. Failed trials, an interval that says nothing,"
+    " rates below chance and names that are only exchanged do not count as "
+    "protection. Of the strengths that are left the one that leaks least is named; if"
+    " there is none, none is worth its price."
 )
 
 
