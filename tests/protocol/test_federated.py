@@ -240,6 +240,7 @@ def test_memory_belongs_to_its_participant():
         (lambda: FederatedAveraging(local_learning_rate=0.0), "must be > 0"),
     ],
 )
+@pytest.mark.usefixtures("unchecked_types")
 def test_refusals(make, message):
     with pytest.raises(ValueError, match=message):
         make()

@@ -6,14 +6,13 @@ from typing import Any, NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax.tree_util import Partial
 from jaxtyping import Array, Float, Key
 
 from vfljax import data, metrics
 from vfljax.attacks import Attack
 from vfljax.defenses import Defense, NoDefense
-from vfljax.defenses.base import Shapes
+from vfljax.defenses.base import update_shapes
 from vfljax.experiments.experiment import Experiment
 from vfljax.experiments.task import Arrays
 from vfljax.experiments.world import Cell, Observation, Setting
@@ -82,18 +81,11 @@ class World:
         """K, local steps of a round with such batches."""
         return self.protocol.num_steps(batch_size, self.samples_each)
 
-    def defense(self, batch_size: int) -> Defense:
+    def defense(self) -> Defense:
         """The cell's defense at the strength of the setting, which may be traced."""
         features = self.arrays.features[0][:1]
         params = jax.eval_shape(self.model.init, jax.random.key(0), features)
-        sizes = tuple(int(np.prod(leaf.shape)) for leaf in jax.tree.leaves(params))
-        shapes = Shapes(
-            num_samples=1,
-            batch_size=batch_size,
-            embed=sum(sizes),
-            sums_logits=False,
-            tensors=sizes,
-        )
+        shapes = update_shapes(params)
         strength, choice = self.setting
         prepared = jax.tree.map(lambda leaf: leaf[choice], self.arrays.of_defense)
         of_cell = self.experiment.defenses[self.cell.defense]
@@ -105,7 +97,7 @@ class World:
         return self.protocol.make(
             self.model,
             experiment.training.make(),
-            defense=self.defense(batch_size) if defense is None else defense,
+            defense=self.defense() if defense is None else defense,
             num_classes=self.cell.num_classes,
             learning_rate=experiment.training.learning_rate,
             num_steps=self.num_steps(batch_size),
@@ -228,7 +220,7 @@ def draw_knowledge(
         )
         keys = jax.random.split(key, number)
         updates, _ = jax.vmap(run.send, in_axes=(0, None, None, 0, 0))(
-            keys, state, run.defense.init(), features, labels
+            keys, state, run.defense.init_update(view.params), features, labels
         )
         return jax.tree.map(lambda leaf: jnp.mean(leaf, axis=0), updates)
 

@@ -10,6 +10,7 @@ from jaxtyping import Array, Float, Int
 
 from vfljax import data
 from vfljax._checks import require
+from vfljax.defenses import check_for_messages, check_for_updates
 from vfljax.experiments.experiment import Experiment
 
 
@@ -136,7 +137,10 @@ def check_fits(task: Task) -> None:
         raise ValueError(
             f"data.class_counts={num_classes}: {task.dataset_name} has {total} classes"
         )
+    is_horizontal = experiment.protocol.shares_rows
+    check_defense = check_for_updates if is_horizontal else check_for_messages
     for label, defense in experiment.defenses.items():
+        check_defense(f"defenses.{label}", defense)
         if defense.only_classes not in (None, num_classes):
             raise ValueError(
                 f"defenses.{label}: is for {defense.only_classes} classes, this run "
@@ -148,7 +152,7 @@ def check_fits(task: Task) -> None:
             f"(training.steps > 0) on {num_classes} of {total} classes"
         )
     parts = task.split(task.dataset.train_features[:2])
-    if experiment.protocol.sums_logits or experiment.protocol.shares_rows:
+    if experiment.protocol.sums_logits or is_horizontal:
         for features in parts:
             experiment.network.check_width(num_classes, features)
     num_samples = sum(task.class_counts) if is_first else task.num_train
@@ -162,7 +166,7 @@ def check_fits(task: Task) -> None:
                 f"{num_samples} training samples"
             )
     _check_attacks(task)
-    if experiment.protocol.shares_rows:
+    if is_horizontal:
         _check_horizontal(task)
 
 

@@ -10,7 +10,7 @@ from jaxtyping import Array, Float, Int, Key, PyTree
 
 from vfljax import models as networks
 from vfljax._checks import require
-from vfljax.defenses import Defense
+from vfljax.defenses import Defense, check_for_updates
 from vfljax.models import Forward, Params, PartyModel, Statistics
 from vfljax.protocol.updates import UpdateView, local_update
 
@@ -105,6 +105,7 @@ class FederatedProtocol:
         ):
             value = getattr(self, name)
             require(value >= low, name, value, f">= {low}")
+        check_for_updates("defense", self.defense)
 
     def init(self, key: RandomKey, features: Any) -> FederatedState:
         """The state before training; `features` (batch, ...) are there for shapes."""
@@ -114,7 +115,7 @@ class FederatedProtocol:
 
     def restart(self, state: FederatedState) -> FederatedState:
         """The same network, with what optimizer and defenses remember as at first."""
-        of_one = self.defense.init()
+        of_one = self.defense.init_update(state.params)
         number = self.num_participants
         return state._replace(
             optimizer_state=self.server_optimizer.init(state.params),
@@ -134,7 +135,7 @@ class FederatedProtocol:
         labels: Int[Array, "steps batch"],
     ) -> tuple[Params, PyTree[Any]]:
         """One participant's update as sent, and what its defense remembers."""
-        key_local, key_defense = jax.random.split(key)
+        key_steps, key_update = jax.random.split(key)
         update = local_update(
             self.model,
             state.params,
@@ -143,8 +144,11 @@ class FederatedProtocol:
             learning_rate=self.learning_rate,
             num_classes=self.num_classes,
             forward=self.forward(state),
+            optimizer=self.local_optimizer,
+            defense=self.defense,
+            key=key_steps,
         )
-        return update, defense_state
+        return self.defense.perturb_update(key_update, defense_state, update)
 
     def exchange(
         self, key: RandomKey, state: FederatedState, batches: Batches
