@@ -88,6 +88,13 @@ EXAMPLES = {
     "llg_star": Example(attacks.LLGStar(dummy="one"), overlap=0.75),
     "llg_star_random": Example(attacks.LLGStar(dummy="random"), overlap=0.75),
     "llg_plus": Example(attacks.LLGPlus(), overlap=0.875),
+    "squares_bias": Example(attacks.LabelCountLeastSquares(of="bias"), overlap=0.875),
+    "squares": Example(attacks.LabelCountLeastSquares(), overlap=0.875),
+    "calibrated": Example(attacks.CalibratedCounts(num_simulations=200), overlap=0.875),
+    "rlu": Example(attacks.RLU(), overlap=0.875),
+    "ilrg": Example(attacks.ILRG(), overlap=0.5),
+    "idlg": Example(attacks.IDLG(), batch=1),
+    "smallest": Example(attacks.SmallestColumns(), batch=2, overlap=0.5),
 }
 
 DEFAULTS = {
