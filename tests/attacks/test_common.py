@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from vfljax import attacks, metrics, protocol
+from vfljax import attacks, goals, metrics
 from vfljax.attacks import Known
 from vfljax.attacks.completing import CompletesModel, complete
 from vfljax.known import WithheldError
@@ -40,12 +40,16 @@ class Example(NamedTuple):
             attack that does not look at gradients, or not at those of one step.
         classes: Of the data.
         is_blind: Whether it answers the same whatever was sent.
+        batch: Its number of samples.
+        overlap: Of an attack that counts labels, the least share that it counts right.
     """
 
     attack: attacks.Attack
     finds: Literal["labels", "classes", "neither"] = "labels"
     classes: int = 3
     is_blind: bool = False
+    batch: int = 8
+    overlap: float = 1.0
 
 
 EXAMPLES = {
@@ -80,6 +84,17 @@ EXAMPLES = {
     "direct_semi": Example(attacks.DirectSemiSupervised(**SMALL), "neither"),
     "replacement": Example(attacks.LabelReplacement(), "neither"),
     "flip": Example(attacks.LabelFlip(of=DIRECT), "neither"),
+    "llg": Example(attacks.LLG(), overlap=0.5),
+    "llg_star": Example(attacks.LLGStar(dummy="one"), overlap=0.75),
+    "llg_star_random": Example(attacks.LLGStar(dummy="random"), overlap=0.75),
+    "llg_plus": Example(attacks.LLGPlus(), overlap=0.875),
+    "squares_bias": Example(attacks.LabelCountLeastSquares(of="bias"), overlap=0.875),
+    "squares": Example(attacks.LabelCountLeastSquares(), overlap=0.875),
+    "calibrated": Example(attacks.CalibratedCounts(num_simulations=200), overlap=0.875),
+    "rlu": Example(attacks.RLU(), overlap=0.875),
+    "ilrg": Example(attacks.ILRG(), overlap=0.5),
+    "idlg": Example(attacks.IDLG(), batch=1),
+    "smallest": Example(attacks.SmallestColumns(), batch=2, overlap=0.5),
 }
 
 DEFAULTS = {
@@ -116,59 +131,18 @@ class Case(NamedTuple):
 
 
 @pytest.fixture(params=EXAMPLES, scope="module")
-def case(request, make_exchange):
+def case(request, make_sight):
     example = EXAMPLES[request.param]
 
     def run(key, view, known):
         return example.attack(key, view, known.only(example.attack.uses))
 
-    exchanges = [make_exchange(seed=s, classes=example.classes) for s in range(3)]
-    return Case(
-        example,
-        run,
-        jax.jit(run),
-        [_view(example.attack.sees, exchange) for exchange in exchanges],
-        [
-            _everything(exchange, "rows" in example.attack.uses)
-            for exchange in exchanges
-        ],
-        [exchange.truth for exchange in exchanges],
-    )
-
-
-def _view(kind, exchange):
-    of_batch = exchange.batch
-    if kind is protocol.TrainedModelView:
-        return protocol.TrainedModelView(
-            of_batch.model, of_batch.params, of_batch.features, of_batch.num_classes
-        )
-    if kind is protocol.PredictionView:
-        logits = protocol.own_embedding(of_batch)
-        return protocol.PredictionView(logits, of_batch.num_classes)
-    return exchange.sample if kind is protocol.SampleGradientView else of_batch
-
-
-def _everything(exchange, goes_by_rows):
-    """All that an adversary may know: labels of samples 0 to 3, no defense.
-
-    Of a trained model `labels` are those of `rows`.
-    """
-    view, truth = exchange.sample, exchange.truth
-    labels = jnp.where(jnp.arange(8) < 4, truth, -1)
-    recovered = attacks.direct_inference(view).scores
-    own = jax.nn.softmax(protocol.own_embedding(view))
-    return Known(
-        labels=labels[:4] if goes_by_rows else labels,
-        rows=jnp.arange(4),
-        other_features=view.features[:2] + 0.1,
-        codebook=jnp.eye(view.num_classes),
-        noise_std=jnp.array(0.0),
-        keep_fraction=jnp.array(1.0),
-        replaced_by=jnp.array(0.0),
-        keeps_zero_sum=True,
-        drops_entries=False,
-        earlier=((recovered, own), (0.5 * recovered, own)),
-    )
+    sights = [
+        make_sight(example.attack, seed, example.batch, example.classes)
+        for seed in range(3)
+    ]
+    views, known, truths = map(list, zip(*sights, strict=True))
+    return Case(example, run, jax.jit(run), views, known, truths)
 
 
 def test_every_method_has_an_example():
@@ -227,6 +201,10 @@ def test_undefended_labels_are_found(case):
             jax.random.key(seed), case.views[seed], case.known[seed]
         )
         assert inference.finite
+        if counts_labels(case):
+            assert inference.scores.shape == (case.example.classes,)
+            assert_counted(case.example, inference.counts, case.truths[seed])
+            continue
         assert inference.scores.shape == (8, case.example.classes)
         if case.example.finds != "neither":
             assert_same(case.example, inference.labels, case.truths[seed])
@@ -246,7 +224,7 @@ def test_vmap_equals_loop(case):
     for place in range(3):
         key = jax.random.split(jax.random.key(0), 3)[place]
         alone = case.jitted(key, case.views[place], case.known[place])
-        chex.assert_trees_all_equal(mapped.labels[place], alone.labels)
+        chex.assert_trees_all_equal(answer_of(mapped)[place], answer_of(alone))
         chex.assert_trees_all_close(
             mapped.scores[place], alone.scores, rtol=1e-2, atol=1e-2
         )
@@ -322,6 +300,8 @@ def test_nothing_but_the_view_and_what_is_known_goes_in(case):
 
 def test_permuting_the_batch_permutes_the_labels(case):
     """Where rows of the batch have names in what is known, these move along."""
+    if counts_labels(case):
+        return  # an update is a sum over the batch already
     if case.example.finds == "neither" and case.attack.sees.is_final:
         return  # a training is drawn anew, and predictions are rows of their own
     view, known = case.views[0], case.known[0]
@@ -338,27 +318,67 @@ def test_permuting_the_batch_permutes_the_labels(case):
     assert_same(case.example, moved.labels, stayed.labels[order])
 
 
+def test_the_order_of_auxiliary_samples_does_not_matter(case):
+    """To rounding, for methods that do not draw among them."""
+    if "auxiliary_labels" not in case.attack.uses or "simulate" in case.attack.uses:
+        return
+    view, known = case.views[0], case.known[0]
+    order = np.random.default_rng(0).permutation(len(known.auxiliary_labels))
+    moved = known.replace(
+        auxiliary_features=known.auxiliary_features[order],
+        auxiliary_labels=known.auxiliary_labels[order],
+    )
+    first, second = (
+        case.jitted(jax.random.key(0), view, each) for each in (known, moved)
+    )
+    np.testing.assert_array_equal(first.counts, second.counts)
+    np.testing.assert_allclose(first.scores, second.scores, atol=1e-3)
+
+
 def test_nan_is_a_result_not_an_error(case):
     """Of what a diverged training sends, or of what its model answers."""
     view, known = case.views[0], case.known[0]
     changes = {
         name: jax.tree.map(lambda leaf: jnp.full_like(leaf, jnp.nan), value)
-        for name in ("gradients", "gradient", "logits")
+        for name in ("gradients", "gradient", "logits", "update")
         if (value := getattr(view, name, None)) is not None
     }
-    nan_earlier = jax.tree.map(lambda leaf: leaf * jnp.nan, known.earlier)
     broken = dataclasses.replace(view, **changes)
-    inference = case.jitted(
-        jax.random.key(0), broken, known.replace(earlier=nan_earlier)
-    )
+    earlier = jax.tree.map(lambda leaf: leaf * jnp.nan, known.get("earlier", ()))
+    known_of_it = known.replace(earlier=earlier)
+    inference = case.jitted(jax.random.key(0), broken, known_of_it)
     if case.example.is_blind or not changes:
         same = case.jitted(jax.random.key(0), view, known)
         chex.assert_trees_all_equal(inference, same)
         return
     assert not inference.finite
-    np.testing.assert_array_equal(inference.labels, -1)
+    np.testing.assert_array_equal(
+        answer_of(inference), 0 if counts_labels(case) else -1
+    )
+    if counts_labels(case):
+        return
     if inference.published_labels is not None:
         np.testing.assert_array_equal(inference.published_labels, -1)
+
+
+def counts_labels(case):
+    """Whether the attack counts labels, rather than telling that of each sample."""
+    return case.attack.goal is goals.LABEL_COUNTS
+
+
+def answer_of(inference):
+    """The labels or the counts."""
+    is_count = isinstance(inference, attacks.CountInference)
+    return inference.counts if is_count else inference.labels
+
+
+def assert_counted(example, counts, truth):
+    """Whole counts of as many labels as there are, and enough of them right."""
+    counts, true = np.asarray(counts), np.bincount(truth, minlength=example.classes)
+    assert np.issubdtype(counts.dtype, np.integer)
+    assert counts.min() >= 0
+    assert counts.sum() == len(truth)
+    assert np.minimum(counts, true).sum() >= example.overlap * len(truth)
 
 
 def assert_same(example, labels, expected):

@@ -11,6 +11,7 @@ from vfljax.attacks.base import (
     check_attack,
     inference_from_scores,
 )
+from vfljax.attacks.calibrated_counts import CalibratedCounts
 from vfljax.attacks.cluster_matching import ClusterMatching, cluster_matching
 from vfljax.attacks.clustering import cluster_rows
 from vfljax.attacks.completing import CompletionInfo
@@ -27,10 +28,14 @@ from vfljax.attacks.gradient_inversion import (
     gradient_inversion,
     make_inversion,
 )
+from vfljax.attacks.idlg import IDLG
+from vfljax.attacks.ilrg import ILRG
 from vfljax.attacks.known_encoder import KnownEncoder, known_encoder
+from vfljax.attacks.label_count_least_squares import LabelCountLeastSquares
 from vfljax.attacks.label_flip import LabelFlip, label_flip
 from vfljax.attacks.label_replacement import LabelReplacement, label_replacement
 from vfljax.attacks.linear_recovery import LinearRecovery, linear_recovery
+from vfljax.attacks.llg import LLG, LLGPlus, LLGStar
 from vfljax.attacks.message_smoothing import MessageSmoothing, message_smoothing
 from vfljax.attacks.mixmatch import LabeledRows, MixMatch
 from vfljax.attacks.model_completion import ModelCompletion, model_completion
@@ -44,11 +49,18 @@ from vfljax.attacks.repeated_observation import (
     RepeatedObservation,
     repeated_observation,
 )
+from vfljax.attacks.rlu import RLU
+from vfljax.attacks.smallest_columns import SmallestColumns
 from vfljax.known import NOTHING, Known
 
 __all__ = [
+    "IDLG",
+    "ILRG",
+    "LLG",
     "NOTHING",
+    "RLU",
     "Attack",
+    "CalibratedCounts",
     "ClusterMatching",
     "CompletionInfo",
     "CountInference",
@@ -60,6 +72,9 @@ __all__ = [
     "Inference",
     "Known",
     "KnownEncoder",
+    "LLGPlus",
+    "LLGStar",
+    "LabelCountLeastSquares",
     "LabelFlip",
     "LabelReplacement",
     "LabeledRows",
@@ -71,6 +86,7 @@ __all__ = [
     "NormScoring",
     "OwnPrediction",
     "RepeatedObservation",
+    "SmallestColumns",
     "check_attack",
     "cluster_matching",
     "cluster_rows",

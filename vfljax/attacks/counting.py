@@ -1,14 +1,23 @@
 """What attacks that count labels have in common."""
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any, ClassVar
 
+import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float, Int, PyTree
 
+from vfljax import models
+from vfljax._checks import require
 from vfljax.attacks.base import Attack, CountInference
 from vfljax.goals import LABEL_COUNTS, Goal
-from vfljax.protocol import UpdateView
+from vfljax.known import Known
+from vfljax.protocol import UpdateView, head_of, inputs_of_head
+
+_PART_SIZE = 250  # auxiliary samples that go through the network at once
+_RIDGE = 1e-6  # relative to the longest column, so that equal columns are no trouble
+_GAIN = 1e-6  # below which a class stays out; gains are 1 at the start
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -54,3 +63,138 @@ def round_counts(
     order = jnp.argsort(whole - shares, stable=True)  # largest remainder first
     rank = jnp.zeros_like(order).at[order].set(jnp.arange(len(order)))
     return whole + (rank < total - jnp.sum(whole)).astype(jnp.int32)
+
+
+def sum_over_auxiliary(
+    view: UpdateView, known: Known, layer: str, summands: Callable[..., PyTree[Any]]
+) -> PyTree[Any]:
+    """Sums over the adversary's own samples, a part at a time, so that memory suffices.
+
+    No backward pass goes through the network.
+
+    Args:
+        view: The update, of which the network and its parameters are used.
+        known: Has `auxiliary_features` and `auxiliary_labels`.
+        layer: Name of the network's last dense layer.
+        summands: `summands(one_hot, inputs, probabilities)` to a tree of sums over the
+            rows of its arguments: the classes as (batch, classes), all zero in rows
+            that don't count; what the last layer is given, (batch, d); the softmax of
+            the logits, (batch, classes).
+
+    Returns:
+        The sums over all samples.
+    """
+    features = jnp.asarray(known.auxiliary_features)
+    labels = jnp.asarray(known.auxiliary_labels)
+    num_samples = len(labels)
+    num_parts = -(-num_samples // _PART_SIZE)
+    size = -(-num_samples // num_parts)
+    rows = jnp.arange(num_parts * size)
+    labels = jnp.where(rows < num_samples, labels[rows % num_samples], -1)
+
+    def of_part(rows, labels):
+        inputs, probabilities = run_head(view, features[rows % num_samples], layer)
+        one_hot = jax.nn.one_hot(labels, view.num_classes)
+        return summands(one_hot, inputs, probabilities)
+
+    if num_parts == 1:
+        return of_part(rows, labels)
+    parts = rows.reshape(num_parts, size), labels.reshape(num_parts, size)
+    shapes = jax.eval_shape(of_part, parts[0][0], parts[1][0])
+    zero = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
+
+    def add(total, part):
+        return jax.tree.map(jnp.add, total, of_part(*part)), None
+
+    return jax.lax.scan(add, zero, parts)[0]
+
+
+def run_head(
+    view: UpdateView, features: Float[Array, "batch ..."], layer: str
+) -> tuple[Float[Array, "batch d"], Float[Array, "batch classes"]]:
+    """What the last layer is given for each sample, and the softmax of the logits."""
+    logits = models.embed(view.model, view.params, features, view.forward)
+    return inputs_of_head(view, features, layer), jax.nn.softmax(logits)
+
+
+def bias_of(view: UpdateView, layer: str) -> Float[Array, " classes"]:
+    """The update of the last layer's bias.
+
+    Raises:
+        ValueError: If the layer has none.
+    """
+    bias = head_of(view.update, layer)[1]
+    require(bias is not None, "layer", layer, "a dense layer with a bias")
+    return bias
+
+
+def simplex_least_squares(
+    columns: Float[Array, "equations classes"], target: Float[Array, " equations"]
+) -> Float[Array, " classes"]:
+    """The shares q >= 0, Σ q = 1, that minimize ‖columns·q − target‖.
+
+    Exact up to rounding, also for columns that are nearly parallel: first a QR
+    decomposition leaves n equations, then an active-set method solves them. It uses
+    that q is proportional to the x >= 0 that minimizes ‖(columns − target·1ᵀ)·x‖² +
+    (Σ x − 1)²: scaled by t, the terms are t²·r² and (t − 1)², whose smallest sum
+    r²/(1 + r²) grows with the residual r.
+
+    Returns:
+        The shares; NaN where columns or target are not finite.
+
+    Example:
+        >>> columns = jnp.array([[1.0, 0.0, 2.0], [0.0, 1.0, 2.0]])
+        >>> simplex_least_squares(columns, jnp.array([0.75, 0.25])).round(3)
+        Array([0.75, 0.25, 0.  ], dtype=float32)
+    """
+    differences = columns - target[:, None]
+    scale = jnp.max(jnp.linalg.norm(differences, axis=0))
+    differences = differences / jnp.where(scale > 0, scale, 1.0)
+    num_classes = columns.shape[1]
+    if len(differences) > num_classes:
+        differences = jnp.linalg.qr(differences, mode="r")
+    ones = jnp.ones((1, num_classes), columns.dtype)
+    system = jnp.concatenate([differences, ones])
+    answer = jnp.zeros(len(system), columns.dtype).at[-1].set(1.0)
+    found = _not_negative_least_squares(system, answer)
+    shares = found / jnp.sum(found)
+    is_finite = jnp.all(jnp.isfinite(differences))
+    return jnp.where(is_finite, shares, jnp.nan)
+
+
+def _not_negative_least_squares(system, answer):
+    """Lawson and Hanson (1974): one class enters, or leaves, at a time."""
+    num_unknowns = system.shape[1]
+
+    def solve(is_free):
+        free = jnp.where(is_free, system, 0.0)
+        fixed = jnp.diag(jnp.where(is_free, _RIDGE, 1.0).astype(system.dtype))
+        orthogonal, triangle = jnp.linalg.qr(jnp.concatenate([free, fixed]))
+        right = orthogonal[: len(system)].T @ answer
+        found = jax.scipy.linalg.solve_triangular(triangle, right)
+        return jnp.where(is_free, found, 0.0)
+
+    def advance(state):
+        found, is_free, _, step = state
+        wanted = solve(is_free)
+        too_small = is_free & (wanted <= 0)
+        ratio = jnp.where(too_small, found / (found - wanted), jnp.inf)
+        share = jnp.minimum(jnp.min(ratio), 1.0)
+        moved = found + share * (wanted - found)
+        leaves = is_free & (ratio <= share)
+        moved = jnp.where(leaves, 0.0, moved)
+        has_arrived = ~jnp.any(too_small)
+        # What a class that is not in would gain; none may enter before arriving.
+        gain = system.T @ (answer - system @ moved)
+        gain = jnp.where(is_free & ~leaves, -jnp.inf, gain)
+        best = jnp.argmax(gain)
+        enters = has_arrived & (gain[best] > _GAIN)
+        is_free = (is_free & ~leaves) | (enters & (jnp.arange(num_unknowns) == best))
+        return moved, is_free, has_arrived & ~enters, step + 1
+
+    def goes_on(state):
+        return ~state[2] & (state[3] < 5 * num_unknowns)
+
+    none = jnp.zeros(num_unknowns, bool)
+    start = jnp.zeros(num_unknowns, system.dtype), none, jnp.array(False), jnp.array(0)
+    return jax.lax.while_loop(goes_on, advance, start)[0]

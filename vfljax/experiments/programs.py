@@ -62,7 +62,8 @@ class Programs:
         """
         defense, alike = self.experiment.defenses[cell.defense], program_of(attack)
         facts = tuple(getattr(defense, name) for name in attack.facts)
-        name = (cell.num_classes, cell.batch_size, alike, *facts)
+        simulated = (cell.defense,) * ("simulate" in attack.uses)
+        name = (cell.num_classes, cell.batch_size, alike, *facts, *simulated)
         make = functools.partial(
             make_attack, self.experiment, cell, alike, is_built_on=is_built_on
         )

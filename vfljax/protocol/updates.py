@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
+import optax
 from jaxtyping import Array, Float, Int, Key
 
 from vfljax import losses, models
@@ -68,10 +69,11 @@ def local_update(
     learning_rate: Any,
     num_classes: int,
     forward: Forward = EVALUATION,
+    optimizer: optax.GradientTransformation | None = None,
     defense: Defense | None = None,
     key: Key[Array, ""] | None = None,
 ) -> Params:
-    """The update of a participant that takes plain SGD steps, in gradient units.
+    """The update of a participant after some local steps, in gradient units.
 
     Of its defense this is what acts in the steps; what acts on the update as it is
     sent, `defense.perturb_update`, is left to the caller.
@@ -81,31 +83,39 @@ def local_update(
         params: Its parameters before the first step.
         features: Of the samples of each of K steps.
         labels: Their classes.
-        learning_rate: η of the steps; without meaning for K = 1.
+        learning_rate: η of the steps; without meaning for one plain step.
         num_classes: C.
         forward: How the network is run.
+        optimizer: Of the steps, begun anew; None for plain SGD.
         defense: The participant's, at one strength; None for none.
         key: Of what the defense draws in the steps; needed if it does
             (`defense.acts_in_steps`).
 
     Returns:
-        The sum of the K batch gradients, each at the parameters after the steps before
-        it: (w_before − w_after)/η.
+        (w_before − w_after)/η. With plain SGD it is the sum of the K batch gradients,
+        each at the parameters after the steps before it.
     """
-    zero = jax.tree.map(jnp.zeros_like, params)
 
     def gradient(params, features, labels, key):
         batch = features, labels, num_classes, forward
         return batch_gradient(model, params, *batch, defense=defense, key=key)
 
-    def one_step(total, batch):
-        moved = jax.tree.map(lambda w, g: w - learning_rate * g, params, total)
-        return jax.tree.map(jnp.add, total, gradient(moved, *batch)), None
-
-    if len(features) == 1:
+    if len(features) == 1 and optimizer is None:
         return gradient(params, features[0], labels[0], key)
+    # Moves are summed up, as a difference of weights would lose digits.
+    steps = optax.identity() if optimizer is None else optimizer
+    unit = -learning_rate if optimizer is None else 1.0
+
+    def one_step(carry, batch):
+        moved, state = carry
+        here = jax.tree.map(jnp.add, params, moved)
+        moves, state = steps.update(gradient(here, *batch), state, here)
+        return (jax.tree.map(lambda a, b: a + unit * b, moved, moves), state), None
+
     keys = None if key is None else jax.random.split(key, len(features))
-    return jax.lax.scan(one_step, zero, (features, labels, keys))[0]
+    start = jax.tree.map(jnp.zeros_like, params), steps.init(params)
+    (moved, _), _ = jax.lax.scan(one_step, start, (features, labels, keys))
+    return jax.tree.map(lambda leaf: -leaf / learning_rate, moved)
 
 
 def batch_gradient(

@@ -96,7 +96,8 @@ _WORDS: dict[tuple[Any, ...], str] = {
     ("derived", "num_failed", "failed", pl.Int64): "Trials that failed.",
     ("derived", "failures", "why"): "Why trials failed, each reason once.",
     ("rate", "attack_accuracy", "found %"): "Labels found by the attack, of the "
-    "samples whose labels it was not given.",
+    "samples whose labels it was not given; of label counts, their overlap with the "
+    "true ones.",
     ("rate", "published_accuracy", "published %"): "The same attack read as published.",
     ("rate", "matched_accuracy", "up to names % (chance)"): "Labels found under the "
     "best one-to-one renaming of the classes, and in brackets what blind guesses get "
@@ -116,8 +117,12 @@ _WORDS: dict[tuple[Any, ...], str] = {
     ("rate", "alone_accuracy", "attacker alone %"): "Test accuracy of a model of the "
     "attacker's features alone that was trained with all true labels; an upper bound "
     "for test %.",
-    ("rate", "floor_accuracy", "label party alone %"): "Test accuracy that the label "
-    "party reaches alone; a defense that leaves less than that buys nothing.",
+    ("rate", "floor_accuracy", "alone %"): "Test accuracy that the label party, or one "
+    "participant, reaches alone; a defense that leaves less than that buys nothing.",
+    ("rate", "presence_accuracy", "presence %"): "Share of classes of which it is told "
+    "rightly whether any sample is of them.",
+    ("rate", "count_accuracy", "counts %"): "Share of classes whose number of samples "
+    "is told exactly.",
     ("rate", "inferred_accuracy", "labels inferred %"): "Labels it infers first.",
     **{
         ("rate", f"{reading}_{score}", heading.format(short)): words.format(long)
@@ -215,6 +220,11 @@ VIEWS = {
         "answers of the trained model",
         "After training, the attacker asks the trained model about samples of its "
         "choice and is told the logits.",
+    ),
+    "update": View(
+        "updates",
+        "Participants send updates of the shared model, and the attacker reads one of "
+        "them, or the mean of several where the protocol aggregates them.",
     ),
     MESSAGE_ROWS: View(
         "manipulated messages",

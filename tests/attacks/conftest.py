@@ -1,0 +1,125 @@
+"""What attacks are shown in the common tests, and what there is to know besides."""
+
+import functools
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+from vfljax import attacks, models, protocol
+from vfljax.attacks import Known
+
+NUM_AUXILIARY = 40
+_RATE = 0.1  # of local steps
+
+
+class Sight(NamedTuple):
+    """A view of undefended messages, all that there is to know, and the truth."""
+
+    view: Any
+    known: Known
+    truth: Any
+
+
+@pytest.fixture(scope="session")
+def make_sight(make_exchange):
+    """Draws what an attack sees of a batch, with everything that may be known."""
+
+    def make(attack, seed=0, batch=8, classes=3) -> Sight:
+        if attack.sees is protocol.UpdateView:
+            return see_update(seed, batch, classes)
+        exchange = make_exchange(seed=seed, batch=batch, classes=classes)
+        goes_by_rows = "rows" in attack.uses
+        known = _known_of_exchange(exchange, goes_by_rows)
+        return Sight(_view(attack.sees, exchange), known, exchange.truth)
+
+    return make
+
+
+def _view(kind, exchange):
+    of_batch = exchange.batch
+    if kind is protocol.TrainedModelView:
+        return protocol.TrainedModelView(
+            of_batch.model, of_batch.params, of_batch.features, of_batch.num_classes
+        )
+    if kind is protocol.PredictionView:
+        logits = protocol.own_embedding(of_batch)
+        return protocol.PredictionView(logits, of_batch.num_classes)
+    return exchange.sample if kind is protocol.SampleGradientView else of_batch
+
+
+def _known_of_exchange(exchange, goes_by_rows):
+    """All that an adversary may know: labels of samples 0 to 3, no defense.
+
+    Of a trained model `labels` are those of `rows`.
+    """
+    view, truth = exchange.sample, exchange.truth
+    labels = jnp.where(jnp.arange(len(truth)) < 4, truth, -1)
+    recovered = attacks.direct_inference(view).scores
+    own = jax.nn.softmax(protocol.own_embedding(view))
+    return Known(
+        labels=labels[:4] if goes_by_rows else labels,
+        rows=jnp.arange(4),
+        other_features=view.features[:2] + 0.1,
+        codebook=jnp.eye(view.num_classes),
+        noise_std=jnp.array(0.0),
+        keep_fraction=jnp.array(1.0),
+        replaced_by=jnp.array(0.0),
+        keeps_zero_sum=True,
+        drops_entries=False,
+        earlier=((recovered, own), (0.5 * recovered, own)),
+    )
+
+
+def see_update(seed=0, batch=8, classes=3, num_steps=1, width=12) -> Sight:
+    """The update of an untrained network with 16 hidden units, none of it defended.
+
+    Features are not negative, and a little larger in a column of each class.
+    """
+    model = models.mlp((16,), embed=classes)
+    keys = jax.random.split(jax.random.key(seed), 5)
+    truth = jax.random.randint(keys[0], (num_steps, batch), 0, classes)
+    own = jnp.arange(NUM_AUXILIARY) % classes
+
+    def features_of(key, labels):
+        base = jax.random.uniform(key, (*labels.shape, width))
+        return base + 0.3 * jax.nn.one_hot(labels, width)
+
+    features = features_of(keys[1], truth)
+    params = model.init(keys[2], features[0])
+    simulate = jax.tree_util.Partial(_sender(model, classes), params, _RATE)
+    view = protocol.UpdateView(
+        model=model,
+        params=params,
+        update=simulate(keys[4], features, truth),
+        learning_rate=_RATE,
+        num_classes=classes,
+        batch_size=batch,
+        sample_shape=(width,),
+        num_steps=num_steps,
+    )
+    known = Known(
+        auxiliary_features=features_of(keys[3], own),
+        auxiliary_labels=own,
+        simulate=simulate,
+    )
+    return Sight(view, known, truth.reshape(-1))
+
+
+@functools.cache
+def _sender(model, classes):
+    """One object for equal arguments, so that programs are found again."""
+
+    def send(params, rate, key, features, labels):
+        return protocol.local_update(
+            model, params, features, labels, learning_rate=rate, num_classes=classes
+        )
+
+    return send
+
+
+@pytest.fixture(scope="session")
+def make_update():
+    """Draws the update of a small network, with everything that may be known."""
+    return see_update

@@ -1,0 +1,44 @@
+"""Tell the label of a single sample by the last layer's gradient: iDLG.
+
+Zhao, Mopuri and Bilen, "iDLG: Improved Deep Leakage from Gradients" (2020,
+https://arxiv.org/abs/2001.02610), the step before the reconstruction of Zhu et al.,
+"Deep Leakage from Gradients" (2019, https://arxiv.org/abs/1906.08935). For one sample
+with features a >= 0 before the last layer the row sums (p_i − 1[y = i])·a are negative
+for the label alone.
+"""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+
+from vfljax._checks import require
+from vfljax.attacks.base import CountInference
+from vfljax.attacks.counting import CountAttack, count_inference
+from vfljax.known import NOTHING, Known
+from vfljax.protocol import check_update, head_of
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class IDLG(CountAttack):
+    """Tell the label of a single sample by the smallest row sum (iDLG).
+
+    Exact where features before the last layer are not negative and not all zero. The
+    released code of LLG, which compares with it, hands out the true label instead.
+    """
+
+    def fits(self, task) -> str | None:
+        """It is for batches of one sample."""
+        sizes = task.experiment.batch_sizes
+        if set(sizes) == {1}:
+            return None
+        return f"batch_sizes={sizes}: must be (1,), it tells the label of one sample"
+
+    def __call__(self, key, view, known: Known = NOTHING) -> CountInference:
+        """Infers from one view; neither key nor knowledge is used."""
+        check_update(view, self.layer)
+        require(view.num_labels == 1, "labels of the view", view.num_labels, "1")
+        sums = jnp.sum(head_of(view.update, self.layer)[0], axis=1)
+        label = jax.nn.one_hot(jnp.argmin(sums), view.num_classes)
+        is_finite = jnp.all(jnp.isfinite(sums))
+        return count_inference(jnp.where(is_finite, label, jnp.nan), 1, sums)
