@@ -108,13 +108,15 @@ def local_update(
 
     def one_step(carry, batch):
         moved, state = carry
+        number, *samples = batch
+        own_key = None if key is None else jax.random.fold_in(key, number)
         here = jax.tree.map(jnp.add, params, moved)
-        moves, state = steps.update(gradient(here, *batch), state, here)
+        moves, state = steps.update(gradient(here, *samples, own_key), state, here)
         return (jax.tree.map(lambda a, b: a + unit * b, moved, moves), state), None
 
-    keys = None if key is None else jax.random.split(key, len(features))
+    numbers = jnp.arange(len(features))
     start = jax.tree.map(jnp.zeros_like, params), steps.init(params)
-    (moved, _), _ = jax.lax.scan(one_step, start, (features, labels, keys))
+    (moved, _), _ = jax.lax.scan(one_step, start, (numbers, features, labels))
     return jax.tree.map(lambda leaf: -leaf / learning_rate, moved)
 
 
