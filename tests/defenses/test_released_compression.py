@@ -55,7 +55,9 @@ def updates():
     @jax.jit
     def of_rounds(images, labels):
         return jax.lax.map(
-            lambda batch: protocol.batch_gradient(network, params, *batch, 10),
+            lambda batch: protocol.batch_gradient(
+                network, params, batch[0], batch[1], 10
+            ),
             (images, labels),
         )
 

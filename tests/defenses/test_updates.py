@@ -319,7 +319,7 @@ def test_pruning_of_the_whole_and_per_tensor():
     np.testing.assert_array_equal(whole["small"], np.zeros(4))
     sent = act(PerTensor(of=prune), 0.25, update)[0]
     np.testing.assert_array_equal(sent["large"], [0, 0, 0, 0, 0, 0, 7, 8])
-    np.testing.assert_array_equal(sent["small"], np.float32([0, 0, 0, 0.04]))
+    np.testing.assert_array_equal(sent["small"], np.array([0, 0, 0, 0.04], np.float32))
 
 
 def test_a_chain_acts_in_turn():

@@ -23,7 +23,9 @@ def key_of(seed=7):
     return jax.random.key(seed)
 
 
-def gradient(defense, features=FEATURES[0], labels=LABELS[0], seed=7, params=PARAMS):
+def gradient(
+    defense, features=FEATURES[0], labels=LABELS[0], seed: int | None = 7, params=PARAMS
+):
     key = None if seed is None else key_of(seed)
     return protocol.batch_gradient(
         MODEL, params, features, labels, CLASSES, defense=defense, key=key

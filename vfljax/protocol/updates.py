@@ -108,10 +108,11 @@ def local_update(
 
     def one_step(carry, batch):
         moved, state = carry
-        number, *samples = batch
+        number, of_step, labels_of_step = batch
         own_key = None if key is None else jax.random.fold_in(key, number)
         here = jax.tree.map(jnp.add, params, moved)
-        moves, state = steps.update(gradient(here, *samples, own_key), state, here)
+        of_batch = gradient(here, of_step, labels_of_step, own_key)
+        moves, state = steps.update(of_batch, state, here)
         return (jax.tree.map(lambda a, b: a + unit * b, moved, moves), state), None
 
     numbers = jnp.arange(len(features))
