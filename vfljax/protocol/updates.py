@@ -106,15 +106,17 @@ def local_update(
     steps = optax.identity() if optimizer is None else optimizer
     unit = -learning_rate if optimizer is None else 1.0
 
-    def one_step(carry, batch):
-        moved, state = carry
+    def one_step(carry, numbered):
+        (moved, state), (number, features, labels) = carry, numbered
         here = jax.tree.map(jnp.add, params, moved)
-        moves, state = steps.update(gradient(here, *batch), state, here)
+        step_key = None if key is None else jax.random.fold_in(key, number)
+        found = gradient(here, features, labels, step_key)
+        moves, state = steps.update(found, state, here)
         return (jax.tree.map(lambda a, b: a + unit * b, moved, moves), state), None
 
-    keys = None if key is None else jax.random.split(key, len(features))
     start = jax.tree.map(jnp.zeros_like, params), steps.init(params)
-    (moved, _), _ = jax.lax.scan(one_step, start, (features, labels, keys))
+    numbered = jnp.arange(len(features)), features, labels
+    (moved, _), _ = jax.lax.scan(one_step, start, numbered)
     return jax.tree.map(lambda leaf: -leaf / learning_rate, moved)
 
 
