@@ -19,10 +19,11 @@ class ExampleClipping(Defense):
     """Clip each sample's gradient in every local step and add Gaussian noise (DP-SGD).
 
     The gradient g_b of each of B samples, over all parameters at once, becomes
-    g_b / max(1, ‖g_b‖/C); N(0, (σC/B)²) is added to every entry of their mean, with C the
-    clipping norm and σ the multiplier. So does every local step, from the noisy parameters that the one before it left, as the
-    guarantee needs: an update of K steps has K draws of noise in it. Without noise one
-    sample moves the mean by 2C/B at most when it is replaced.
+    g_b / max(1, ‖g_b‖/C), and N(0, (σC/B)²) is added to every entry of their mean, with
+    C the clipping norm and σ the multiplier. This is done in every local step, from the
+    noisy parameters that the step before it left, as the guarantee needs: an update of
+    K steps has K draws of noise in it. A sample that is replaced moves a step's mean by
+    2C/B at most.
     """
 
     clip_norm: int | float = 4.0

@@ -51,7 +51,11 @@ class PerTensor(Defense):
     strength_name = property(lambda self: self.of.strength_name)
     strengths = property(lambda self: self.of.strengths)
     is_sweep = property(lambda self: self.of.is_sweep)
-    drops_entries = property(lambda self: self.of.drops_entries)
+
+    @property
+    def drops_entries(self) -> bool:
+        """Whether entries of a tensor are dropped."""
+        return self.of.drops_entries
 
     def at(self, strength, shapes, prepared=()):
         """One defense for each tensor, at one, possibly traced, strength."""

@@ -92,7 +92,7 @@ def _in_order(update) -> list[str]:
     return sorted(paths, key=place)
 
 
-def _last_kernel(tensors, places):
+def _last_kernel(tensors, places) -> Any:
     """Of the last layer, (inputs, classes)."""
     kernels = [place for place in places if place.endswith("['kernel']")]
     last = tensors[kernels[-1]] if kernels else None

@@ -36,7 +36,7 @@ class Withheld:
             "without a label; allowed on updates are defenses that use none"
         )
 
-    __array__ = __jax_array__ = __len__ = __iter__ = __getitem__ = __getattr__ = _refuse
+    __array__ = __len__ = __iter__ = __getitem__ = __getattr__ = _refuse
     __eq__ = __ne__ = __add__ = __radd__ = __mul__ = __rmul__ = __matmul__ = _refuse
     __lt__ = __le__ = __gt__ = __ge__ = __sub__ = __rsub__ = __bool__ = _refuse
     __hash__ = object.__hash__
