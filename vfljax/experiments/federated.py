@@ -197,6 +197,13 @@ def observe(
     )
 
 
+def final(
+    start: FederatedStart, state: FederatedState, kinds: Collection[Any]
+) -> dict[str, Observation]:
+    """What is seen of the trained model alone: no attack on it is there yet."""
+    return {}
+
+
 def draw_knowledge(
     experiment: Experiment, cell: Cell, seen: Observation, arrays: Arrays
 ) -> Known:
@@ -263,16 +270,15 @@ def _floor_accuracy(start: FederatedStart) -> Float[Array, ""]:
     key = jax.random.fold_in(start.train_key, 2**32 - 1)
 
     def of_one(participant):
+        own_key = jax.random.fold_in(key, participant)
+
         def one_step(state, step):
-            rows = data.draw_own_rows(
-                jax.random.fold_in(jax.random.fold_in(key, participant), step),
-                arrays.partition,
-                participant[None],
-                (1, size),
-            )
+            row_key, step_key = jax.random.split(jax.random.fold_in(own_key, step))
+            own = arrays.partition, participant[None], (1, size)
+            rows = data.draw_own_rows(row_key, *own)
             given = arrays.features[0][rows], arrays.labels[rows]
             batches = Batches(*given, jnp.zeros(1, jnp.int32), jnp.ones(1))
-            return alone.step(key, state, batches)[0], None
+            return alone.step(step_key, state, batches)[0], None
 
         untrained = alone.restart(start.state)
         state, _ = jax.lax.scan(one_step, untrained, jnp.arange(steps))

@@ -26,7 +26,7 @@ class Horizontal:
     """Labels of the samples whose update is attacked: uniform over the classes; skewed,
     half of one class and a quarter of another (the non-IID batches of LLG); or own,
     drawn from the samples of one participant."""
-    auxiliary_samples: int = 500
+    auxiliary_samples: int = 200
     """How many labeled samples of its own an attacker may have; they are taken from
     the test samples, and the main task is judged on the others."""
 

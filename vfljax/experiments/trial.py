@@ -129,7 +129,7 @@ def make_victim(
             if step in start.looks:
                 look = start.looks[step]
                 views[step] = stages.observe(start, state, look, at_steps, wants)
-        finally_ = final_observations(start, state, kinds - at_steps)
+        finally_ = stages.final(start, state, kinds - at_steps)
         return Victim(
             at_steps=tuple(views[step] for step in experiment.train_steps if views),
             finally_=finally_,
@@ -317,4 +317,5 @@ class _Vertical:
     start = staticmethod(start_trial)
     advance = staticmethod(_advance)
     observe = staticmethod(_observe)
+    final = staticmethod(final_observations)
     rates = staticmethod(rates)

@@ -106,18 +106,17 @@ def local_update(
     steps = optax.identity() if optimizer is None else optimizer
     unit = -learning_rate if optimizer is None else 1.0
 
-    def one_step(carry, batch):
-        moved, state = carry
-        number, of_step, labels_of_step = batch
-        own_key = None if key is None else jax.random.fold_in(key, number)
+    def one_step(carry, numbered):
+        (moved, state), (number, features, labels) = carry, numbered
         here = jax.tree.map(jnp.add, params, moved)
-        of_batch = gradient(here, of_step, labels_of_step, own_key)
-        moves, state = steps.update(of_batch, state, here)
+        step_key = None if key is None else jax.random.fold_in(key, number)
+        found = gradient(here, features, labels, step_key)
+        moves, state = steps.update(found, state, here)
         return (jax.tree.map(lambda a, b: a + unit * b, moved, moves), state), None
 
-    numbers = jnp.arange(len(features))
     start = jax.tree.map(jnp.zeros_like, params), steps.init(params)
-    (moved, _), _ = jax.lax.scan(one_step, start, (numbers, features, labels))
+    numbered = jnp.arange(len(features)), features, labels
+    (moved, _), _ = jax.lax.scan(one_step, start, numbered)
     return jax.tree.map(lambda leaf: -leaf / learning_rate, moved)
 
 
@@ -139,11 +138,11 @@ def batch_gradient(
     """
     targets = jax.nn.one_hot(labels, num_classes)
     if defense is not None and defense.acts_in_steps:
-        if key is None:
-            called = type(defense).__name__
-            raise ValueError(f"key=None: must be a key, {called} acts in local steps")
-        batch = features, targets, forward
-        return defended_gradient(model, params, *batch, defense, key)
+        allowed = f"a key: {type(defense).__name__} acts in local steps"
+        require(key is not None, "key", key, allowed)
+        return defended_gradient(
+            model, params, features, targets, forward, defense, key
+        )
 
     def loss(params):
         logits = models.embed(model, params, features, forward)
