@@ -1,5 +1,7 @@
 """Overlap of label histograms, and what blind guesses get of it."""
 
+from typing import NamedTuple
+
 import numpy as np
 import pytest
 
@@ -8,8 +10,8 @@ from vfljax.attacks import CountInference
 from vfljax.goals.label_counts import guessed_overlap, overlap
 
 
-def judged(counts, labels, classes):
-    answer = CountInference(np.array(counts), np.array(counts), np.array(True))
+def judged(counts, labels, classes, info=()):
+    answer = CountInference(np.array(counts), np.array(counts), np.array(True), info)
     truth = goals.Truth(np.array(labels), np.array([]), np.array([]), classes)
     return goals.LABEL_COUNTS.score(answer, truth, False)
 
@@ -56,3 +58,26 @@ def test_published_random_guess():
 def test_another_shape_is_refused():
     with pytest.raises(ValueError, match=r"counts.shape of the attack's answer=\(3,\)"):
         judged([1, 1, 1], [0, 1], 4)
+
+
+class _Sums(NamedTuple):
+    raw: np.ndarray
+    corrected: np.ndarray
+
+
+def test_evidence_for_signs_and_sizes_by_hand():
+    """Counts 3, 1, 0, 0. Two sums are negative, one of a class that is there."""
+    info = _Sums(np.array([-3.0, 0.5, -0.5, 3.0]), np.array([-3.0, -1.0, 0.0, 0.0]))
+    scored = judged([3, 1, 0, 0], [0, 0, 0, 1], 4, info)
+    assert scored["negative_present"] == 0.5
+    assert scored["present_negative"] == 0.5
+    assert scored["corrected_explained"] == pytest.approx(1.0)
+    expected = np.corrcoef([-3.0, 0.5, -0.5, 3.0], [3, 1, 0, 0])[0, 1] ** 2
+    assert scored["raw_explained"] == pytest.approx(expected)
+
+
+def test_evidence_is_not_there_where_it_means_nothing():
+    info = _Sums(np.array([1.0, 2.0]), np.array([1.0, 2.0]))
+    scored = judged([1, 1], [0, 1], 2, info)
+    assert scored["negative_present"] is None
+    assert scored["raw_explained"] is None

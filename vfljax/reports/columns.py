@@ -109,6 +109,15 @@ _WORDS: dict[tuple[Any, ...], str] = {
     ("rate", "mutual_information_chance", "blind information"): "Of blind guesses.",
     ("rate", "auc", "AUC"): "Area under the ROC curve of the attack's scores: 0.5 "
     "without any knowledge, below it with the classes mistaken for each other.",
+    ("rate", "negative_present", "negative present %"): "Of the classes whose row of "
+    "the last layer's gradient has a negative sum, the share that is present; all "
+    "where features before that layer are not negative (property 1 of LLG).",
+    ("rate", "present_negative", "present negative %"): "Of the classes that are "
+    "present, the share whose row has a negative sum.",
+    ("rate", "raw_explained", "explained %"): "Squared correlation of the row sums "
+    "with the label counts over the classes (property 2 of LLG).",
+    ("rate", "corrected_explained", "corrected explained %"): "The same after the "
+    "offset, what samples of other classes add, has been taken off.",
     ("rate", "main_accuracy", "main task %"): "Test accuracy of the trained model, "
     "which is what a defense costs.",
     ("rate", "main_top5", "main task top-5 %"): "Top-5 test accuracy of that model.",
