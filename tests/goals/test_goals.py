@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from vfljax import goals
-from vfljax.attacks import CompletionInfo, Inference
+from vfljax.attacks import CompletionInfo, CountInference, Inference
 from vfljax.goals import ALL_LABELS, BACKDOOR, LABELS, Truth
 
 
@@ -22,6 +22,16 @@ def answer(labels, *, scores=None, published=None, info=()):
         "info": info,
     }
     return Inference(**fields)
+
+
+def counts(numbers):
+    """Counts of one trial, in host memory."""
+    fields: dict[str, Any] = {
+        "counts": np.array(numbers),
+        "scores": np.array(numbers, float),
+        "finite": np.array(True),
+    }
+    return CountInference(**fields)
 
 
 def completion(ranks, other_ranks):
@@ -48,21 +58,25 @@ def truth(labels: Any, *, is_known=None, num_classes=3, **others):
 class Example(NamedTuple):
     """A right answer and what a goal is judged by."""
 
-    answer: Inference
+    answer: Inference | CountInference
     truth: Truth
+    nothing: Inference | CountInference
 
 
 RANKS = np.array([[[0, 1, 2], [1, 0, 2]], [[0, 1, 2], [2, 0, 1]]])
 EXAMPLES = {
-    "LABELS": Example(answer([0, 2, 1]), truth([0, 2, 1])),
+    "LABELS": Example(answer([0, 2, 1]), truth([0, 2, 1]), answer([-1, -1, -1])),
     "ALL_LABELS": Example(
         answer([0, 2], info=completion(RANKS, RANKS)),
         truth([0, 2], test_labels=np.array([0, 2])),
+        answer([-1, -1], info=completion(RANKS, RANKS)),
     ),
     "BACKDOOR": Example(
         answer([1, 1]),
         truth([0, 2], facts={"target": np.array(1), "without": np.array([0, 2])}),
+        answer([-1, -1]),
     ),
+    "LABEL_COUNTS": Example(counts([2, 0, 1]), truth([0, 2, 0]), counts([0, 0, 0])),
 }
 GOALS = {
     name: value for name, value in vars(goals).items() if isinstance(value, goals.Goal)
@@ -89,8 +103,7 @@ def test_rates_of_a_right_answer_are_columns_of_a_row(name):
 @pytest.mark.parametrize("name", GOALS)
 def test_no_answer_never_counts(name):
     goal, example = GOALS[name], EXAMPLES[name]
-    nothing = example.answer._replace(labels=np.full_like(example.answer.labels, -1))
-    assert goal.score(nothing, example.truth, False)["attack_accuracy"] == 0.0
+    assert goal.score(example.nothing, example.truth, False)["attack_accuracy"] == 0.0
 
 
 def test_labels_by_hand():
