@@ -280,3 +280,24 @@ def test_variants_compare_protocols(digits, tmp_path):
         "one step": "federated_sgd",
         "ten steps": "federated_averaging",
     }
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Double(CountAttack):
+    """Says whether 1 + 1e-12 is more than 1, where it runs."""
+
+    needs_float64 = True
+    layer: str = "output"
+
+    def __call__(self, key, view, known=NOTHING):
+        one = jnp.sum(view.update["output"]["bias"] * 0).astype(jnp.float64) + 1
+        more = (one + 1e-12 > one).astype(jnp.float32)
+        estimates = jax.random.uniform(key, (view.num_classes,))
+        return count_inference(estimates, view.num_labels, _Ratio(more))
+
+
+def test_attacks_may_compute_in_float64(digits, tmp_path):
+    experiment = experiment_of(attacks={"x": _Double(), "bias": BiasCounts()})
+    rows = rows_of(experiment, digits, tmp_path)
+    assert {row["residual"] for row in rows if row["attack"] == "x"} == {1.0}
+    assert not jax.config.jax_enable_x64

@@ -67,12 +67,21 @@ class Programs:
         make = functools.partial(
             make_attack, self.experiment, cell, alike, is_built_on=is_built_on
         )
-        return self._program((name, is_built_on), make, inputs)
+        is_double = attack.needs_float64
+        return self._program((name, is_built_on), make, inputs, is_double=is_double)
 
-    def _program(self, name, make: Callable[[], Callable[..., Any]], inputs: Inputs):
+    def _program(
+        self,
+        name,
+        make: Callable[[], Callable[..., Any]],
+        inputs: Inputs,
+        *,
+        is_double: bool = False,
+    ):
         """Maps over the first axis of all inputs but the data; compiles once.
 
-        Inputs may be shapes alone, such as another program's `out_info`.
+        Inputs may be shapes alone, such as another program's `out_info`. A double one
+        may use 64-bit numbers.
         """
         key = (name, str(jax.tree.map(lambda leaf: leaf.shape, inputs[:2])))
         if key not in self._compiled:
@@ -90,5 +99,6 @@ class Programs:
                 out_specs=self.spread.spec,
                 check_vma=False,
             )
-            self._compiled[key] = jax.jit(sharded).lower(*inputs).compile()
+            with jax.enable_x64(is_double):
+                self._compiled[key] = jax.jit(sharded).lower(*inputs).compile()
         return self._compiled[key]
