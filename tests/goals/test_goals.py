@@ -55,6 +55,25 @@ def truth(labels: Any, *, is_known=None, num_classes=3, **others):
     )
 
 
+class _Samples(NamedTuple):
+    """What an attack says of every sample."""
+
+    labels: np.ndarray
+    embeddings: np.ndarray
+    certified: np.ndarray
+
+
+TRUE_EMBEDDINGS = np.array([[1.0, 0.0], [0.0, 2.0], [1.0, 1.0]])
+
+
+def samples(labels, embeddings, certified=(True, True, True)):
+    """Samples of one trial, in host memory; the counts follow from the labels."""
+    labels = np.array(labels)
+    info = _Samples(labels, np.array(embeddings), np.array(certified))
+    found = np.bincount(labels[labels >= 0], minlength=3)
+    return counts(found)._replace(info=info)
+
+
 class Example(NamedTuple):
     """A right answer and what a goal is judged by."""
 
@@ -75,6 +94,11 @@ EXAMPLES = {
         answer([1, 1]),
         truth([0, 2], facts={"target": np.array(1), "without": np.array([0, 2])}),
         answer([-1, -1]),
+    ),
+    "SAMPLES": Example(
+        samples([1, 0, 0], TRUE_EMBEDDINGS[[2, 0, 1]]),
+        truth([0, 0, 1], facts={"head_inputs": TRUE_EMBEDDINGS}),
+        samples([-1, -1, -1], np.full((3, 2), np.nan), (False, False, False)),
     ),
     "LABEL_COUNTS": Example(counts([2, 0, 1]), truth([0, 2, 0]), counts([0, 0, 0])),
 }
@@ -217,3 +241,26 @@ def test_all_of_the_target_class_already():
     found = BACKDOOR.score(answer([2, 2]), truth([2, 2], facts=facts), False)
     assert (found["attack_accuracy"], found["chance_accuracy"]) == (0.0, 0.0)
     assert found["published_accuracy"] == 1.0
+
+
+def test_samples_by_hand():
+    """The first is right, the second has another label, the third another embedding."""
+    found = goals.SAMPLES.score(
+        samples([0, 2, 1], [[1.0, 0.001], [0.0, 2.0], [1.0, 1.1]], (True, True, False)),
+        truth([0, 0, 1], facts={"head_inputs": TRUE_EMBEDDINGS}),
+        False,
+    )
+    assert found["recovered_accuracy"] == pytest.approx(1 / 3)
+    assert found["certified_share"] == pytest.approx(2 / 3)
+    assert found["wrongly_certified"] == pytest.approx(1 / 3)
+    assert found["attack_accuracy"] == pytest.approx(2 / 3)
+
+
+def test_an_answer_counts_for_one_sample():
+    """Two samples alike, of which one was found: half of them."""
+    twice = np.ones((2, 2))
+    answer = samples([0, 2], [[1.0, 1.0], [9.0, 9.0]], (True, False))
+    found = goals.SAMPLES.score(
+        answer, truth([0, 0], facts={"head_inputs": twice}), False
+    )
+    assert found["recovered_accuracy"] == 0.5

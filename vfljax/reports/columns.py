@@ -109,6 +109,15 @@ _WORDS: dict[tuple[Any, ...], str] = {
     ("rate", "mutual_information_chance", "blind information"): "Of blind guesses.",
     ("rate", "auc", "AUC"): "Area under the ROC curve of the attack's scores: 0.5 "
     "without any knowledge, below it with the classes mistaken for each other.",
+    ("rate", "recovered_accuracy", "recovered %"): "Share of samples of which the "
+    "attack has the label and the embedding, up to a hundredth of its norm.",
+    (
+        "rate",
+        "certified_share",
+        "certified %",
+    ): "Share of samples that the attack calls certain, without having seen the truth.",
+    ("rate", "wrongly_certified", "wrongly certified %"): "Share of samples that it "
+    "calls certain and of which label or embedding is wrong.",
     ("rate", "negative_present", "negative present %"): "Of the classes whose row of "
     "the last layer's gradient has a negative sum, the share that is present; all "
     "where features before that layer are not negative (property 1 of LLG).",

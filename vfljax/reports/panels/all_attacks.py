@@ -13,6 +13,7 @@ _LEVELS = ("alone_accuracy", "chance_accuracy", "floor_accuracy")
 _RATES = (
     *("attack_accuracy", "chance_accuracy", "auc", "published_accuracy"),
     *("presence_accuracy", "count_accuracy", "matched_accuracy"),
+    *("recovered_accuracy", "certified_share", "wrongly_certified"),
     *("negative_present", "present_negative", "raw_explained", "corrected_explained"),
     *("mutual_information", "main_accuracy", "floor_accuracy"),
 )
