@@ -210,7 +210,7 @@ def test_messages_are_no_place_for_a_defense_of_local_steps():
 
 
 def test_what_is_missing_is_said():
-    with pytest.raises(ValueError, match="key=None: must be a key, LogitDropout acts"):
+    with pytest.raises(ValueError, match="key=None: must be a key: LogitDropout acts"):
         gradient(LogitDropout(rate=0.5), seed=None)
     network = models.ResNet(depth=8).make(CLASSES)
     images = jnp.zeros((2, 8, 8, 3))
