@@ -26,12 +26,13 @@ def kinds(room, base, *left_out):
 def everything():
     """An experiment with every defense and every attack, by their kinds.
 
-    Chains have tests of their own, and so has completion, whose fields exclude others.
+    Defenses of defenses have tests of their own, and so has completion, whose fields
+    exclude others.
     """
     return Experiment(
         name="everything",
         same_samples=True,
-        defenses=kinds(defenses, defenses.Defense, "Chain"),
+        defenses=kinds(defenses, defenses.Defense, "Chain", "PerTensor"),
         attacks=kinds(attacks, attacks.Attack, "ModelCompletion"),
     )
 
@@ -61,6 +62,11 @@ def fields_inside(option, record):
 
 WORDS = {
     "noise-std": "0.5 0.25",
+    "noise-scale": "0.5 0.25",
+    "noise-multiplier": "0.5 0.25",
+    "centered": "True",
+    "rate": "0.5 0.25",
+    "withheld": "0.5 0.25",
     "noise": "0.5 0.25",
     "keep-fraction": "0.5 0.25",
     "release-fraction": "0.5 0.25",
@@ -146,7 +152,7 @@ def test_every_field_of_every_record_can_be_set():
 def test_a_swept_field_takes_one_number_or_several(number):
     experiment = everything()
     are_swept = {n: d for n, d in experiment.defenses.items() if d.swept is not None}
-    assert len(are_swept) == len(experiment.defenses) - 1  # all but NoDefense
+    assert len(are_swept) == len(experiment.defenses) - 2  # all but NoDefense, Signs
     for name, defense in are_swept.items():
         field = f"{defense.swept}".replace("_", "-")
         words = WORDS[field].split()[:number]

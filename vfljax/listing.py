@@ -17,7 +17,8 @@ def sections() -> dict[str, dict[str, str]]:
         "attacks": _records("attacks", "Attack"),
         "defenses": _records("defenses", "Defense"),
         "networks": _records("models", "Network"),
-        "protocols": _documented(_classes("protocol/vertical.py")),
+        "protocols": _documented(_classes("protocol/vertical.py"))
+        | _documented(_classes("protocol/federated.py")),
         "data sets": _sources(),
         "splits": _assigned("data/splits.py", "SPLITS"),
     }

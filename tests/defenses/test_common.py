@@ -20,12 +20,18 @@ from vfljax.defenses import (
     DiscreteSGD,
     DPGaussian,
     DPLaplace,
+    ExampleClipping,
+    ExponentialNoise,
     GradientCompression,
     Isotropic,
+    LogitDropout,
     Marvell,
     MaxNorm,
     NoDefense,
+    PerTensor,
+    ReleasedCompression,
     Shapes,
+    Signs,
     Sparsification,
 )
 
@@ -66,6 +72,11 @@ ROWS = {
     "dp_laplace_released": Row(
         DPLaplace(noise=NOISE, clip_norm=INFINITY, reading="released"), nothing=0.0
     ),
+    "exponential_noise": Row(ExponentialNoise(noise_scale=NOISE), nothing=0.0),
+    "exponential_noise_centered": Row(
+        ExponentialNoise(noise_scale=NOISE, centered=True), nothing=0.0
+    ),
+    "signs": Row(Signs(), nothing=None),
     "sparsification": Row(
         Sparsification(keep_fraction=SHARES, residual="none"), nothing=1.0
     ),
@@ -120,6 +131,15 @@ ROWS = {
             Sparsification(keep_fraction=1.0),
         ),
         nothing=0.0,
+    ),
+    # These act on updates alone, as test_updates.py has it, and leave messages alone.
+    "per_tensor": Row(PerTensor(of=DPGaussian(noise_std=NOISE)), None, perturbs=False),
+    "example_clipping": Row(
+        ExampleClipping(noise_multiplier=SHARES), None, perturbs=False
+    ),
+    "logit_dropout": Row(LogitDropout(rate=SHARES), None, perturbs=False),
+    "released_compression": Row(
+        ReleasedCompression(withheld=SHARES), None, perturbs=False
     ),
 }
 
@@ -357,7 +377,7 @@ def test_hash_and_pickle(case):
 def test_one_strength_alone_is_no_sweep(case):
     """Its function form has all other options by the record."""
     record: Any = type(case.row.record)
-    if record in (NoDefense, Chain, CAE):
+    if record in (NoDefense, Signs, Chain, PerTensor, CAE):
         pytest.skip("is made of something else than a strength")
     options: Any = {case.row.record.swept: case.first}
     if record is Sparsification:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from vfljax import goals
-from vfljax.attacks import CompletionInfo, Inference
+from vfljax.attacks import CompletionInfo, CountInference, Inference
 from vfljax.goals import ALL_LABELS, BACKDOOR, LABELS, Truth
 
 
@@ -22,6 +22,16 @@ def answer(labels, *, scores=None, published=None, info=()):
         "info": info,
     }
     return Inference(**fields)
+
+
+def counts(numbers):
+    """Counts of one trial, in host memory."""
+    fields: dict[str, Any] = {
+        "counts": np.array(numbers),
+        "scores": np.array(numbers, float),
+        "finite": np.array(True),
+    }
+    return CountInference(**fields)
 
 
 def completion(ranks, other_ranks):
@@ -45,24 +55,52 @@ def truth(labels: Any, *, is_known=None, num_classes=3, **others):
     )
 
 
+class _Samples(NamedTuple):
+    """What an attack says of every sample."""
+
+    labels: np.ndarray
+    embeddings: np.ndarray
+    certified: np.ndarray
+
+
+TRUE_EMBEDDINGS = np.array([[1.0, 0.0], [0.0, 2.0], [1.0, 1.0]])
+
+
+def samples(labels, embeddings, certified=(True, True, True)):
+    """Samples of one trial, in host memory; the counts follow from the labels."""
+    labels = np.array(labels)
+    info = _Samples(labels, np.array(embeddings), np.array(certified))
+    found = np.bincount(labels[labels >= 0], minlength=3)
+    return counts(found)._replace(info=info)
+
+
 class Example(NamedTuple):
     """A right answer and what a goal is judged by."""
 
-    answer: Inference
+    answer: Inference | CountInference
     truth: Truth
+    nothing: Inference | CountInference
 
 
 RANKS = np.array([[[0, 1, 2], [1, 0, 2]], [[0, 1, 2], [2, 0, 1]]])
 EXAMPLES = {
-    "LABELS": Example(answer([0, 2, 1]), truth([0, 2, 1])),
+    "LABELS": Example(answer([0, 2, 1]), truth([0, 2, 1]), answer([-1, -1, -1])),
     "ALL_LABELS": Example(
         answer([0, 2], info=completion(RANKS, RANKS)),
         truth([0, 2], test_labels=np.array([0, 2])),
+        answer([-1, -1], info=completion(RANKS, RANKS)),
     ),
     "BACKDOOR": Example(
         answer([1, 1]),
         truth([0, 2], facts={"target": np.array(1), "without": np.array([0, 2])}),
+        answer([-1, -1]),
     ),
+    "SAMPLES": Example(
+        samples([1, 0, 0], TRUE_EMBEDDINGS[[2, 0, 1]]),
+        truth([0, 0, 1], facts={"head_inputs": TRUE_EMBEDDINGS}),
+        samples([-1, -1, -1], np.full((3, 2), np.nan), (False, False, False)),
+    ),
+    "LABEL_COUNTS": Example(counts([2, 0, 1]), truth([0, 2, 0]), counts([0, 0, 0])),
 }
 GOALS = {
     name: value for name, value in vars(goals).items() if isinstance(value, goals.Goal)
@@ -89,8 +127,7 @@ def test_rates_of_a_right_answer_are_columns_of_a_row(name):
 @pytest.mark.parametrize("name", GOALS)
 def test_no_answer_never_counts(name):
     goal, example = GOALS[name], EXAMPLES[name]
-    nothing = example.answer._replace(labels=np.full_like(example.answer.labels, -1))
-    assert goal.score(nothing, example.truth, False)["attack_accuracy"] == 0.0
+    assert goal.score(example.nothing, example.truth, False)["attack_accuracy"] == 0.0
 
 
 def test_labels_by_hand():
@@ -204,3 +241,26 @@ def test_all_of_the_target_class_already():
     found = BACKDOOR.score(answer([2, 2]), truth([2, 2], facts=facts), False)
     assert (found["attack_accuracy"], found["chance_accuracy"]) == (0.0, 0.0)
     assert found["published_accuracy"] == 1.0
+
+
+def test_samples_by_hand():
+    """The first is right, the second has another label, the third another embedding."""
+    found = goals.SAMPLES.score(
+        samples([0, 2, 1], [[1.0, 0.001], [0.0, 2.0], [1.0, 1.1]], (True, True, False)),
+        truth([0, 0, 1], facts={"head_inputs": TRUE_EMBEDDINGS}),
+        False,
+    )
+    assert found["recovered_accuracy"] == pytest.approx(1 / 3)
+    assert found["certified_share"] == pytest.approx(2 / 3)
+    assert found["wrongly_certified"] == pytest.approx(1 / 3)
+    assert found["attack_accuracy"] == pytest.approx(2 / 3)
+
+
+def test_an_answer_counts_for_one_sample():
+    """Two samples alike, of which one was found: half of them."""
+    twice = np.ones((2, 2))
+    answer = samples([0, 2], [[1.0, 1.0], [9.0, 9.0]], (True, False))
+    found = goals.SAMPLES.score(
+        answer, truth([0, 0], facts={"head_inputs": twice}), False
+    )
+    assert found["recovered_accuracy"] == 0.5

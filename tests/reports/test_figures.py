@@ -347,10 +347,10 @@ def test_what_a_party_reaches_alone_is_a_line_beside_the_variants():
     (axes,) = figure.axes
     alone = line_of(axes, "attacker alone, all labels (test)")
     assert ys_of(alone) == pytest.approx([30.0, 40.0])
-    assert ys_of(line_of(axes, "label party alone")) == pytest.approx([60.0] * 2)
+    assert ys_of(line_of(axes, "one party alone")) == pytest.approx([60.0] * 2)
     assert legend_texts(figure)[-3:] == [
         "attacker alone, all labels (test)",
-        "label party alone",
+        "one party alone",
         "chance",
     ]
 

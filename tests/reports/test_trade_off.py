@@ -235,14 +235,14 @@ def test_eight_defenses_of_four_strengths_are_drawn():
 def test_what_the_label_party_reaches_alone_is_a_level_line_in_sight(rows):
     figure = trade_off([row | {"floor_accuracy": 0.4} for row in rows])
     (axes,) = figure.axes
-    floor = line_of(axes, "label party alone")
+    floor = line_of(axes, "one party alone")
     assert ys_of(floor) == pytest.approx([40.0, 40.0])
     low, high = axes.get_ylim()
     assert low < 40.0 < 95.0 < high
     texts = [text.get_text() for text in figure.legends[0].get_texts()]
-    assert "label party alone" in texts
+    assert "one party alone" in texts
     texts = [text.get_text() for text in trade_off(rows).legends[0].get_texts()]
-    assert "label party alone" not in texts
+    assert "one party alone" not in texts
 
 
 def test_legend_has_the_defenses_first_and_chance_last(rows):

@@ -62,7 +62,7 @@ def test_the_noise_scale_is_not_known_where_there_is_no_noise(swept_rows):
         (0.53, 0.851, {}, ""),  # .405 left of .825, 4.9 points lost
         (0.55, 0.9, {}, "more than half of the leakage above chance is left"),
         (0.5, 0.84, {}, "the main task loses more than 5 points"),
-        (0.5, 0.9, {"floor_accuracy": 0.9}, "no better than the label party alone"),
+        (0.5, 0.9, {"floor_accuracy": 0.9}, "no better than one party alone"),
         (0.5, 0.9, {"floor_accuracy": 0.89}, ""),
         (0.5, 0.9, {"status": ["ok", "non_finite"]}, "trials failed"),
         (0.05, 0.9, {}, "only names are hidden, or the rate is below chance"),

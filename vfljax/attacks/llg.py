@@ -45,6 +45,20 @@ class Calibration(NamedTuple):
     offset: Float[Array, " classes"]
 
 
+class RowSums(NamedTuple):
+    """What the counts were read off.
+
+    Attributes:
+        raw: Sum of each row of the last layer's gradient, g.
+        corrected: The same less its offset, g − s.
+        impact: What each label adds, m.
+    """
+
+    raw: Float[Array, " classes"]
+    corrected: Float[Array, " classes"]
+    impact: Float[Array, ""]
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class LLG(CountAttack):
     """Count labels by signs and sizes of the row sums, from the gradient alone.
@@ -195,4 +209,6 @@ def _extracted(sums, calibration, view):
     numbers: Any = jnp.concatenate([sums, calibration.offset, calibration.impact[None]])
     is_finite = jnp.all(jnp.isfinite(numbers))
     estimates = jnp.where(is_finite, counts, jnp.nan)
-    return count_inference(estimates, view.num_labels, calibration)
+    impact, offset = calibration
+    info = RowSums(sums, sums - offset, impact)
+    return count_inference(estimates, view.num_labels, info)

@@ -10,8 +10,17 @@ from vfljax.data.draws import (
     draw_known_labels,
     draw_known_rows,
 )
+from vfljax.data.horizontal import (
+    Partition,
+    draw_labels,
+    draw_own_rows,
+    draw_rows_of,
+    partition_by_dirichlet,
+    partition_by_rows,
+    partition_evenly,
+)
 from vfljax.data.own import from_arrays
-from vfljax.data.rows import select_classes, take_rows
+from vfljax.data.rows import keep_rows, select_classes, take_rows
 from vfljax.data.source import DataError, Source
 from vfljax.data.splits import SPLITS, split_features
 from vfljax.data.text import WordPiece, hash_tokens
@@ -24,6 +33,7 @@ __all__ = [
     "ClassTable",
     "DataError",
     "Dataset",
+    "Partition",
     "Source",
     "Trigger",
     "WordPiece",
@@ -34,9 +44,16 @@ __all__ = [
     "draw_classes",
     "draw_known_labels",
     "draw_known_rows",
+    "draw_labels",
+    "draw_own_rows",
+    "draw_rows_of",
     "from_arrays",
     "hash_tokens",
+    "keep_rows",
     "load",
+    "partition_by_dirichlet",
+    "partition_by_rows",
+    "partition_evenly",
     "select_classes",
     "split_features",
     "take_rows",

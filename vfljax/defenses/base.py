@@ -5,11 +5,13 @@ import math
 from collections.abc import Callable, Generator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, Key, PyTree
 
 from vfljax._checks import check_class, check_fields, require, require_all
+from vfljax.defenses.rows import Withheld, as_row
 from vfljax.known import Known
 
 Number = int | float | Float[Array, ""]
@@ -20,6 +22,9 @@ if TYPE_CHECKING:
 else:
     Swept = Number | tuple[int | float, ...]
     """A hyperparameter, or a tuple of values for it, each of which is run."""
+
+_OF_LABELS = ("encode_labels", "prepare_targets", "penalty", "decode_logits")
+_OF_STEPS = ("perturb_logits", "perturb_gradient", "example_clip_norm")
 
 UNCHANGED = Known(noise_std=0.0, keep_fraction=1.0, replaced_by=0.0)
 """What is known of a message that is sent as it is."""
@@ -32,6 +37,15 @@ class Shapes(NamedTuple):
     batch_size: int  # of the messages that are perturbed in training
     embed: int  # width of a message; C where logits are summed
     sums_logits: bool = True  # no top model: the rows of messages sum to zero
+    tensors: tuple[int, ...] = ()  # entries of each tensor of an update, in their order
+
+
+def update_shapes(update: PyTree[Any]) -> Shapes:
+    """Shapes for a defense of updates like this one: all entries in one row."""
+    sizes = tuple(leaf.size for leaf in jax.tree.leaves(update))
+    return Shapes(
+        num_samples=1, batch_size=1, embed=sum(sizes), sums_logits=False, tensors=sizes
+    )
 
 
 class Releases(NamedTuple):
@@ -43,11 +57,13 @@ class Releases(NamedTuple):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Defense:
-    """A label party's defense: options are fields, pure functions are methods.
+    """What a defended party does: options are fields, pure functions are methods.
 
-    A subclass is a frozen, keyword-only dataclass that overrides what it changes; by
-    default every function is the identity. One field may hold a tuple of numbers, a
-    swept axis: each of its values is run, and `at` gives the defense at one of them.
+    In vertical learning that is the label party, and in horizontal learning each
+    participant, whose update is perturbed instead of a message. A subclass is a frozen,
+    keyword-only dataclass that overrides what it changes; by default every function is
+    the identity. One field may hold a tuple of numbers, a swept axis: each of its
+    values is run, and `at` gives the defense at one of them.
     The pure functions, `public` and `budget` are those of a defense at one strength.
     """
 
@@ -67,6 +83,9 @@ class Defense:
     """The number of classes that it is for; None for any."""
     remembers_rows: ClassVar[bool] = False
     """Whether it remembers rows of a batch rather than samples."""
+    needs_rows: ClassVar[str | None] = None
+    """What it needs of the rows of a batch, in words, so that it can't act on updates,
+    which have none; None if it needs nothing of them."""
     ranges: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     """By the name of a number field its range, as `check_fields` takes it."""
 
@@ -119,6 +138,73 @@ class Defense:
     ) -> Float[Array, "batch classes"]:
         """The model's logits to the logits that predict the class."""
         return logits
+
+    # ---- the same of a participant of horizontal learning ----------------------------
+    def init_update(self, update: PyTree[Any]) -> PyTree[Any]:
+        """What a participant remembers between rounds, before the first.
+
+        `update` is there for its shapes; those of the defense are from `at` with
+        `update_shapes`.
+        """
+        return self.init()
+
+    def perturb_update(
+        self, key: Key[Array, ""], state: PyTree[Any], update: PyTree[Any]
+    ) -> tuple[PyTree[Any], PyTree[Any]]:
+        """An update as a participant sends it, and its state afterwards.
+
+        By default what `perturb` makes of a message of one row, in which all entries of
+        the update stand: a norm is that of the whole update, a share one of all its
+        entries. `PerTensor` does the same tensor by tensor.
+
+        Raises:
+            ValueError: If the defense can't act on updates.
+        """
+        if not self.overrides("perturb"):
+            return update, state
+        check_for_updates(type(self).__name__, self)
+        row, restore = as_row(update)
+        labels: Any = Withheld(type(self).__name__)
+        row, state = self.perturb(key, state, row, labels, jnp.zeros(1, jnp.int32))
+        return restore(row), state
+
+    def perturb_logits(
+        self, key: Key[Array, ""], logits: Float[Array, "batch classes"]
+    ) -> Float[Array, "batch classes"]:
+        """The logits of which a participant's local loss is taken."""
+        return logits
+
+    def perturb_gradient(
+        self, key: Key[Array, ""], gradient: PyTree[Any], batch_size: int
+    ) -> PyTree[Any]:
+        """The gradient that a participant takes in one local step."""
+        return gradient
+
+    @property
+    def example_clip_norm(self) -> Number | None:
+        """Norm to which gradients of single samples are clipped; None for no clip."""
+        return None
+
+    @property
+    def acts_in_steps(self) -> bool:
+        """Whether it acts within a participant's local steps."""
+        return any(self.overrides(name) for name in _OF_STEPS)
+
+    @property
+    def unfit_for_updates(self) -> str | None:
+        """Why it can't defend a participant's update, in words; None if it can."""
+        of_labels = [name for name in _OF_LABELS if self.overrides(name)]
+        if of_labels:
+            return f"changes labels or the loss by {', '.join(of_labels)}"
+        return self.needs_rows and f"needs {self.needs_rows}, and an update is one row"
+
+    @property
+    def unfit_for_messages(self) -> str | None:
+        """Why it can't defend messages of vertical learning; None if it can."""
+        is_of_updates = self.acts_in_steps or self.overrides("perturb_update")
+        if is_of_updates and not self.overrides("perturb"):
+            return "acts on updates of horizontal learning alone"
+        return None
 
     # ---- what is no secret, and what it guarantees ----------------------------------
     def public(self, batch_size: int, num_classes: int) -> Known:
@@ -246,6 +332,27 @@ def check_defense(name: str, value: Any) -> None:
     else:
         what = f"{value!r}, must be an instance of vfljax.defenses.Defense"
     raise ValueError(f"{name}: is {what}")
+
+
+def check_for_updates(name: str, defense: Defense) -> None:
+    """Raises a `ValueError` for a defense that can't act on updates."""
+    reason = defense.unfit_for_updates
+    if reason is not None:
+        raise ValueError(
+            f"{name}: {type(defense).__name__} {reason}; on updates of horizontal "
+            "learning allowed are defenses that change one array of entries or act in "
+            "local steps"
+        )
+
+
+def check_for_messages(name: str, defense: Defense) -> None:
+    """Raises a `ValueError` for a defense that can't act on messages."""
+    reason = defense.unfit_for_messages
+    if reason is not None:
+        raise ValueError(
+            f"{name}: {type(defense).__name__} {reason}; in vertical learning allowed "
+            "are defenses that change messages, labels or the loss"
+        )
 
 
 def _is_axis(value) -> bool:

@@ -28,15 +28,17 @@ class Chain(Defense):
     Labels are encoded from first to last, logits decoded from last to first, messages
     perturbed from first to last with one key each, and penalties added up. The chain
     covers the label party if any part does, and keeps rows at zero sum if all parts do.
+    Of a participant of horizontal learning, the parts that act in local steps do so in
+    turn, and then each part perturbs the update that the one before it left.
 
     Its swept axis is that of the one part with several strengths; without such a part,
     that of the last part with a strength, a tuple of one number before a number alone.
 
     Raises:
-        ValueError: If nothing is to be composed, if two parts have several strengths,
-            or if the composition makes no sense: two parts that encode labels, one that
-            does so after another has perturbed messages, or one that relies on rows of
-            zero sum after another broke them.
+        ValueError: If nothing is to be composed, if two parts have several strengths or
+            clip the gradients of single samples, or if the composition makes no sense:
+            two parts that encode labels, one that does so after another has perturbed
+            messages, or one that relies on rows of zero sum after another broke them.
 
     Example:
         >>> from vfljax.defenses import DiscreteSGD, DPGaussian
@@ -106,6 +108,55 @@ class Chain(Defense):
             )
             states.append(after)
         return gradients, tuple(states)
+
+    def init_update(self, update):
+        """What each part remembers of a participant."""
+        return tuple(part.init_update(update) for part in self.parts)
+
+    def perturb_update(self, key, state, update):
+        """The update by each part in turn, with a key and a state each."""
+        keys, states = jax.random.split(key, len(self.parts)), []
+        for part, part_key, before in zip(self.parts, keys, state, strict=True):
+            update, after = part.perturb_update(part_key, before, update)
+            states.append(after)
+        return update, tuple(states)
+
+    def perturb_logits(self, key, logits: Float[Array, "batch classes"]):
+        """Logits by each part in turn, with a key each."""
+        keys = jax.random.split(key, len(self.parts))
+        for part_key, part in zip(keys, self.parts, strict=True):
+            logits = part.perturb_logits(part_key, logits)
+        return logits
+
+    def perturb_gradient(self, key, gradient, batch_size):
+        """The gradient by each part in turn, with a key each."""
+        keys = jax.random.split(key, len(self.parts))
+        for part_key, part in zip(keys, self.parts, strict=True):
+            gradient = part.perturb_gradient(part_key, gradient, batch_size)
+        return gradient
+
+    @property
+    def example_clip_norm(self):
+        """That of the one part that has it."""
+        norms = [part.example_clip_norm for part in self.parts]
+        return next((norm for norm in norms if norm is not None), None)
+
+    @property
+    def unfit_for_updates(self):
+        """Why one of the parts can't defend an update."""
+        return self._first_reason("unfit_for_updates")
+
+    @property
+    def unfit_for_messages(self):
+        """Why one of the parts can't defend messages."""
+        return self._first_reason("unfit_for_messages")
+
+    def _first_reason(self, name):
+        """Of a part that has one, with the part's name."""
+        for part in self.parts:
+            if (reason := getattr(part, name)) is not None:
+                return f"has {type(part).__name__}, which {reason}"
+        return None
 
     def penalty(self, embeddings, targets):
         """The sum of the parts' penalties."""
@@ -185,6 +236,14 @@ def _check_order(parts):
         raise ValueError(
             f"defenses: numbers {encoders} all encode the labels; allowed is one, as a "
             "code of a code confuses nobody further and is decoded less surely"
+        )
+    clippers = [
+        p for p, part in enumerate(parts) if part.overrides("example_clip_norm")
+    ]
+    if len(clippers) > 1:
+        raise ValueError(
+            f"defenses: numbers {clippers} all clip the gradients of single samples; "
+            "allowed is one"
         )
     for place, part in enumerate(parts):
         before = parts[:place]

@@ -79,6 +79,7 @@ class Marvell(Defense):
     and under a top model, messages of any width get noise in every dimension."""
     swept: ClassVar[str] = "power"
     only_classes: ClassVar[int | None] = 2
+    needs_rows: ClassVar[str | None] = "the rows of a batch with their labels"
     ranges: ClassVar = {"power": NOT_NEGATIVE}
 
     @property

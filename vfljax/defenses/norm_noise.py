@@ -28,6 +28,7 @@ class MaxNorm(Defense):
     share: Swept = 1.0
     """Share of the published noise, >= 0: 1 as published, 0 is exactly no defense."""
     swept: ClassVar[str] = "share"
+    needs_rows: ClassVar[str | None] = "the lengths of other rows"
     ranges: ClassVar = {"share": NOT_NEGATIVE}
 
     def perturb(self, key, state, gradients, labels, sample_ids):

@@ -18,12 +18,21 @@ from vfljax.data import Dataset
 from vfljax.defenses import Defense, NoDefense
 from vfljax.defenses.base import check_defense
 from vfljax.experiments.encryption import Encryption
+from vfljax.experiments.horizontal import Horizontal
 from vfljax.experiments.training import Training
 from vfljax.models import Network
-from vfljax.protocol import ModelSplitting, SumOfLogits
+from vfljax.protocol import (
+    FederatedAveraging,
+    FederatedSGD,
+    ModelSplitting,
+    SumOfLogits,
+)
 from vfljax.protocol.vertical import check_protocol
 
+_EVEN = Horizontal()
 _DEFAULT_MODEL, _NO_TRAINING, _SUM = models.MLP(), Training(), SumOfLogits()
+Protocol = SumOfLogits | ModelSplitting | FederatedSGD | FederatedAveraging
+"""What a config may run."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -57,6 +66,8 @@ class Data:
     class_choice: Literal["random", "first"] = "random"
     """Which classes are used where not all are: fresh ones per trial, or always the
     first."""
+    horizontal: Horizontal = _EVEN
+    """Who holds which samples, where participants hold different ones."""
 
     @property
     def parties(self) -> range:
@@ -134,7 +145,7 @@ class Variant:
     """Other data of this variant, or the same data split in another way."""
     model: Network | models.PartyModel | None = None
     """Other bottom models of this variant."""
-    protocol: SumOfLogits | ModelSplitting | None = None
+    protocol: Protocol | None = None
     """Another protocol of this variant, such as one with another top model."""
     training: Training | None = None
     """Another training of this variant."""
@@ -169,9 +180,10 @@ class Experiment:
     model: Network | models.PartyModel = _DEFAULT_MODEL
     """Every party's bottom model: a network of `vfljax.models`, or in Python any
     `PartyModel`."""
-    protocol: SumOfLogits | ModelSplitting = _SUM
-    """What the label party does with embeddings: adds them up as logits, or trains a
-    top model on them."""
+    protocol: Protocol = _SUM
+    """How the model is trained together: parties hold different features, and the label
+    party adds up their logits or trains a top model; or participants hold different
+    samples, and send gradients or updates."""
     training: Training = _NO_TRAINING
     variants: Mapping[str, Variant] = dataclasses.field(default_factory=dict)
     """Settings to run in turn by label, each the experiment but for what it replaces;
@@ -216,7 +228,9 @@ class Experiment:
         check_protocol("protocol", self.protocol)
         embed = self.network.embed
         allowed = "None without a top model: embeddings are logits"
-        is_fit = not self.protocol.sums_logits or embed is None
+        is_fit = embed is None or not (
+            self.protocol.sums_logits or self.protocol.shares_rows
+        )
         require(is_fit, "model.embed", embed, allowed)
         require(self.num_trials >= 1, "num_trials", self.num_trials, ">= 1")
         for name in ("batch_sizes", "train_steps", "defenses", "attacks"):
@@ -268,6 +282,12 @@ class Experiment:
     def network(self) -> Network:
         """Every party's bottom model, as a record that makes one."""
         return models.as_network("model", self.model)
+
+    @property
+    def num_parties(self) -> int:
+        """How many parties hold features, or participants samples."""
+        parties = len(self.data.parties)
+        return getattr(self.protocol, "num_participants", parties)
 
     def embed(self, num_classes: int) -> int:
         """Width of every party's embedding."""

@@ -62,16 +62,26 @@ class Programs:
         """
         defense, alike = self.experiment.defenses[cell.defense], program_of(attack)
         facts = tuple(getattr(defense, name) for name in attack.facts)
-        name = (cell.num_classes, cell.batch_size, alike, *facts)
+        simulated = (cell.defense,) * ("simulate" in attack.uses)
+        name = (cell.num_classes, cell.batch_size, alike, *facts, *simulated)
         make = functools.partial(
             make_attack, self.experiment, cell, alike, is_built_on=is_built_on
         )
-        return self._program((name, is_built_on), make, inputs)
+        is_double = attack.needs_float64
+        return self._program((name, is_built_on), make, inputs, is_double=is_double)
 
-    def _program(self, name, make: Callable[[], Callable[..., Any]], inputs: Inputs):
+    def _program(
+        self,
+        name,
+        make: Callable[[], Callable[..., Any]],
+        inputs: Inputs,
+        *,
+        is_double: bool = False,
+    ):
         """Maps over the first axis of all inputs but the data; compiles once.
 
-        Inputs may be shapes alone, such as another program's `out_info`.
+        Inputs may be shapes alone, such as another program's `out_info`. A double one
+        may use 64-bit numbers.
         """
         key = (name, str(jax.tree.map(lambda leaf: leaf.shape, inputs[:2])))
         if key not in self._compiled:
@@ -89,5 +99,6 @@ class Programs:
                 out_specs=self.spread.spec,
                 check_vma=False,
             )
-            self._compiled[key] = jax.jit(sharded).lower(*inputs).compile()
+            with jax.enable_x64(is_double):
+                self._compiled[key] = jax.jit(sharded).lower(*inputs).compile()
         return self._compiled[key]

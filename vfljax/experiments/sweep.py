@@ -216,7 +216,7 @@ class _RunningChunk:
             train_labels=np.asarray(chunks.arrays.labels),
             test_labels=np.asarray(chunks.arrays.test_labels),
             dataset=chunks.task.dataset_name,
-            num_parties=len(chunks.arrays.features),
+            num_parties=self._experiment.num_parties,
             seconds=seconds / num_units,
             train_seconds=train_seconds / num_units,
         )

@@ -9,6 +9,8 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from vfljax import data
+from vfljax._checks import require
+from vfljax.defenses import check_for_messages, check_for_updates
 from vfljax.experiments.experiment import Experiment
 
 
@@ -20,6 +22,9 @@ class Arrays(NamedTuple):
         pretrained: What every bottom model starts with instead of random weights.
         of_defense: What `Defense.prepare` trained beforehand, stacked.
         of_attack: What `Attack.prepare` made.
+        partition: Who holds which rows, where participants hold different ones.
+        auxiliary_features: Of samples that an attacker of updates has of its own.
+        auxiliary_labels: Their classes.
     """
 
     features: tuple[Float[Array, "samples ..."], ...]
@@ -30,6 +35,9 @@ class Arrays(NamedTuple):
     pretrained: Any = ()
     of_defense: Any = ()
     of_attack: Any = ()
+    partition: Any = ()
+    auxiliary_features: Any = ()
+    auxiliary_labels: Any = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,6 +90,8 @@ class Task:
     def split(self, features: np.ndarray) -> tuple[np.ndarray, ...]:
         """Each party's part of the features of some samples."""
         spec = self.experiment.data
+        if self.experiment.protocol.shares_rows:
+            return (features,)
         return data.split_features(
             features,
             spec.split_argument(),
@@ -127,7 +137,10 @@ def check_fits(task: Task) -> None:
         raise ValueError(
             f"data.class_counts={num_classes}: {task.dataset_name} has {total} classes"
         )
+    is_horizontal = experiment.protocol.shares_rows
+    check_defense = check_for_updates if is_horizontal else check_for_messages
     for label, defense in experiment.defenses.items():
+        check_defense(f"defenses.{label}", defense)
         if defense.only_classes not in (None, num_classes):
             raise ValueError(
                 f"defenses.{label}: is for {defense.only_classes} classes, this run "
@@ -139,7 +152,7 @@ def check_fits(task: Task) -> None:
             f"(training.steps > 0) on {num_classes} of {total} classes"
         )
     parts = task.split(task.dataset.train_features[:2])
-    if experiment.protocol.sums_logits:
+    if experiment.protocol.sums_logits or is_horizontal:
         for features in parts:
             experiment.network.check_width(num_classes, features)
     num_samples = sum(task.class_counts) if is_first else task.num_train
@@ -153,12 +166,34 @@ def check_fits(task: Task) -> None:
                 f"{num_samples} training samples"
             )
     _check_attacks(task)
+    if is_horizontal:
+        _check_horizontal(task)
+
+
+def _check_horizontal(task: Task) -> None:
+    """Whether there are samples for every participant and for the attackers."""
+    experiment, spec = task.experiment, task.experiment.data.horizontal
+    number, name = spec.auxiliary_samples, "data.horizontal.auxiliary_samples"
+    allowed = f"below {task.num_test}, the number of test samples"
+    require(number < task.num_test, name, number, allowed)
+    for label, attack in experiment.attacks.items():
+        allowed = f"> 0 for attacks.{label}, which has labeled samples of its own"
+        is_met = number > 0 or "auxiliary_features" not in attack.uses
+        require(is_met, name, number, allowed)
+    labels, participants = task.dataset.train_labels, experiment.num_parties
+    spec.divide(labels, participants, experiment.seed)
 
 
 def _check_attacks(task: Task) -> None:
     """Whether the protocol makes what each attack sees, and what attacks say."""
     experiment = task.experiment
     for label, attack in experiment.attacks.items():
+        if attack.sees.name not in [view.name for view in experiment.protocol.views]:
+            raise ValueError(
+                f"attacks.{label}={type(attack).__name__}: sees {attack.sees.name}, "
+                f"must see what {experiment.protocol.name} shows, one of "
+                f"{', '.join(view.name for view in experiment.protocol.views)}"
+            )
         named, smallest = attack.named_per_class, min(experiment.batch_sizes)
         if named and smallest <= named * task.num_classes:
             raise ValueError(
@@ -187,6 +222,24 @@ def load_arrays(task: Task) -> Arrays:
     total = len(dataset.class_names)
     if experiment.data.class_choice == "first" and num_classes < total:
         dataset = data.select_classes(dataset, range(num_classes))
+    horizontal, more = experiment.data.horizontal, {}
+    if experiment.protocol.shares_rows:
+        order = np.random.default_rng(0).permutation(len(dataset.test_labels))
+        own = order[: horizontal.auxiliary_samples]
+        more = {
+            "auxiliary_features": jnp.asarray(dataset.test_features[own]),
+            "auxiliary_labels": jnp.asarray(dataset.test_labels[own]),
+            "partition": jax.tree.map(
+                jnp.asarray,
+                horizontal.divide(
+                    dataset.train_labels,
+                    experiment.num_parties,
+                    experiment.seed,
+                ),
+            ),
+        }
+        others = np.sort(order[horizontal.auxiliary_samples :])
+        dataset = data.keep_rows(dataset, slice(None), others)
     train, test = (
         jax.tree.map(jnp.asarray, task.split(features))
         for features in (dataset.train_features, dataset.test_features)
@@ -200,4 +253,5 @@ def load_arrays(task: Task) -> Arrays:
         test_features=test,
         test_labels=jnp.asarray(dataset.test_labels),
         pretrained=experiment.network.pretrained(embed, train[0][:1]),
+        **more,
     )

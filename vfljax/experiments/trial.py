@@ -17,6 +17,7 @@ from jaxtyping import Array, Bool, Int, Key
 from vfljax import data, metrics, models, protocol
 from vfljax.attacks import Attack, Inference
 from vfljax.attacks.base import infer
+from vfljax.experiments import federated
 from vfljax.experiments.alone import alone_accuracy
 from vfljax.experiments.experiment import Experiment
 from vfljax.experiments.scene import make_scene
@@ -112,28 +113,27 @@ def make_victim(
     """
     kinds = {attack.sees for attack in attacks}
     at_steps = {kind for kind in kinds if not kind.is_final}
+    wants = {want for attack in attacks for want in attack.goal.wants}
 
     def victim(key, setting_and_numbers, arrays: Arrays) -> Victim:
         setting, numbers = setting_and_numbers
         attack = dataclasses.replace(attacks[0], **numbers)
-        world = World(experiment, cell, setting, arrays)
-        start = start_trial(world, key, attack, looks=bool(at_steps))
-        run, state, done, views = start.run, start.state, 0, {}
+        given = experiment, cell, setting, arrays
+        stages: Any = federated if experiment.protocol.shares_rows else _Vertical
+        world = stages.World(*given)
+        start = stages.start(world, key, attack, looks=bool(at_steps))
+        state, done, views = start.state, 0, {}
         for step in sorted({*start.looks, experiment.training.steps}):
             if step > done:
-                given = start.train_key, state, arrays.features, arrays.labels
-                batches = start.batches[done:step]
-                state, _ = protocol.train(run, *given, batches, first_step=done)
-                done = step
+                state, done = stages.advance(start, state, done, step), step
             if step in start.looks:
-                rows, truth, look_key = start.looks[step]
-                views[step] = world.observe(
-                    look_key, run, state, rows, truth, world.adversary, at_steps
-                )
+                look = start.looks[step]
+                views[step] = stages.observe(start, state, look, at_steps, wants)
+        finally_ = stages.final(start, state, kinds - at_steps)
         return Victim(
             at_steps=tuple(views[step] for step in experiment.train_steps if views),
-            finally_=final_observations(start, state, kinds - at_steps),
-            main=rates(start, state),
+            finally_=finally_,
+            main=stages.rates(start, state),
         )
 
     return victim
@@ -208,6 +208,11 @@ def make_attack(
         seen, earlier, numbers = inputs
         of_trial = dataclasses.replace(attack, **numbers)
         known_key, attack_key = jax.random.split(key)
+        if experiment.protocol.shares_rows:
+            known = federated.draw_knowledge(experiment, cell, seen, arrays)
+            (view,) = seen.views.values()
+            inference = infer(of_trial, attack_key, view, known)
+            return Answer(inference, jnp.zeros(seen.truth.shape, bool), ())
         view = with_features(seen.views[attack.sees.name], seen.rows, arrays, adversary)
         known, is_known = draw_knowledge(known_key, attack, defense, cell, seen, arrays)
         known = known.replace(
@@ -220,6 +225,20 @@ def make_attack(
         return Answer(inference, is_known, own)
 
     return attacked
+
+
+def _advance(start: Start, state: ProtocolState, first: int, last: int):
+    """Trains from one step to another."""
+    arrays = start.world.arrays
+    given = start.train_key, state, arrays.features, arrays.labels
+    batches = start.batches[first:last]
+    return protocol.train(start.run, *given, batches, first_step=first)[0]
+
+
+def _observe(start: Start, state: ProtocolState, look: Look, kinds: Any, wants: Any):
+    """What the adversary sees of one batch."""
+    given = look.key, start.run, state, look.rows, look.truth
+    return start.world.observe(*given, start.world.adversary, kinds)
 
 
 def rates(start: Start, state: ProtocolState) -> dict[str, Any]:
@@ -289,3 +308,14 @@ def _decisions(logits):
     """Classes, −1 where there is no finite answer; and whether there is one."""
     is_answer = jnp.all(jnp.isfinite(logits), axis=1)
     return jnp.where(is_answer, jnp.argmax(logits, axis=1), -1), is_answer
+
+
+class _Vertical:
+    """The stages of a trial of vertical learning, as `federated` has its own."""
+
+    World = World
+    start = staticmethod(start_trial)
+    advance = staticmethod(_advance)
+    observe = staticmethod(_observe)
+    final = staticmethod(final_observations)
+    rates = staticmethod(rates)

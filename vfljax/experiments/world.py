@@ -44,6 +44,7 @@ class Observation(NamedTuple):
         public: What is known of the defense.
         is_unprotected: Whether a defense that was on had to send it as it was.
         facts: What the interference says about itself, for the goal.
+        setting: Of the trial, for attackers who simulate it; else ().
     """
 
     views: dict[str, Any]
@@ -52,6 +53,7 @@ class Observation(NamedTuple):
     public: Known
     is_unprotected: Bool[Array, ""]
     facts: Mapping[str, Any] = {}
+    setting: Any = ()
 
 
 def draw_knowledge(
@@ -153,7 +155,8 @@ class World:
     def protocol(self, interference: Interference, batches: Any) -> VerticalProtocol:
         """The protocol with everybody's networks and optimizers."""
         experiment, num_classes = self.experiment, self.cell.num_classes
-        return experiment.protocol.make(
+        make: Any = experiment.protocol.make
+        return make(
             (self.bottom,) * self.num_parties,
             [make() for make in self.optimizers(interference)],
             num_classes=num_classes,

@@ -6,12 +6,14 @@ from vfljax.goals.backdoor import BACKDOOR
 from vfljax.goals.base import Goal, Truth
 from vfljax.goals.label_counts import LABEL_COUNTS
 from vfljax.goals.labels import LABELS
+from vfljax.goals.samples import SAMPLES
 
 __all__ = [
     "ALL_LABELS",
     "BACKDOOR",
     "LABELS",
     "LABEL_COUNTS",
+    "SAMPLES",
     "Goal",
     "Truth",
     "metrics",

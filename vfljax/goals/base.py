@@ -39,8 +39,11 @@ class Goal(NamedTuple):
             `chance_accuracy`; else it is that of the most frequent class.
         words: What `attack_accuracy` is the share of, for reports: "finds 97.5 % of
             the {words}".
+        wants: What the truth has to hold besides labels, among its facts: of updates
+            "head_inputs", what the last layer was given for each sample.
     """
 
     name: str
     score: Callable[[Any, Truth, bool], dict[str, Any]]
     words: str
+    wants: tuple[str, ...] = ()

@@ -19,6 +19,9 @@ def score_label_counts(
     of the two histograms; `chance_accuracy` what as many uniform guesses get of it.
     `presence_accuracy` is the share of classes whose presence is told rightly (LeAcc
     of iLRG, ICLR 2023), `count_accuracy` that of classes whose count is (LnAcc).
+
+    Of an answer whose `info` has row sums, `raw` and `corrected` for their offset, also
+    what these say about the two properties that LLG rests on: see `_evidence`.
     """
     given, num_classes = np.shape(answer.counts), truth.num_classes
     allowed = f"({num_classes},), one count for each class"
@@ -30,7 +33,35 @@ def score_label_counts(
         "chance_accuracy": guessed_overlap(tuple(true.tolist())),
         "presence_accuracy": float(np.mean((answer.counts > 0) == (true > 0))),
         "count_accuracy": float(np.mean(answer.counts == true)),
+        **_evidence(answer.info, true),
     }
+
+
+def _evidence(info: Any, true: np.ndarray) -> dict[str, Any]:
+    """Signs and sizes of row sums against the true counts, as shares in [0, 1].
+
+    `negative_present`: of the classes with a negative sum those that are present, all
+    by property 1; `present_negative`: of the present classes those with a negative sum.
+    `raw_explained` and `corrected_explained`: squared correlation of counts and sums,
+    property 2. None where there is no such class, or a variance is zero.
+    """
+    if not hasattr(info, "corrected"):
+        return {}
+    is_negative, is_present = np.asarray(info.raw) < 0, true > 0
+    both = float(np.sum(is_negative & is_present))
+    return {
+        "negative_present": both / is_negative.sum() if is_negative.any() else None,
+        "present_negative": both / is_present.sum(),
+        "raw_explained": _explained(info.raw, true),
+        "corrected_explained": _explained(info.corrected, true),
+    }
+
+
+def _explained(sums: np.ndarray, true: np.ndarray) -> float | None:
+    """Squared correlation, or None."""
+    if np.ptp(true) == 0 or not np.all(np.isfinite(sums)) or np.ptp(sums) == 0:
+        return None
+    return float(np.corrcoef(sums, true)[0, 1] ** 2)
 
 
 def overlap(counts: np.ndarray, true: np.ndarray) -> float:

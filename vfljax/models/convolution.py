@@ -41,7 +41,7 @@ class Convolution(nn.Module):
             x = by_library(x, kernel, self.stride)
         if self.bias_init is None:
             return x
-        return x + self.param("bias", self.bias_init, (self.width,))
+        return x + self.param("bias", self.bias_init, (self.width,))[None, None, None]
 
 
 def by_library(x, kernel, stride):

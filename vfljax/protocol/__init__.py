@@ -1,6 +1,7 @@
 """Who computes what, what crosses between the parties, and who sees which part."""
 
 from vfljax.models import PartyModel
+from vfljax.protocol.federated import FederatedAveraging, FederatedSGD
 from vfljax.protocol.interference import (
     HONEST,
     AdversaryOptimizer,
@@ -9,6 +10,12 @@ from vfljax.protocol.interference import (
     Scene,
 )
 from vfljax.protocol.records import ProtocolState, Transcript
+from vfljax.protocol.rounds import (
+    Batches,
+    FederatedProtocol,
+    FederatedState,
+    FederatedTranscript,
+)
 from vfljax.protocol.step import VerticalProtocol
 from vfljax.protocol.training import epoch_batches, train
 from vfljax.protocol.updates import (
@@ -42,6 +49,12 @@ __all__ = [
     "HONEST",
     "AdversaryOptimizer",
     "BatchGradientView",
+    "Batches",
+    "FederatedAveraging",
+    "FederatedProtocol",
+    "FederatedSGD",
+    "FederatedState",
+    "FederatedTranscript",
     "Interference",
     "Manipulation",
     "ModelSplitting",

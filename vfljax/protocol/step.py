@@ -14,7 +14,7 @@ from jaxtyping import Array, Float, Int, Key
 from vfljax import losses
 from vfljax import models as networks
 from vfljax._checks import check_choice, require
-from vfljax.defenses import Defense
+from vfljax.defenses import Defense, check_for_messages
 from vfljax.models import EVALUATION, Forward, PartyModel
 from vfljax.protocol.interference import Manipulation
 from vfljax.protocol.records import Answer, ProtocolState, TopState, Transcript
@@ -69,6 +69,7 @@ class VerticalProtocol:
         allowed = f"in [0, {num_parties - 1}], or negative to count from the last"
         require(-num_parties <= party < num_parties, "label_party", party, allowed)
         check_choice("mode", self.mode, get_args(Mode))
+        check_for_messages("defense", self.defense)
         party %= num_parties
         object.__setattr__(self, "label_party", party)
         for passive in self.manipulations:

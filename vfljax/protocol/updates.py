@@ -10,11 +10,14 @@ from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int
+import optax
+from jaxtyping import Array, Float, Int, Key
 
 from vfljax import losses, models
 from vfljax._checks import require
+from vfljax.defenses import Defense
 from vfljax.models import EVALUATION, Forward, Params, PartyModel
+from vfljax.protocol.local_steps import defended_gradient
 
 _STATIC = {"static": True}  # of a field that shapes the program, for JAX
 
@@ -66,33 +69,55 @@ def local_update(
     learning_rate: Any,
     num_classes: int,
     forward: Forward = EVALUATION,
+    optimizer: optax.GradientTransformation | None = None,
+    defense: Defense | None = None,
+    key: Key[Array, ""] | None = None,
 ) -> Params:
-    """The update of a participant that takes plain SGD steps, in gradient units.
+    """The update of a participant after some local steps, in gradient units.
+
+    Of its defense this is what acts in the steps; what acts on the update as it is
+    sent, `defense.perturb_update`, is left to the caller.
 
     Args:
         model: The shared network.
         params: Its parameters before the first step.
         features: Of the samples of each of K steps.
         labels: Their classes.
-        learning_rate: η of the steps; without meaning for K = 1.
+        learning_rate: η of the steps; without meaning for one plain step.
         num_classes: C.
         forward: How the network is run.
+        optimizer: Of the steps, begun anew; None for plain SGD.
+        defense: The participant's, at one strength; None for none.
+        key: Of what the defense draws in the steps; needed if it does
+            (`defense.acts_in_steps`).
 
     Returns:
-        The sum of the K batch gradients, each at the parameters after the steps before
-        it: (w_before − w_after)/η.
+        (w_before − w_after)/η. With plain SGD it is the sum of the K batch gradients,
+        each at the parameters after the steps before it.
     """
-    zero = jax.tree.map(jnp.zeros_like, params)
 
-    def one_step(total, batch):
-        moved = jax.tree.map(lambda w, g: w - learning_rate * g, params, total)
-        gradient = batch_gradient(model, moved, *batch, num_classes, forward)
-        return jax.tree.map(jnp.add, total, gradient), None
+    def gradient(params, features, labels, key):
+        batch = features, labels, num_classes, forward
+        return batch_gradient(model, params, *batch, defense=defense, key=key)
 
-    if len(features) == 1:
-        first = features[0], labels[0]
-        return batch_gradient(model, params, *first, num_classes, forward)
-    return jax.lax.scan(one_step, zero, (features, labels))[0]
+    if len(features) == 1 and optimizer is None:
+        return gradient(params, features[0], labels[0], key)
+    # Moves are summed up, as a difference of weights would lose digits.
+    steps = optax.identity() if optimizer is None else optimizer
+    unit = -learning_rate if optimizer is None else 1.0
+
+    def one_step(carry, numbered):
+        (moved, state), (number, features, labels) = carry, numbered
+        here = jax.tree.map(jnp.add, params, moved)
+        step_key = None if key is None else jax.random.fold_in(key, number)
+        found = gradient(here, features, labels, step_key)
+        moves, state = steps.update(found, state, here)
+        return (jax.tree.map(lambda a, b: a + unit * b, moved, moves), state), None
+
+    start = jax.tree.map(jnp.zeros_like, params), steps.init(params)
+    numbered = jnp.arange(len(features)), features, labels
+    (moved, _), _ = jax.lax.scan(one_step, start, numbered)
+    return jax.tree.map(lambda leaf: -leaf / learning_rate, moved)
 
 
 def batch_gradient(
@@ -102,9 +127,22 @@ def batch_gradient(
     labels: Int[Array, " batch"],
     num_classes: int,
     forward: Forward = EVALUATION,
+    *,
+    defense: Defense | None = None,
+    key: Key[Array, ""] | None = None,
 ) -> Params:
-    """Gradient of the mean cross-entropy of one batch."""
+    """Gradient of the mean cross-entropy of one batch.
+
+    `defense` and `key` as for `local_update`: the gradient is then the one that a local
+    step takes.
+    """
     targets = jax.nn.one_hot(labels, num_classes)
+    if defense is not None and defense.acts_in_steps:
+        allowed = f"a key: {type(defense).__name__} acts in local steps"
+        require(key is not None, "key", key, allowed)
+        return defended_gradient(
+            model, params, features, targets, forward, defense, key
+        )
 
     def loss(params):
         logits = models.embed(model, params, features, forward)

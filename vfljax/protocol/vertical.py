@@ -19,6 +19,7 @@ from vfljax._checks import check_choice
 from vfljax.models import Forward, PartyModel
 from vfljax.protocol.records import Answer, TopState
 from vfljax.protocol.step import Mode, VerticalProtocol, make_protocol, optimized
+from vfljax.protocol.views import VERTICAL_VIEWS
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -28,6 +29,8 @@ class _Vertical:
     mode: Mode = VerticalProtocol.mode
     """In which mode batch normalization and dropout run while messages are exchanged:
     training or evaluation."""
+    views: ClassVar[tuple[Any, ...]] = VERTICAL_VIEWS
+    shares_rows: ClassVar[bool] = False
 
     def __post_init__(self):
         """Checks the mode."""
@@ -145,7 +148,8 @@ def check_protocol(name: str, value: Any) -> None:
         raise ValueError(f"{name}: is the class {kind}, must be an instance: {kind}()")
     if not hasattr(value, "sums_logits") or not hasattr(value, "make"):
         raise ValueError(
-            f"{name}: is {value!r}, must be SumOfLogits() or ModelSplitting(top=...)"
+            f"{name}: is {value!r}, must be SumOfLogits(), ModelSplitting(top=...), "
+            "FederatedSGD() or FederatedAveraging()"
         )
 
 

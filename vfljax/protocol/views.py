@@ -125,6 +125,15 @@ View = SampleGradientView | BatchGradientView | TrainedModelView | PredictionVie
 trained model, rather than of one training step."""
 
 
+VERTICAL_VIEWS = (
+    SampleGradientView,
+    BatchGradientView,
+    TrainedModelView,
+    PredictionView,
+)
+"""What there is to see in a vertical protocol."""
+
+
 def make_view(
     kind: type,
     protocol: VerticalProtocol,

@@ -96,7 +96,8 @@ _WORDS: dict[tuple[Any, ...], str] = {
     ("derived", "num_failed", "failed", pl.Int64): "Trials that failed.",
     ("derived", "failures", "why"): "Why trials failed, each reason once.",
     ("rate", "attack_accuracy", "found %"): "Labels found by the attack, of the "
-    "samples whose labels it was not given.",
+    "samples whose labels it was not given; of label counts, their overlap with the "
+    "true ones.",
     ("rate", "published_accuracy", "published %"): "The same attack read as published.",
     ("rate", "matched_accuracy", "up to names % (chance)"): "Labels found under the "
     "best one-to-one renaming of the classes, and in brackets what blind guesses get "
@@ -108,6 +109,24 @@ _WORDS: dict[tuple[Any, ...], str] = {
     ("rate", "mutual_information_chance", "blind information"): "Of blind guesses.",
     ("rate", "auc", "AUC"): "Area under the ROC curve of the attack's scores: 0.5 "
     "without any knowledge, below it with the classes mistaken for each other.",
+    ("rate", "recovered_accuracy", "recovered %"): "Share of samples of which the "
+    "attack has the label and the embedding, up to a hundredth of its norm.",
+    (
+        "rate",
+        "certified_share",
+        "certified %",
+    ): "Share of samples that the attack calls certain, without having seen the truth.",
+    ("rate", "wrongly_certified", "wrongly certified %"): "Share of samples that it "
+    "calls certain and of which label or embedding is wrong.",
+    ("rate", "negative_present", "negative present %"): "Of the classes whose row of "
+    "the last layer's gradient has a negative sum, the share that is present; all "
+    "where features before that layer are not negative (property 1 of LLG).",
+    ("rate", "present_negative", "present negative %"): "Of the classes that are "
+    "present, the share whose row has a negative sum.",
+    ("rate", "raw_explained", "explained %"): "Squared correlation of the row sums "
+    "with the label counts over the classes (property 2 of LLG).",
+    ("rate", "corrected_explained", "corrected explained %"): "The same after the "
+    "offset, what samples of other classes add, has been taken off.",
     ("rate", "main_accuracy", "main task %"): "Test accuracy of the trained model, "
     "which is what a defense costs.",
     ("rate", "main_top5", "main task top-5 %"): "Top-5 test accuracy of that model.",
@@ -116,8 +135,12 @@ _WORDS: dict[tuple[Any, ...], str] = {
     ("rate", "alone_accuracy", "attacker alone %"): "Test accuracy of a model of the "
     "attacker's features alone that was trained with all true labels; an upper bound "
     "for test %.",
-    ("rate", "floor_accuracy", "label party alone %"): "Test accuracy that the label "
-    "party reaches alone; a defense that leaves less than that buys nothing.",
+    ("rate", "floor_accuracy", "alone %"): "Test accuracy that the label party, or one "
+    "participant, reaches alone; a defense that leaves less than that buys nothing.",
+    ("rate", "presence_accuracy", "presence %"): "Share of classes of which it is told "
+    "rightly whether any sample is of them.",
+    ("rate", "count_accuracy", "counts %"): "Share of classes whose number of samples "
+    "is told exactly.",
     ("rate", "inferred_accuracy", "labels inferred %"): "Labels it infers first.",
     **{
         ("rate", f"{reading}_{score}", heading.format(short)): words.format(long)
@@ -215,6 +238,11 @@ VIEWS = {
         "answers of the trained model",
         "After training, the attacker asks the trained model about samples of its "
         "choice and is told the logits.",
+    ),
+    "update": View(
+        "updates",
+        "Participants send updates of the shared model, and the attacker reads one of "
+        "them, or the mean of several where the protocol aggregates them.",
     ),
     MESSAGE_ROWS: View(
         "manipulated messages",

@@ -16,11 +16,11 @@ RULE = (
     "The rule: against the strongest attack that was tried, one that knows the "
     "defense included, a defense at one strength must leave at most half of what is "
     "found above chance without a defense. Its main task must be at most 5 points "
-    "below that without a defense, and above what the label party reaches alone where "
-    "that is known. Failed trials, an interval that says nothing, rates below chance "
-    "and names that are only exchanged do not count as protection. Of the strengths "
-    "that are left the one that leaks least is named; if there is none, none is worth "
-    "its price."
+    "below that without a defense, and above what the label party or a participant "
+    "reaches alone where that is known. Failed trials, an interval that says nothing,"
+    " rates below chance and names that are only exchanged do not count as "
+    "protection. Of the strengths that are left the one that leaks least is named; if"
+    " there is none, none is worth its price."
 )
 
 
@@ -91,7 +91,7 @@ def _why_not(row: Row, base: Row) -> str:
     if main < base["main_accuracy"] - MOST_LOST:
         return "the main task loses more than 5 points"
     if floor is not None and main <= floor:
-        return "the model is no better than the label party alone"
+        return "the model is no better than one party alone"
     return ""
 
 

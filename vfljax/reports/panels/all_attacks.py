@@ -12,7 +12,10 @@ _TRIALS, _OF_VIEW = ("num_trials", "num_failed"), ("view", "train_step", "protoc
 _LEVELS = ("alone_accuracy", "chance_accuracy", "floor_accuracy")
 _RATES = (
     *("attack_accuracy", "chance_accuracy", "auc", "published_accuracy"),
-    *("matched_accuracy", "mutual_information", "main_accuracy", "floor_accuracy"),
+    *("presence_accuracy", "count_accuracy", "matched_accuracy"),
+    *("recovered_accuracy", "certified_share", "wrongly_certified"),
+    *("negative_present", "present_negative", "raw_explained", "corrected_explained"),
+    *("mutual_information", "main_accuracy", "floor_accuracy"),
 )
 _OF_MESSAGES = (*POINT, *_ATTACKER, "knowledge", *_TRIALS, *_RATES)
 _OF_MODELS = (

@@ -164,7 +164,7 @@ _ALONE = "attacker alone, all labels (test)"
 _MODELS: dict[str, Look] = {
     "main_accuracy": {"label": "main-task accuracy", "color": "0.6", **_THIN},
     "alone_accuracy": {"label": _ALONE, "color": "0.4", "linestyle": "-.", **_THIN},
-    "floor_accuracy": {"label": "label party alone", **drawing.FLOOR},
+    "floor_accuracy": {"label": "one party alone", **drawing.FLOOR},
 }
 
 

@@ -112,7 +112,7 @@ def _draw_levels(axes: Axes, in_panel: pl.DataFrame, label: str) -> None:
     axes.axvspan(low, high, color="0.5", alpha=0.12, linewidth=0)
     if np.isfinite(floor).any():
         top = np.nanmax(floor)
-        axes.axhline(top, label="label party alone", **drawing.FLOOR)
+        axes.axhline(top, label="one party alone", **drawing.FLOOR)
         axes.axhspan(0, top, color=drawing.FLOOR["color"], alpha=0.06, linewidth=0)
 
 

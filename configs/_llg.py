@@ -1,0 +1,65 @@
+"""What the configs of label counts have in common: LLG's setting on MNIST.
+
+Wainakh et al., "User-Level Label Leakage from Gradients in Federated Learning" (PoPETs
+2022): the sigmoid CNN with every weight and bias uniform in ±0.5, SGD with rate 0.1,
+batches whose labels are uniform (IID) or half of one class and a quarter of another
+(non-IID), 100 batches for each setting. Each trial has its own network and batch.
+"""
+
+import dataclasses
+from typing import Any
+
+from vfljax.attacks import (
+    LLG,
+    CalibratedCounts,
+    LabelCountLeastSquares,
+    LLGPlus,
+    LLGStar,
+)
+from vfljax.experiments import Data, Execution, Training, Variant
+from vfljax.experiments.horizontal import Horizontal
+from vfljax.models import SigmoidCNN
+from vfljax.protocol import FederatedSGD
+
+NETWORK = SigmoidCNN(start_bound=0.5)
+NON_IID = Horizontal(batch_labels="skewed", auxiliary_samples=500)
+IID = dataclasses.replace(NON_IID, batch_labels="uniform")
+PROTOCOL = FederatedSGD(num_participants=100, participants_per_round=1)
+AT_ONCE = Execution(chunk_size=100)
+
+
+def mnist(horizontal: Horizontal = NON_IID) -> Data:
+    """MNIST; the attackers' samples are of its test part."""
+    return Data(dataset="mnist", horizontal=horizontal)
+
+
+def training(steps: int, **options: Any) -> Training:
+    """One participant's batch of eight in each round, SGD with rate 0.1."""
+    return Training(
+        steps=steps, batch_size=8, optimizer="sgd", learning_rate=0.1, **options
+    )
+
+
+def both_kinds() -> dict[str, Variant]:
+    """IID and non-IID batches."""
+    return {"IID": Variant(data=mnist(IID)), "non-IID": Variant(data=mnist())}
+
+
+def published() -> dict[str, Any]:
+    """The variants of LLG, with each dummy."""
+    return {
+        "llg": LLG(),
+        "llg_star_zero": LLGStar(dummy="zero"),
+        "llg_star_one": LLGStar(dummy="one"),
+        "llg_star_random": LLGStar(dummy="random"),
+        "llg_plus": LLGPlus(),
+    }
+
+
+def strongest(num_simulations: int | None = None) -> dict[str, Any]:
+    """The two that need no calibration by hand."""
+    options = {} if num_simulations is None else {"num_simulations": num_simulations}
+    return {
+        "least_squares": LabelCountLeastSquares(),
+        "calibrated": CalibratedCounts(**options),
+    }

@@ -1,0 +1,288 @@
+"""What a trial of horizontal learning trains and lets an adversary see."""
+
+import dataclasses
+from collections.abc import Collection
+from typing import Any, NamedTuple, cast
+
+import jax
+import jax.numpy as jnp
+from jax.tree_util import Partial
+from jaxtyping import Array, Float, Key
+
+from vfljax import data, metrics
+from vfljax.attacks import Attack
+from vfljax.defenses import Defense, NoDefense
+from vfljax.defenses.base import update_shapes
+from vfljax.experiments.experiment import Experiment
+from vfljax.experiments.task import Arrays
+from vfljax.experiments.world import Cell, Observation, Setting
+from vfljax.known import NOTHING, Known
+from vfljax.models import PartyModel
+from vfljax.protocol import (
+    Batches,
+    FederatedAveraging,
+    FederatedProtocol,
+    FederatedSGD,
+    FederatedState,
+    inputs_of_head,
+)
+
+_MOST_ALONE = 4  # participants whose training alone is computed, for the floor
+
+
+class FederatedLook(NamedTuple):
+    """A round that is looked at, between two rounds of the training."""
+
+    key: Key[Array, ""]
+
+
+class FederatedStart(NamedTuple):
+    """A training that can begin.
+
+    Attributes:
+        run: The protocol.
+        state: Before the first round.
+        train_key: Of what is random in training; round t uses `fold_in(key, t)`.
+        looks: By the round before which they are taken, in ascending order.
+    """
+
+    world: "World"
+    run: FederatedProtocol
+    state: FederatedState
+    train_key: Key[Array, ""]
+    looks: dict[int, FederatedLook]
+
+
+@dataclasses.dataclass(frozen=True)
+class World:
+    """Network, defense and protocol at one setting."""
+
+    experiment: Experiment
+    cell: Cell
+    setting: Setting
+    arrays: Arrays
+
+    @property
+    def protocol(self) -> FederatedSGD | FederatedAveraging:
+        """The protocol's options."""
+        return cast(Any, self.experiment.protocol)
+
+    @property
+    def model(self) -> PartyModel:
+        """The shared network."""
+        return self.experiment.network.make(self.cell.num_classes)
+
+    @property
+    def samples_each(self) -> int:
+        """How many samples a participant has, on average."""
+        return len(self.arrays.labels) // self.protocol.num_participants
+
+    def num_steps(self, batch_size: int) -> int:
+        """K, local steps of a round with such batches."""
+        return self.protocol.num_steps(batch_size, self.samples_each)
+
+    def defense(self) -> Defense:
+        """The cell's defense at the strength of the setting, which may be traced."""
+        features = self.arrays.features[0][:1]
+        params = jax.eval_shape(self.model.init, jax.random.key(0), features)
+        shapes = update_shapes(params)
+        strength, choice = self.setting
+        prepared = jax.tree.map(lambda leaf: leaf[choice], self.arrays.of_defense)
+        of_cell = self.experiment.defenses[self.cell.defense]
+        return of_cell.at(strength, shapes, prepared)
+
+    def run(self, batch_size: int, defense: Defense | None = None) -> FederatedProtocol:
+        """The protocol with batches of a size, and the cell's defense or another."""
+        experiment = self.experiment
+        return self.protocol.make(
+            self.model,
+            experiment.training.make(),
+            defense=self.defense() if defense is None else defense,
+            num_classes=self.cell.num_classes,
+            learning_rate=experiment.training.learning_rate,
+            num_steps=self.num_steps(batch_size),
+        )
+
+
+def start(
+    world: World, key: Key[Array, ""], attack: Attack, *, looks: bool
+) -> FederatedStart:
+    """Everything that is drawn before the first round."""
+    weights_key, train_key, views_key = jax.random.split(key, 3)
+    run = world.run(world.experiment.training.batch_size)
+    steps = sorted(world.experiment.train_steps) if looks else []
+    look_keys = {
+        step: FederatedLook(
+            jax.random.fold_in(views_key, 0 if world.experiment.same_samples else step)
+        )
+        for step in steps
+    }
+    state = run.init(weights_key, world.arrays.features[0][:1])
+    return FederatedStart(world, run, state, train_key, look_keys)
+
+
+def advance(
+    start: FederatedStart, state: FederatedState, first: int, last: int
+) -> FederatedState:
+    """Trains from one round to another, as one scan over data on the device."""
+    world, experiment = start.world, start.world.experiment
+    protocol, arrays = world.protocol, world.arrays
+    number, total = protocol.num_in_round, protocol.num_participants
+    shape = (start.run.num_steps, experiment.training.batch_size)
+    counts = jnp.asarray(arrays.partition.counts)
+
+    def one_round(state, step):
+        keys = jax.random.split(jax.random.fold_in(start.train_key, step), 3)
+        chosen = jnp.arange(total)
+        if number < total:
+            chosen = jax.random.choice(keys[0], total, (number,), replace=False)
+        rows = data.draw_own_rows(keys[1], arrays.partition, chosen, shape)
+        weights = counts[chosen] / jnp.sum(counts[chosen])
+        batches = Batches(
+            arrays.features[0][rows], arrays.labels[rows], chosen, weights
+        )
+        return start.run.step(keys[2], state, batches)[0], None
+
+    return jax.lax.scan(one_round, state, jnp.arange(first, last))[0]
+
+
+def observe(
+    start: FederatedStart,
+    state: FederatedState,
+    look: FederatedLook,
+    kinds: Collection[Any],
+    wants: Collection[str],
+) -> Observation:
+    """What is seen of one round with batches of the attacked size.
+
+    The round is not part of the training. Participants that nobody sees alone take
+    part where an aggregate is seen; `truth` has the labels behind what is seen.
+    """
+    world, protocol = start.world, start.world.protocol
+    arrays, size = world.arrays, world.cell.batch_size
+    run = world.run(size)
+    number = protocol.num_in_round if protocol.sees_aggregate else 1
+    label_key, row_key, send_key = jax.random.split(look.key, 3)
+    shape = (run.num_steps, size)
+    chosen = jnp.arange(number)
+    if world.experiment.data.horizontal.batch_labels == "own":
+        rows = data.draw_own_rows(row_key, arrays.partition, chosen, shape)
+    else:
+        kind = world.experiment.data.horizontal.batch_labels
+
+        def draw(key):
+            return data.draw_labels(key, kind, shape, world.cell.num_classes)
+
+        labels = jax.vmap(draw)(jax.random.split(label_key, number))
+        rows = data.draw_rows_of(row_key, arrays.table, labels)
+    features, labels = arrays.features[0][rows], arrays.labels[rows]
+    weights = jnp.full(number, 1.0 / number)
+    batches = Batches(features, labels, chosen, weights)
+    remembering = run.restart(state)._replace(defense_states=state.defense_states)
+    transcript, _ = run.exchange(send_key, remembering, batches)
+    view = run.view(state, transcript, size, features.shape[3:])
+    seen = view.num_labels // (run.num_steps * size)
+    facts = {}
+    if "head_inputs" in wants:
+        flat = features[:seen].reshape(-1, *features.shape[3:])
+        facts["head_inputs"] = inputs_of_head(view, flat, "output")
+    return Observation(
+        views={kind.name: view for kind in kinds},
+        rows=(),
+        truth=labels[:seen].reshape(-1),
+        public=NOTHING,
+        is_unprotected=jnp.array(False),
+        facts=facts,
+        setting=world.setting,
+    )
+
+
+def final(
+    start: FederatedStart, state: FederatedState, kinds: Collection[Any]
+) -> dict[str, Observation]:
+    """What is seen of the trained model alone: no attack on it is there yet."""
+    return {}
+
+
+def draw_knowledge(
+    experiment: Experiment, cell: Cell, seen: Observation, arrays: Arrays
+) -> Known:
+    """What an adversary may know besides an update."""
+    auxiliary = {}
+    if experiment.data.horizontal.auxiliary_samples:
+        auxiliary = {
+            "auxiliary_features": arrays.auxiliary_features,
+            "auxiliary_labels": arrays.auxiliary_labels,
+        }
+    world = World(experiment, cell, seen.setting, arrays)
+    (view,) = seen.views.values()
+    size = cell.batch_size
+    run, number = world.run(size), view.batch_size // size
+
+    def simulate(key, features, labels):
+        state = FederatedState(view.params, view.forward.statistics, (), ())
+        features, labels = (
+            jnp.moveaxis(x.reshape(-1, number, size, *x.shape[2:]), 1, 0)
+            for x in (features, labels)
+        )
+        keys = jax.random.split(key, number)
+        updates, _ = jax.vmap(run.send, in_axes=(0, None, None, 0, 0))(
+            keys, state, run.defense.init_update(view.params), features, labels
+        )
+        return jax.tree.map(lambda leaf: jnp.mean(leaf, axis=0), updates)
+
+    return Known(simulate=Partial(simulate), **auxiliary)
+
+
+def rates(start: FederatedStart, state: FederatedState) -> dict[str, Any]:
+    """Rates of the main task, and of participants that train alone, as columns."""
+    world, arrays = start.world, start.world.arrays
+    counts = jnp.asarray(arrays.table.counts)
+    found = {"chance_accuracy": metrics.chance_accuracy(counts)}
+    if not world.experiment.training.steps:
+        return found | {
+            "main_accuracy": jnp.array(jnp.nan),
+            "trained": jnp.array(True),
+        }
+    logits = start.run.predict(state, arrays.test_features[0])
+    is_answer = jnp.all(jnp.isfinite(logits), axis=1)
+    predicted = jnp.where(is_answer, jnp.argmax(logits, axis=1), -1)
+    return found | {
+        "main_accuracy": metrics.accuracy(predicted, arrays.test_labels),
+        "trained": jnp.all(is_answer),
+        "floor_accuracy": _floor_accuracy(start),
+    }
+
+
+def _floor_accuracy(start: FederatedStart) -> Float[Array, ""]:
+    """Mean test accuracy of participants that train alone, undefended.
+
+    Each takes as many steps as the whole training has, with the training's optimizer,
+    on batches of its own samples. The mean is over the first participants, four at
+    most.
+    """
+    world, experiment = start.world, start.world.experiment
+    arrays, total = world.arrays, world.protocol.num_participants
+    steps, size = experiment.training.steps, experiment.training.batch_size
+    alone = dataclasses.replace(
+        world.run(size, NoDefense()), num_participants=1, num_steps=1
+    )
+    key = jax.random.fold_in(start.train_key, 2**32 - 1)
+
+    def of_one(participant):
+        own_key = jax.random.fold_in(key, participant)
+
+        def one_step(state, step):
+            row_key, step_key = jax.random.split(jax.random.fold_in(own_key, step))
+            own = arrays.partition, participant[None], (1, size)
+            rows = data.draw_own_rows(row_key, *own)
+            given = arrays.features[0][rows], arrays.labels[rows]
+            batches = Batches(*given, jnp.zeros(1, jnp.int32), jnp.ones(1))
+            return alone.step(step_key, state, batches)[0], None
+
+        untrained = alone.restart(start.state)
+        state, _ = jax.lax.scan(one_step, untrained, jnp.arange(steps))
+        logits = alone.predict(state, arrays.test_features[0])
+        return metrics.accuracy(jnp.argmax(logits, axis=1), arrays.test_labels)
+
+    return jnp.mean(jax.lax.map(of_one, jnp.arange(min(total, _MOST_ALONE))))
