@@ -12,14 +12,23 @@ from vfljax.attacks import Known
 
 NUM_AUXILIARY = 40
 _RATE = 0.1  # of local steps
+_WIDTH = 12  # of a sample
 
 
 class Sight(NamedTuple):
-    """A view of undefended messages, all that there is to know, and the truth."""
+    """A view of undefended messages, all that there is to know, and what is behind.
+
+    Attributes:
+        view: Of one batch, or of one participant.
+        known: All that there is to know.
+        truth: Labels of the samples.
+        features: Of the samples, where the view shows none.
+    """
 
     view: Any
     known: Known
     truth: Any
+    features: Any = None
 
 
 @pytest.fixture(scope="session")
@@ -72,39 +81,46 @@ def _known_of_exchange(exchange, goes_by_rows):
     )
 
 
-def see_update(seed=0, batch=8, classes=3, num_steps=1, width=12) -> Sight:
+def see_update(seed=0, batch=8, classes=3, num_steps=1) -> Sight:
     """The update of an untrained network with 16 hidden units, none of it defended.
 
     Features are not negative, and a little larger in a column of each class.
     """
+    params, features, truth, update, known = _draw(seed, batch, classes, num_steps)
+    view = protocol.UpdateView(
+        model=models.mlp((16,), embed=classes),
+        params=params,
+        update=update,
+        learning_rate=_RATE,
+        num_classes=classes,
+        batch_size=batch,
+        sample_shape=(_WIDTH,),
+        num_steps=num_steps,
+    )
+    return Sight(view, known, truth.reshape(-1), features.reshape(-1, _WIDTH))
+
+
+@functools.partial(jax.jit, static_argnums=(1, 2, 3))
+def _draw(seed, batch, classes, num_steps):
     model = models.mlp((16,), embed=classes)
     keys = jax.random.split(jax.random.key(seed), 5)
     truth = jax.random.randint(keys[0], (num_steps, batch), 0, classes)
     own = jnp.arange(NUM_AUXILIARY) % classes
 
     def features_of(key, labels):
-        base = jax.random.uniform(key, (*labels.shape, width))
-        return base + 0.3 * jax.nn.one_hot(labels, width)
+        base = jax.random.uniform(key, (*labels.shape, _WIDTH))
+        return base + 0.3 * jax.nn.one_hot(labels, _WIDTH)
 
     features = features_of(keys[1], truth)
     params = model.init(keys[2], features[0])
     simulate = jax.tree_util.Partial(_sender(model, classes), params, _RATE)
-    view = protocol.UpdateView(
-        model=model,
-        params=params,
-        update=simulate(keys[4], features, truth),
-        learning_rate=_RATE,
-        num_classes=classes,
-        batch_size=batch,
-        sample_shape=(width,),
-        num_steps=num_steps,
-    )
+    update = simulate(keys[4], features, truth)
     known = Known(
         auxiliary_features=features_of(keys[3], own),
         auxiliary_labels=own,
         simulate=simulate,
     )
-    return Sight(view, known, truth.reshape(-1))
+    return params, features, truth, update, known
 
 
 @functools.cache

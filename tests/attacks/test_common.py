@@ -141,7 +141,7 @@ def case(request, make_sight):
         make_sight(example.attack, seed, example.batch, example.classes)
         for seed in range(3)
     ]
-    views, known, truths = map(list, zip(*sights, strict=True))
+    views, known, truths, _ = map(list, zip(*sights, strict=True))
     return Case(example, run, jax.jit(run), views, known, truths)
 
 
