@@ -105,6 +105,9 @@ class Attack:
     recovers_messages: ClassVar[bool] = False
     """Whether its scores are the messages -B·u that it found, which other attacks may
     build on."""
+    needs_float64: ClassVar[bool] = False
+    """Whether its program is compiled and called with 64-bit numbers enabled; what it
+    is given stays as it is."""
     traced: ClassVar[tuple[str, ...]] = ()
     """Names of number fields that don't change the program: attacks that differ in
     these alone share one."""
