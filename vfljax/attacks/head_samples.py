@@ -1,0 +1,431 @@
+"""From solutions for single samples or groups to a certified batch."""
+
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int, Key
+
+from vfljax.attacks.base import CountInference
+from vfljax.attacks.counting import count_inference
+from vfljax.attacks.head_factors import (
+    FIRST_DAMPING,
+    LESS_DAMPING,
+    MORE_DAMPING,
+    HeadFactors,
+    coordinates,
+    deflate,
+    descend,
+    draw_starts,
+    embeddings,
+    group_residual,
+    messages,
+    noise_score,
+    pairings,
+    with_frame,
+)
+from vfljax.protocol import UpdateView, head_of
+
+_EXPLAINED = 2.0  # mean squared residual, in units of the noise, of a right batch
+_RIVAL = 20.0  # of any other batch, for the right one to be certain
+_SAME = 0.5  # pairing of two solutions from which on they are one sample
+_NEAR = 1e-3  # distance of two solutions that are one, in typical norms
+_CHUNK = 256  # descents at a time: bounds the memory
+
+
+class Groups(NamedTuple):
+    """Solutions for groups of k samples, the best first.
+
+    Attributes:
+        labels: Classes of the samples.
+        free: What the constant input leaves free of their coordinates.
+        copies: How often each is in the batch.
+        loss: Squared norm of what they miss of the equations.
+    """
+
+    labels: Int[Array, "groups k"]
+    free: Float[Array, "groups k free"]
+    copies: Float[Array, "groups k"]
+    loss: Float[Array, " groups"]
+
+
+def solve_groups(
+    key: Key[Array, ""],
+    label_sets: Int[Array, "sets k"],
+    factors: HeadFactors,
+    *,
+    num_starts: int,
+    num_iterations: int,
+    num_first: int,
+    num_kept: int,
+    spread: float,
+) -> Groups:
+    """Solves for each set of labels from several starts.
+
+    After `num_first` iterations the best `num_kept` of each set go on. Where the rank says that
+    samples are there more than once, half of the starts count each twice.
+    """
+    labels = jnp.repeat(label_sets, num_starts, axis=0)
+    num, k = labels.shape
+    start = draw_starts(key, labels, factors, spread)
+    is_repeated = jnp.sum(factors.is_live) < factors.batch_size
+    is_odd = jnp.arange(num) % 2 == 1
+    copies = jnp.where(is_repeated & is_odd, 2.0, 1.0).astype(start.dtype)
+    copies = jnp.repeat(copies[:, None], k, axis=1)
+
+    def descend_all(labels, free, copies, num_iterations):
+        def one(args):
+            labels, free, copies = args
+
+            def residual(flat):
+                return group_residual(
+                    flat.reshape(free.shape), labels, copies, factors
+                )
+
+            found = descend(residual, free.ravel(), num_iterations)
+            return found.point.reshape(free.shape), found.loss
+
+        free, loss = jax.lax.map(one, (labels, free, copies), batch_size=_CHUNK)
+        return Groups(labels, free, copies, jnp.where(jnp.isfinite(loss), loss, jnp.inf))
+
+    first = descend_all(labels, start, copies, num_first)
+    of_sets = first.loss.reshape(-1, num_starts)
+    points = first.free.reshape(*of_sets.shape, -1)
+    again = jax.vmap(_is_again, (0, 0, None))(
+        points, of_sets, _NEAR * factors.scale
+    )
+    best = jnp.argsort(jnp.where(again, jnp.inf, of_sets), axis=1)[:, :num_kept]
+    best += num_starts * jnp.arange(len(best))[:, None]
+    first = take(first, best.ravel())
+    found = descend_all(*first[:3], num_iterations - num_first)
+    return take(found, jnp.argsort(found.loss))
+
+
+def _is_again(points, loss, distance):
+    """Which points lie where a better one does."""
+    squared = jnp.sum((points[:, None] - points[None]) ** 2, axis=-1)
+    is_better = loss[None] < loss[:, None]
+    return jnp.any((squared < distance**2) & is_better, axis=1)
+
+
+def take(groups: Groups, places: Int[Array, " places"]) -> Groups:
+    """Some of the groups."""
+    return jax.tree.map(lambda leaf: leaf[places], groups)
+
+
+class Batch(NamedTuple):
+    """What is believed about all samples of a batch.
+
+    Attributes:
+        labels: Their classes.
+        free: What the constant input leaves free of their coordinates.
+        copies: How often each is in the batch; 0 for those that only fill up.
+    """
+
+    labels: Int[Array, " batch"]
+    free: Float[Array, "batch free"]
+    copies: Float[Array, " batch"]
+
+
+def ranked(groups: Groups, factors: HeadFactors) -> Groups:
+    """The groups by `noise_score`, which takes the place of their loss."""
+    score = jax.vmap(noise_score, (0, 0, 0, None))(
+        groups.free, groups.labels, groups.copies, factors
+    )
+    score = jnp.where(jnp.isfinite(score), score, jnp.inf)
+    return take(groups._replace(loss=score), jnp.argsort(score))
+
+
+def pick(singles: Groups, factors: HeadFactors, num_picks: int) -> Batch:
+    """The first solutions for one sample that are not the same, `num_picks` in all.
+
+    None fills up once as many samples are found as there are directions.
+    """
+    free, labels, copies = singles.free[:, 0], singles.labels[:, 0], singles.copies
+    a = coordinates(free, factors)
+    paired = pairings(a, messages(a, labels, factors), factors) * copies.T
+    both = jnp.minimum(jnp.abs(paired), jnp.abs(paired.T))
+    is_same = (both > _SAME) | jnp.eye(len(labels), dtype=bool)
+    rank = jnp.sum(factors.is_live)
+
+    def one(is_open, number):
+        best = jnp.argmin(jnp.where(is_open, singles.loss, jnp.inf))
+        is_found = is_open[best] & (number < rank)
+        return is_open & ~is_same[best], (best, is_found)
+
+    is_open = jnp.isfinite(singles.loss)
+    _, (best, is_found) = jax.lax.scan(one, is_open, jnp.arange(num_picks))
+    return Batch(labels[best], free[best], jnp.where(is_found, copies[best, 0], 0.0))
+
+
+class Fit(NamedTuple):
+    """A batch fitted to its gradient.
+
+    Attributes:
+        batch: The samples.
+        excess: Mean square of the residual in units of the noise; about 1 if all is
+            right.
+        residual: Norm of the residual, relative to the gradient's.
+        error: Of each sample's embedding, what the noise lets expect, relative.
+    """
+
+    batch: Batch
+    excess: Float[Array, ""]
+    residual: Float[Array, ""]
+    error: Float[Array, " batch"]
+
+
+def misfit(batch: Batch, factors: HeadFactors) -> Float[Array, "n rank"]:
+    """(1/B) Σ δ_b a_bᵀ − U S: the gradient's equation itself, in its coordinates."""
+    a = coordinates(batch.free, factors)
+    delta = messages(a, batch.labels, factors)
+    made = (delta * batch.copies[:, None]).T @ a / factors.batch_size
+    return (made - factors.left * factors.values[None]) * factors.is_live[None]
+
+
+def normal_matrix(
+    batch: Batch, factors: HeadFactors
+) -> tuple[Float[Array, "unknowns unknowns"], Float[Array, " unknowns"]]:
+    """JᵀJ and Jᵀr of `misfit`, whose derivative has two terms for each sample.
+
+    With J_b = ∂δ_b/∂a_b, it is J_b da_b a_bᵀ + δ_b da_bᵀ: the products of all pairs of
+    samples are one product of matrices.
+    """
+    a = coordinates(batch.free, factors) * factors.is_live[None]
+    delta = messages(a, batch.labels, factors)
+    share = batch.copies / factors.batch_size
+    residual = misfit(batch, factors)
+    basis = factors.basis * factors.is_live[:, None]
+    slopes = factors.logits @ basis
+    probabilities = delta + jax.nn.one_hot(
+        batch.labels, delta.shape[1], dtype=delta.dtype
+    )
+    mean_slopes = probabilities @ slopes
+    tangents = probabilities[:, :, None] * (slopes[None] - mean_slopes[:, None])
+    tangents *= share[:, None, None]  # (batch, n, free)
+    delta *= share[:, None]
+    num, n, free = tangents.shape
+    flat = tangents.transpose(1, 0, 2).reshape(n, num * free)
+    products = (flat.T @ flat).reshape(num, free, num, free)
+    products *= (a @ a.T)[:, None, :, None]
+    crossed = jnp.einsum("bnf,cn->bcf", tangents, delta)
+    along = a @ basis
+    mixed = crossed[:, :, :, None] * along[:, None, None, :]  # b c f g
+    products += mixed.transpose(0, 2, 1, 3)
+    products += mixed.transpose(1, 3, 0, 2)
+    within = basis.T @ basis
+    products += (delta @ delta.T)[:, None, :, None] * within[None, :, None, :]
+    right = jnp.einsum("bnf,bn->bf", tangents, a @ residual.T)
+    right += delta @ residual @ basis
+    return products.reshape(num * free, num * free), right.ravel()
+
+
+def fit(batch: Batch, factors: HeadFactors, num_iterations: int) -> Fit:
+    """Fits all samples together, from where they are, and says how well."""
+
+    def step(state, _):
+        free, loss, damping = state
+        matrix, right = normal_matrix(batch._replace(free=free), factors)
+        diagonal = jnp.diagonal(matrix)
+        diagonal += 1e-12 * jnp.max(diagonal) + jnp.finfo(free.dtype).tiny
+        damped = matrix + jnp.diag(damping * diagonal)
+        factor = jax.scipy.linalg.cho_factor(damped, lower=True)
+        move = jax.scipy.linalg.cho_solve(factor, right)
+        moved = free - move.reshape(free.shape)
+        new = jnp.sum(misfit(batch._replace(free=moved), factors) ** 2)
+        is_better = new < loss
+        return (
+            jnp.where(is_better, moved, free),
+            jnp.where(is_better, new, loss),
+            damping * jnp.where(is_better, LESS_DAMPING, MORE_DAMPING),
+        ), None
+
+    loss = jnp.sum(misfit(batch, factors) ** 2)
+    start = batch.free, loss, jnp.asarray(FIRST_DAMPING, loss.dtype)
+    (free, loss, _), _ = jax.lax.scan(step, start, length=num_iterations)
+    batch = batch._replace(free=free)
+    return Fit(
+        batch=batch,
+        excess=loss / (factors.own_noise**2 * jnp.maximum(_degrees(batch, factors), 1.0)),
+        residual=jnp.sqrt(loss) / jnp.linalg.norm(factors.values * factors.is_live),
+        error=_expected_errors(batch, factors),
+    )
+
+
+def _degrees(batch, factors):
+    """Equations less unknowns."""
+    rank = jnp.sum(factors.is_live)
+    n = factors.left.shape[0]
+    return (n - 1) * rank - jnp.sum(batch.copies > 0) * (rank - 1)
+
+
+def _expected_errors(batch, factors):
+    """Relative error of each embedding: within the span of V, and of the span."""
+    a = coordinates(batch.free, factors) * factors.is_live[None]
+    matrix, _ = normal_matrix(batch, factors)
+    diagonal = jnp.diagonal(matrix)
+    is_idle = diagonal <= 1e-14 * jnp.max(diagonal)
+    scale = jnp.where(is_idle, 1.0, jnp.sqrt(diagonal))
+    scaled = matrix / scale[:, None] / scale[None] + jnp.diag(is_idle * 1.0)
+    inverse = jnp.linalg.inv(scaled)
+    variance = jnp.where(is_idle, 0.0, jnp.diagonal(inverse) / scale**2)
+    within = jnp.sum(variance.reshape(batch.free.shape), axis=1)
+    num_inputs = factors.right.shape[0]
+    beyond = jnp.sum((factors.noise * a / factors.values[None]) ** 2, axis=1)
+    length = jnp.linalg.norm(embeddings(a, factors), axis=1)
+    within *= factors.own_noise**2
+    return jnp.sqrt(within + num_inputs * beyond) / length
+
+
+class Effort(NamedTuple):
+    """How much is tried.
+
+    Attributes:
+        num_starts: From each label or set of labels.
+        num_first: Iterations of all of them.
+        num_iterations: Of those that go on, the first included.
+        num_kept: Starts of each set that go on.
+        num_fit_iterations: Of the fit of a whole batch.
+        spread: Of starts around the shortest typical input, in norms of it.
+    """
+
+    num_starts: int
+    num_first: int
+    num_iterations: int
+    num_kept: int
+    num_fit_iterations: int
+    spread: float
+
+
+def solve(
+    key: Key[Array, ""],
+    label_sets: Int[Array, "sets k"],
+    factors: HeadFactors,
+    effort: Effort,
+) -> Groups:
+    """Solutions for groups with these labels, the likeliest first."""
+    groups = solve_groups(
+        key,
+        label_sets,
+        factors,
+        num_starts=effort.num_starts,
+        num_iterations=effort.num_iterations,
+        num_first=effort.num_first,
+        num_kept=effort.num_kept,
+        spread=effort.spread,
+    )
+    return ranked(groups, factors)
+
+
+def complete(
+    key: Key[Array, ""], group: Groups, factors: HeadFactors, effort: Effort, batch: int
+) -> Fit:
+    """The batch that one group is part of: the others, one by one, and all together."""
+    classes = jnp.arange(factors.left.shape[0])[:, None]
+    smaller, turn = deflate(group.labels, group.free, group.copies, factors)
+    singles = solve(key, classes, smaller, effort)
+    others = pick(singles, smaller, batch - len(group.labels))
+    a = coordinates(others.free, smaller) @ turn.T
+    offset = a - jnp.broadcast_to(factors.origin, a.shape)
+    joined = Batch(
+        jnp.concatenate([group.labels, others.labels]),
+        jnp.concatenate([group.free, offset @ factors.basis]),
+        jnp.concatenate([group.copies, others.copies]),
+    )
+    return fit(joined, factors, effort.num_fit_iterations)
+
+
+class HeadInfo(NamedTuple):
+    """What the gradient of the last dense layer says about each sample.
+
+    The order of the samples means nothing, as their mean has none.
+
+    Attributes:
+        labels: Their classes; −1 without an answer.
+        embeddings: Their inputs of the layer.
+        certified: Whether label and embedding are certain: the batch explains the
+            gradient down to its noise, no other that was tried comes near, and the
+            noise leaves the embedding within `tolerance`.
+        residual: ‖(1/B) Σ δ hᵀ − G‖/‖G‖ within the span of the inputs.
+        excess: Mean square of that residual in units of the noise.
+        error: Of each embedding, what the noise lets expect, relative.
+        bound_held: Whether there are more equations than unknowns: 1 yes, 0 no.
+    """
+
+    labels: Int[Array, " batch"]
+    embeddings: Float[Array, "batch d"]
+    certified: Bool[Array, " batch"]
+    residual: Float[Array, ""]
+    excess: Float[Array, ""]
+    error: Float[Array, " batch"]
+    bound_held: Int[Array, ""]
+
+
+def judge(
+    fits: Fit, factors: HeadFactors, view: UpdateView, tolerance: float, bound: bool
+) -> CountInference:
+    """Answers with the best of several fits, and certifies it against the others."""
+    excess = jnp.where(jnp.isfinite(fits.excess), fits.excess, jnp.inf)
+    place = jnp.argmin(excess)
+    best = jax.tree.map(lambda leaf: leaf[place], fits)
+    labels = _spread_copies(best.batch)
+    a = coordinates(best.batch.free, factors)[labels.source]
+    counts = jax.vmap(partial(_count, num_classes=view.num_classes))(fits.batch)
+    is_rival = jnp.any(counts != counts[place], axis=1)
+    rival = jnp.min(jnp.where(is_rival, excess, jnp.inf))
+    is_explained = (excess[place] < _EXPLAINED) & (rival > _RIVAL)
+    error = best.error[labels.source]
+    is_whole = jnp.sum(best.batch.copies) == view.batch_size
+    certified = bound & is_explained & is_whole & (error < tolerance)
+    estimates = jnp.where(jnp.isfinite(excess[place]), counts[place], jnp.nan)
+    info = HeadInfo(
+        labels=jnp.where(jnp.isfinite(excess[place]), labels.labels, -1),
+        embeddings=embeddings(a, factors).astype(jnp.float32),
+        certified=certified,
+        residual=best.residual.astype(jnp.float32),
+        excess=excess[place].astype(jnp.float32),
+        error=error.astype(jnp.float32),
+        bound_held=jnp.asarray(int(bound), jnp.int32),
+    )
+    return count_inference(estimates.astype(jnp.float32), view.batch_size, info)
+
+
+def no_answer(view: UpdateView, layer: str) -> CountInference:
+    """What is said beyond the bound, where the equations leave more than one answer."""
+    inputs = head_of(view.params, layer)[0].shape[1]
+    batch = view.batch_size
+    missing = jnp.asarray(jnp.nan, jnp.float32)
+    info = HeadInfo(
+        labels=jnp.full(batch, -1, jnp.int32),
+        embeddings=jnp.full((batch, inputs), missing),
+        certified=jnp.zeros(batch, bool),
+        residual=missing,
+        excess=missing,
+        error=jnp.full(batch, missing),
+        bound_held=jnp.asarray(0, jnp.int32),
+    )
+    return count_inference(jnp.full(view.num_classes, missing), batch, info)
+
+
+class _Spread(NamedTuple):
+    """The samples of a batch, each as often as it is there, and where they come from."""
+
+    labels: Int[Array, " batch"]
+    source: Int[Array, " batch"]
+
+
+def _spread_copies(batch: Batch) -> _Spread:
+    """Fills places up with copies of samples that are there more than once."""
+    ends = jnp.cumsum(jnp.round(batch.copies))
+    places = jnp.arange(len(batch.labels))
+    source = jnp.searchsorted(ends, places, side="right")
+    source = jnp.where(places < ends[-1], source, places)
+    source = jnp.clip(source, 0, len(batch.labels) - 1)
+    return _Spread(batch.labels[source], source)
+
+
+def _count(batch: Batch, num_classes: int) -> Float[Array, " classes"]:
+    """How many samples there are of each class."""
+    labels = _spread_copies(batch).labels
+    return jnp.sum(jax.nn.one_hot(labels, num_classes, dtype=jnp.float32), axis=0)
