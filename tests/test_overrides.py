@@ -119,6 +119,19 @@ WORDS = {
     "batch-size": "6",
     "ema-decay": "0.25",
     "head-layers": "2",
+    "layer": "other",
+    "dummy": "one",
+    "num-dummies": "7",
+    "num-simulations": "20",
+    "simulations-at-once": "7",
+    "points": "3",
+    "of": "bias",
+    "num-starts": "5",
+    "num-first": "3",
+    "num-kept": "3",
+    "num-tries": "3",
+    "spread": "0.25",
+    "tolerance": "0.25",
 }
 """Another value than the default of every field."""
 

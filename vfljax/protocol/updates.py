@@ -6,7 +6,7 @@ a batch, for K steps the sum of K such gradients.
 """
 
 import dataclasses
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import jax
 import jax.numpy as jnp
@@ -19,6 +19,7 @@ from vfljax.defenses import Defense
 from vfljax.models import EVALUATION, Forward, Params, PartyModel
 from vfljax.protocol.local_steps import defended_gradient
 
+RandomKey = Key[Array, ""]
 _STATIC = {"static": True}  # of a field that shapes the program, for JAX
 
 
@@ -140,9 +141,8 @@ def batch_gradient(
     if defense is not None and defense.acts_in_steps:
         allowed = f"a key: {type(defense).__name__} acts in local steps"
         require(key is not None, "key", key, allowed)
-        return defended_gradient(
-            model, params, features, targets, forward, defense, key
-        )
+        here = model, params, features, targets, forward
+        return defended_gradient(*here, defense, cast(RandomKey, key))
 
     def loss(params):
         logits = models.embed(model, params, features, forward)
