@@ -7,6 +7,7 @@ batches whose labels are uniform (IID) or half of one class and a quarter of ano
 """
 
 import dataclasses
+import math
 from typing import Any
 
 from vfljax.attacks import (
@@ -15,6 +16,15 @@ from vfljax.attacks import (
     LabelCountLeastSquares,
     LLGPlus,
     LLGStar,
+)
+from vfljax.defenses import (
+    DPGaussian,
+    ExampleClipping,
+    NoDefense,
+    PerTensor,
+    ReleasedCompression,
+    Signs,
+    Sparsification,
 )
 from vfljax.experiments import Data, Execution, Training, Variant
 from vfljax.experiments.horizontal import Horizontal
@@ -62,4 +72,29 @@ def strongest(num_simulations: int | None = None) -> dict[str, Any]:
     return {
         "least_squares": LabelCountLeastSquares(),
         "calibrated": CalibratedCounts(**options),
+    }
+
+
+def defenses(small: bool) -> dict[str, Any]:
+    """Those of updates, with a swept axis each."""
+    noise = (0.1, 1.0) if small else (0.01, 0.1, 1.0)
+    clips = (1.0,) if small else (1.0, 5.0, 10.0)
+    kept = (0.2, 0.01) if small else (0.8, 0.6, 0.2, 0.01)
+    clipped = {
+        f"clip_{norm:g}_noise": PerTensor(
+            of=DPGaussian(noise_std=(0.1,), clip_norm=norm)
+        )
+        for norm in clips
+    }
+    return {
+        "none": NoDefense(),
+        "noise": DPGaussian(noise_std=noise, clip_norm=math.inf),
+        **clipped,
+        "example_clip_noise": ExampleClipping(clip_norm=1.0, noise_multiplier=(1.0,)),
+        "pruning": Sparsification(keep_fraction=kept),
+        "pruning_per_layer": PerTensor(of=Sparsification(keep_fraction=kept)),
+        "released_compression": ReleasedCompression(
+            withheld=(0.4,) if small else (0.2, 0.4, 0.8)
+        ),
+        "signs": Signs(),
     }

@@ -8,7 +8,6 @@ participant's update before the first and after the last round.
 from typing import Literal
 
 import _llg
-from llg_defenses_mnist import defenses
 
 from vfljax.attacks import LLG, LLGPlus
 from vfljax.experiments import Experiment
@@ -29,7 +28,7 @@ def make(scale: Literal["full", "small"] = "full") -> Experiment:
         training=_llg.training(steps),
         train_steps=(0, steps),
         batch_sizes=(8,),
-        defenses=defenses(small),
+        defenses=_llg.defenses(small),
         attacks={"llg": LLG(), "llg_plus": LLGPlus(), **_llg.strongest(300)},
         num_trials=2 if small else 10,
     )

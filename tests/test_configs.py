@@ -40,7 +40,7 @@ _SHAPES = {  # of a sample at full scale, and the number of classes
 def load(monkeypatch):
     """Loads the `make` of a config as `vfljax run` does."""
     monkeypatch.syspath_prepend(_CONFIGS)
-    for shared in ("_backdoor", "_fu", "_zou"):
+    for shared in ("_backdoor", "_fu", "_llg", "_zou"):
         monkeypatch.delitem(sys.modules, shared, raising=False)
     return lambda name: runpy.run_path(str(_CONFIGS / f"{name}.py"))["make"]
 

@@ -12,14 +12,26 @@ import pytest
 from flax import linen
 
 from vfljax import models
-from vfljax.models import MLP, Network, PartyModel, ResNet, ResNet18, TextEncoder, Top
+from vfljax.models import (
+    MLP,
+    LeNet,
+    Network,
+    PartyModel,
+    ResNet,
+    ResNet18,
+    SigmoidCNN,
+    TextEncoder,
+    Top,
+)
 
 FEATURES = jax.random.normal(jax.random.key(0), (5, 8, 6))
 TOKENS = jnp.zeros((5, 3))
 SMALL: dict[type[Network], tuple[Network, jax.Array]] = {
     MLP: (MLP(hidden=(4,)), FEATURES),
+    LeNet: (LeNet(), FEATURES),
     ResNet: (ResNet(depth=8, width=2), FEATURES),
     ResNet18: (ResNet18(width=2), FEATURES),
+    SigmoidCNN: (SigmoidCNN(width=2), FEATURES),
     TextEncoder: (
         TextEncoder(hidden=4, layers=1, heads=2, intermediate=4, pooled=4, length=3),
         TOKENS,
