@@ -60,7 +60,7 @@ def test_ilrg_equals_numpy_written_from_the_paper(make_update):
         np.asarray(x, float) for x in protocol.head_of(view.params, "output")
     )
     rows, sums = (np.asarray(x, float) for x in protocol.head_of(view.update, "output"))
-    system, answer = [np.ones(4)], [5.0]
+    system, answer = [[1.0] * 4], [5.0]
     confidences = []
     for i in range(4):
         logits = kernel @ (rows[i] / sums[i]) + bias

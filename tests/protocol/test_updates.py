@@ -48,7 +48,7 @@ def test_row_sums_are_what_the_closed_form_says(name):
     expected = messages.T @ jnp.sum(inputs, axis=1) / 7
     kernel, bias = protocol.head_of(view.update, "output")
     found = jnp.sum(kernel, axis=1)
-    scale = jnp.max(jnp.abs(expected))
+    scale = float(jnp.max(jnp.abs(expected)))
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5 * scale)
     np.testing.assert_allclose(bias, jnp.mean(messages, axis=0), rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(jnp.sum(found), 0.0, atol=1e-5 * scale)
