@@ -16,6 +16,7 @@ from vfljax.protocol import UpdateView, head_of, inputs_of_head
 
 _PART_SIZE = 50  # auxiliary samples at once, few enough for a processor's cache
 _RIDGE = 1e-6  # relative to the longest column, so that equal columns are no trouble
+_BLOCK_ROWS = 256  # of a QR decomposition
 _GAIN = 1e-6  # below which a class stays out; gains are 1 at the start
 
 
@@ -146,15 +147,15 @@ def simplex_least_squares(
 
     Example:
         >>> columns = jnp.array([[1.0, 0.0, 2.0], [0.0, 1.0, 2.0]])
-        >>> simplex_least_squares(columns, jnp.array([0.75, 0.25])).round(3)
-        Array([0.75, 0.25, 0.  ], dtype=float32)
+        >>> shares = simplex_least_squares(columns, jnp.array([0.75, 0.25]))
+        >>> [round(float(share), 3) for share in shares]
+        [0.75, 0.25, 0.0]
     """
     differences = columns - target[:, None]
     scale = jnp.max(jnp.linalg.norm(differences, axis=0))
     differences = differences / jnp.where(scale > 0, scale, 1.0)
     num_classes = columns.shape[1]
-    if len(differences) > num_classes:
-        differences = jnp.linalg.qr(differences, mode="r")
+    differences = _triangle(differences)
     ones = jnp.ones((1, num_classes), columns.dtype)
     system = jnp.concatenate([differences, ones])
     answer = jnp.zeros(len(system), columns.dtype).at[-1].set(1.0)
@@ -162,6 +163,23 @@ def simplex_least_squares(
     shares = found / jnp.sum(found)
     is_finite = jnp.all(jnp.isfinite(differences))
     return jnp.where(is_finite, shares, jnp.nan)
+
+
+def _triangle(rows):
+    """The factor R of a QR decomposition, of blocks and of their factors in turn.
+
+    A decomposition of thousands of rows at once is slower by orders of magnitude.
+    """
+    number, width = rows.shape
+    size = max(_BLOCK_ROWS, 4 * width)
+    while number > size:
+        number = -(-number // size)
+        missing = number * size - len(rows)
+        rows = jnp.concatenate([rows, jnp.zeros((missing, width), rows.dtype)])
+        blocks = rows.reshape(number, size, width)
+        rows = jnp.linalg.qr(blocks, mode="r").reshape(-1, width)
+        number = len(rows)
+    return jnp.linalg.qr(rows, mode="r") if number > width else rows
 
 
 def _not_negative_least_squares(system, answer):
