@@ -69,9 +69,10 @@ def test_counts_on_mnist_stay_in_their_bands(batch, kind, data_dir):
         return {n: each(None, view, known).counts for n, each in ATTACKS.items()}
 
     def attack_all(trials, known):
-        return jax.lax.map(
-            lambda each: attack(each[0], each[1], each[2], known), trials, batch_size=10
-        )
+        def one(trial):
+            return attack(trial[0], trial[1], trial[2], known)
+
+        return jax.lax.map(one, trials, batch_size=10)
 
     known = Known(
         auxiliary_features=jnp.asarray(features[own]),
