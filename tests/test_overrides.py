@@ -120,6 +120,7 @@ WORDS = {
     "ema-decay": "0.25",
     "head-layers": "2",
     "layer": "other",
+    "second-stage": "stale_index",
     "dummy": "one",
     "num-dummies": "7",
     "num-simulations": "20",
@@ -131,7 +132,6 @@ WORDS = {
     "num-kept": "3",
     "num-tries": "3",
     "spread": "0.25",
-    "tolerance": "0.25",
 }
 """Another value than the default of every field."""
 

@@ -59,6 +59,40 @@ def test_extraction_equals_the_published_loop(total):
     assert seen_ties > 10
 
 
+def stale_one_by_one(sums, impact, offset, total):
+    """As breaching has it: after the first stage the last class's sum rises always."""
+    counts, left = np.zeros(len(sums), int), np.array(sums, float)
+    for place in np.argsort(left, kind="stable"):
+        if left[place] < 0 and counts.sum() < total:
+            counts[place] += 1
+            left[place] -= impact
+    left = left - offset
+    while counts.sum() < total:
+        counts[np.argmin(left)] += 1
+        left[-1] -= impact
+    return counts
+
+
+def test_the_stale_index_is_that_of_a_loop_and_worse_than_the_right_one():
+    generator, rates = np.random.default_rng(0), {True: [], False: []}
+    at_once = jax.jit(extract, static_argnames=("total", "is_stale"))
+    for _ in range(40):
+        # 20 labels, each of which adds -1/20 to its sum, and a small offset.
+        true = generator.multinomial(20, [0.4, 0.2, 0.2, 0.1, 0.1])
+        offset = generator.integers(0, 3, 5) / 128
+        sums, impact = -true / 32 + offset, -1 / 32
+        calibration = Calibration(jnp.float32(impact), jnp.asarray(offset, jnp.float32))
+        for is_stale, of in rates.items():
+            given = jnp.asarray(sums, jnp.float32), calibration, 20
+            found = np.asarray(at_once(*given, is_stale=is_stale))
+            of.append(overlap(found, true))
+            if is_stale:
+                expected = stale_one_by_one(sums, impact, offset, 20)
+                np.testing.assert_array_equal(found, expected)
+    assert min(rates[False]) == 1.0
+    assert np.mean(rates[True]) < 0.75
+
+
 def test_more_negative_sums_than_labels_are_truncated_to_the_most_negative():
     sums = jnp.array([-0.1, -0.4, -0.2, -0.3])
     found = extract(sums, Calibration(jnp.array(-0.1), jnp.zeros(4)), 2)

@@ -79,22 +79,20 @@ def solve_groups(
             labels, free, copies = args
 
             def residual(flat):
-                return group_residual(
-                    flat.reshape(free.shape), labels, copies, factors
-                )
+                return group_residual(flat.reshape(free.shape), labels, copies, factors)
 
             found = descend(residual, free.ravel(), num_iterations)
             return found.point.reshape(free.shape), found.loss
 
         free, loss = jax.lax.map(one, (labels, free, copies), batch_size=_CHUNK)
-        return Groups(labels, free, copies, jnp.where(jnp.isfinite(loss), loss, jnp.inf))
+        return Groups(
+            labels, free, copies, jnp.where(jnp.isfinite(loss), loss, jnp.inf)
+        )
 
     first = descend_all(labels, start, copies, num_first)
     of_sets = first.loss.reshape(-1, num_starts)
     points = first.free.reshape(*of_sets.shape, -1)
-    again = jax.vmap(_is_again, (0, 0, None))(
-        points, of_sets, _NEAR * factors.scale
-    )
+    again = jax.vmap(_is_again, (0, 0, None))(points, of_sets, _NEAR * factors.scale)
     best = jnp.argsort(jnp.where(again, jnp.inf, of_sets), axis=1)[:, :num_kept]
     best += num_starts * jnp.arange(len(best))[:, None]
     first = take(first, best.ravel())
@@ -247,7 +245,8 @@ def fit(batch: Batch, factors: HeadFactors, num_iterations: int) -> Fit:
     batch = batch._replace(free=free)
     return Fit(
         batch=batch,
-        excess=loss / (factors.own_noise**2 * jnp.maximum(_degrees(batch, factors), 1.0)),
+        excess=loss
+        / (factors.own_noise**2 * jnp.maximum(_degrees(batch, factors), 1.0)),
         residual=jnp.sqrt(loss) / jnp.linalg.norm(factors.values * factors.is_live),
         error=_expected_errors(batch, factors),
     )

@@ -60,7 +60,30 @@ class RowSums(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class LLG(CountAttack):
+class _ByRowSums(CountAttack):
+    """What all variants have in common."""
+
+    second_stage: Literal["each_label", "stale_index"] = "each_label"
+    """Whose row sum rises by one step after a label is taken: that of its own class
+    (each_label), or always that of the last class, a defect of the code of breaching
+    by which nearly all further labels go to one class (stale_index)."""
+
+    def read(
+        self, sums: Float[Array, " classes"], calibration: Calibration, view: UpdateView
+    ) -> CountInference:
+        """Takes the labels off the row sums, if everything is finite."""
+        is_stale = self.second_stage == "stale_index"
+        counts = extract(sums, calibration, view.num_labels, is_stale=is_stale)
+        impact, offset = calibration
+        numbers: Any = jnp.concatenate([sums, offset, impact[None]])
+        is_finite = jnp.all(jnp.isfinite(numbers))
+        estimates = jnp.where(is_finite, counts.astype(sums.dtype), jnp.nan)
+        info = RowSums(sums, sums - offset, impact)
+        return count_inference(estimates, view.num_labels, info)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class LLG(_ByRowSums):
     """Count labels by signs and sizes of the row sums, from the gradient alone.
 
     The impact is the sum of the negative row sums over the number of labels, times
@@ -74,11 +97,11 @@ class LLG(CountAttack):
         sums = _row_sums(view, self.layer)
         negative = jnp.sum(jnp.minimum(sums, 0.0))
         impact = (1 + 1 / view.num_classes) * negative / view.num_labels
-        return _extracted(sums, Calibration(impact, jnp.zeros_like(sums)), view)
+        return self.read(sums, Calibration(impact, jnp.zeros_like(sums)), view)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class _Calibrated(CountAttack):
+class _Calibrated(_ByRowSums):
     """What the variants that know the network have in common."""
 
     reading: Literal["consistent", "released"] = "consistent"
@@ -122,7 +145,7 @@ class LLGStar(_Calibrated):
         impact = -(1 - num_classes**-2) * jnp.mean(totals) / view.batch_size
         offset = jnp.mean(probabilities * totals[:, None], axis=0)
         calibration = self.scaled(Calibration(impact, offset), view.num_steps)
-        return _extracted(sums, calibration, view)
+        return self.read(sums, calibration, view)
 
     def _dummies(self, key, view):
         if self.dummy == "random":
@@ -147,7 +170,7 @@ class LLGPlus(_Calibrated):
         """Infers from one view and the samples; the key is not used."""
         sums = _row_sums(view, self.layer)
         calibration = calibrate(view, known, self.layer)
-        return _extracted(sums, self.scaled(calibration, view.num_steps), view)
+        return self.read(sums, self.scaled(calibration, view.num_steps), view)
 
 
 def calibrate(view: UpdateView, known: Known, layer: str) -> Calibration:
@@ -173,7 +196,11 @@ def calibrate(view: UpdateView, known: Known, layer: str) -> Calibration:
 
 
 def extract(
-    sums: Float[Array, " classes"], calibration: Calibration, total: int
+    sums: Float[Array, " classes"],
+    calibration: Calibration,
+    total: int,
+    *,
+    is_stale: bool = False,
 ) -> Int[Array, " classes"]:
     """Takes `total` labels off the row sums, one after the other; all at once here.
 
@@ -182,6 +209,7 @@ def extract(
     offset, less m for each label it has. That is to take the smallest of all
     u_i − m·t, t = 0, 1, ...; of equal ones the lowest class first. Where m >= 0, which
     no calibration on features that are not negative gives, one class gets the rest.
+    With `is_stale` only the last class has such steps; see `second_stage`.
 
     Returns:
         The number of labels of each class.
@@ -191,7 +219,8 @@ def extract(
     certain = (sums < 0) & (rank < total)
     left = sums - impact * certain - offset
     steps = -jnp.minimum(impact, 0.0) * jnp.arange(total)
-    table = (left[:, None] + steps[None, :]).reshape(-1)
+    rises = jnp.arange(len(sums)) >= (len(sums) - 1 if is_stale else 0)
+    table = (left[:, None] + rises[:, None] * steps[None, :]).reshape(-1)
     place = jnp.argsort(jnp.argsort(table, stable=True), stable=True)
     is_taken = place < total - jnp.sum(certain)
     more = jnp.sum(is_taken.reshape(-1, total), axis=1)
@@ -201,14 +230,3 @@ def extract(
 def _row_sums(view, layer):
     check_update(view, layer)
     return jnp.sum(head_of(view.update, layer)[0], axis=1)
-
-
-def _extracted(sums, calibration, view):
-    """The inference, without an answer unless everything is finite."""
-    counts = extract(sums, calibration, view.num_labels).astype(sums.dtype)
-    numbers: Any = jnp.concatenate([sums, calibration.offset, calibration.impact[None]])
-    is_finite = jnp.all(jnp.isfinite(numbers))
-    estimates = jnp.where(is_finite, counts, jnp.nan)
-    impact, offset = calibration
-    info = RowSums(sums, sums - offset, impact)
-    return count_inference(estimates, view.num_labels, info)
