@@ -6,7 +6,7 @@ import numpy as np
 import optax
 import pytest
 
-from vfljax import defenses, models, protocol
+from vfljax import data, defenses, models, protocol
 from vfljax.protocol import Batches, FederatedAveraging, FederatedSGD
 
 FEATURES = jax.random.uniform(jax.random.key(0), (60, 6))
@@ -150,6 +150,34 @@ def test_training_learns():
         state, _ = step(jax.random.key(0), state, batches)
     logits = run.predict(state, FEATURES)
     assert jnp.mean(jnp.argmax(logits, axis=1) == targets) > 0.8
+
+
+def test_a_whole_training_is_watched():
+    """Views of all rounds stand along a leading axis, and tell how weights moved."""
+    run, state = run_of(FederatedSGD(num_participants=4, secure_aggregation=True))
+    partition = data.partition_evenly(60, 4, seed=0)
+    given = jax.random.key(5), state, FEATURES, LABELS, partition, jnp.arange(6)
+    options = {"batch_size": 5, "num_in_round": 3}
+    after, views = jax.jit(
+        lambda *given: protocol.train_rounds(run, *given, **options, is_watched=True)
+    )(*given)
+    assert views.batch_size == 15
+    for before, update, then in zip(
+        jax.tree.leaves(views.params),
+        jax.tree.leaves(views.update),
+        jax.tree.leaves(after.params),
+        strict=True,
+    ):
+        assert len(before) == 6
+        moved = before - RATE * update
+        np.testing.assert_allclose(moved[:-1], before[1:], atol=1e-6)
+        np.testing.assert_allclose(moved[-1], then, atol=1e-6)
+    parts, _ = protocol.train_rounds(run, *given[:-1], jnp.arange(2), **options)
+    parts, nothing = protocol.train_rounds(
+        run, given[0], parts, *given[2:-1], jnp.arange(2, 6), **options
+    )
+    assert nothing is None
+    assert_close(parts.params, after.params)
 
 
 # ---- who sees what -------------------------------------------------------------------

@@ -23,7 +23,6 @@ from vfljax.attacks.head_factors import (
     messages,
     noise_score,
     pairings,
-    with_frame,
 )
 from vfljax.protocol import UpdateView, head_of
 

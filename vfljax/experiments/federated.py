@@ -25,6 +25,7 @@ from vfljax.protocol import (
     FederatedSGD,
     FederatedState,
     inputs_of_head,
+    train_rounds,
 )
 
 _MOST_ALONE = 4  # participants whose training alone is computed, for the floor
@@ -125,25 +126,18 @@ def advance(
     start: FederatedStart, state: FederatedState, first: int, last: int
 ) -> FederatedState:
     """Trains from one round to another, as one scan over data on the device."""
-    world, experiment = start.world, start.world.experiment
-    protocol, arrays = world.protocol, world.arrays
-    number, total = protocol.num_in_round, protocol.num_participants
-    shape = (start.run.num_steps, experiment.training.batch_size)
-    counts = jnp.asarray(arrays.partition.counts)
-
-    def one_round(state, step):
-        keys = jax.random.split(jax.random.fold_in(start.train_key, step), 3)
-        chosen = jnp.arange(total)
-        if number < total:
-            chosen = jax.random.choice(keys[0], total, (number,), replace=False)
-        rows = data.draw_own_rows(keys[1], arrays.partition, chosen, shape)
-        weights = counts[chosen] / jnp.sum(counts[chosen])
-        batches = Batches(
-            arrays.features[0][rows], arrays.labels[rows], chosen, weights
-        )
-        return start.run.step(keys[2], state, batches)[0], None
-
-    return jax.lax.scan(one_round, state, jnp.arange(first, last))[0]
+    world, arrays = start.world, start.world.arrays
+    return train_rounds(
+        start.run,
+        start.train_key,
+        state,
+        arrays.features[0],
+        arrays.labels,
+        arrays.partition,
+        jnp.arange(first, last),
+        batch_size=world.experiment.training.batch_size,
+        num_in_round=world.protocol.num_in_round,
+    )[0]
 
 
 def observe(

@@ -2,6 +2,7 @@
 
 from vfljax.models import PartyModel
 from vfljax.protocol.federated import FederatedAveraging, FederatedSGD
+from vfljax.protocol.federated_training import train_rounds
 from vfljax.protocol.interference import (
     HONEST,
     AdversaryOptimizer,
@@ -82,5 +83,6 @@ __all__ = [
     "sample_gradient_view",
     "sum_of_logits",
     "train",
+    "train_rounds",
     "trained_model_view",
 ]
