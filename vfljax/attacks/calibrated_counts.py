@@ -168,7 +168,7 @@ def _regress(
     width = jnp.where(width > 0, width, 1.0)
     mean_shares = jnp.mean(shares, axis=0)
     standardized = (features - middle[None, :]) / width[None, :]
-    left, spread, right = jnp.linalg.svd(standardized, full_matrices=False)
+    left, spread, right = _factors(standardized)
     others = shares - mean_shares[None, :]
     targets = left.T @ others
 
@@ -188,3 +188,9 @@ def _regress(
     there = right @ ((found - middle) / width)
     estimates = mean_shares + (there * kept) @ targets
     return estimates, RegressionInfo(jnp.sqrt(errors[best]), strengths[best])
+
+
+@jax.custom_batching.sequential_vmap
+def _factors(features):
+    """One after the other, as batches on several CPU devices wait for each other."""
+    return tuple(jnp.linalg.svd(features, full_matrices=False))

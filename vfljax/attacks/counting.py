@@ -177,13 +177,24 @@ def _triangle(rows):
         missing = number * size - len(rows)
         rows = jnp.concatenate([rows, jnp.zeros((missing, width), rows.dtype)])
         blocks = rows.reshape(number, size, width)
-        rows = jnp.linalg.qr(blocks, mode="r").reshape(-1, width)
+        rows = jax.lax.map(_upper_triangle, blocks).reshape(-1, width)
         number = len(rows)
-    return jnp.linalg.qr(rows, mode="r") if number > width else rows
+    return _upper_triangle(rows) if number > width else rows
 
 
+@jax.custom_batching.sequential_vmap
+def _upper_triangle(rows):
+    """R of one block. One after the other where there are several: see below."""
+    return jnp.linalg.qr(rows, mode="r")
+
+
+@jax.custom_batching.sequential_vmap
 def _not_negative_least_squares(system, answer):
-    """Lawson and Hanson (1974): one class enters, or leaves, at a time."""
+    """Lawson and Hanson (1974): one class enters, or leaves, at a time.
+
+    One system after the other where there are several: batches of factorizations on
+    several CPU devices wait for each other for ever.
+    """
     num_unknowns = system.shape[1]
 
     def solve(is_free):

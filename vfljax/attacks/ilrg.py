@@ -42,5 +42,11 @@ class ILRG(CountAttack):
         ones = jnp.ones((1, view.num_classes), confidences.dtype)
         system = jnp.concatenate([ones, confidences.T - jnp.eye(view.num_classes)])
         answer = jnp.concatenate([ones[0, :1], sums / view.num_steps])
-        shares = jnp.linalg.pinv(system) @ answer
+        shares = _pseudo_inverse(system) @ answer
         return count_inference(view.num_labels * shares, view.num_labels)
+
+
+@jax.custom_batching.sequential_vmap
+def _pseudo_inverse(system):
+    """One after the other, as batches on several CPU devices wait for each other."""
+    return jnp.linalg.pinv(system)
