@@ -29,6 +29,7 @@ from vfljax.protocol import UpdateView, head_of
 
 _EXPLAINED = 2.0  # mean squared residual, in units of the noise, of a right batch
 _RIVAL = 20.0  # of any other batch, for the right one to be certain
+_LIKELY = 3.0  # noise score of a sample that is taken for found
 _SAME = 0.5  # pairing of two solutions from which on they are one sample
 _NEAR = 1e-3  # distance of two solutions that are one, in typical norms
 _CHUNK = 256  # descents at a time: bounds the memory
@@ -79,27 +80,31 @@ def solve_groups(
             labels, free, copies = args
 
             def residual(flat):
-                return group_residual(
-                    flat.reshape(free.shape), labels, copies, factors
-                )
+                return group_residual(flat.reshape(free.shape), labels, copies, factors)
 
             found = descend(residual, free.ravel(), num_iterations)
             return found.point.reshape(free.shape), found.loss
 
-        free, loss = jax.lax.map(one, (labels, free, copies), batch_size=_CHUNK)
-        return Groups(labels, free, copies, jnp.where(jnp.isfinite(loss), loss, jnp.inf))
+        chunk = _chunk(len(labels))
+        free, loss = jax.lax.map(one, (labels, free, copies), batch_size=chunk)
+        return Groups(
+            labels, free, copies, jnp.where(jnp.isfinite(loss), loss, jnp.inf)
+        )
 
     first = descend_all(labels, start, copies, num_first)
     of_sets = first.loss.reshape(-1, num_starts)
     points = first.free.reshape(*of_sets.shape, -1)
-    again = jax.vmap(_is_again, (0, 0, None))(
-        points, of_sets, _NEAR * factors.scale
-    )
+    again = jax.vmap(_is_again, (0, 0, None))(points, of_sets, _NEAR * factors.scale)
     best = jnp.argsort(jnp.where(again, jnp.inf, of_sets), axis=1)[:, :num_kept]
     best += num_starts * jnp.arange(len(best))[:, None]
     first = take(first, best.ravel())
     found = descend_all(*first[:3], num_iterations - num_first)
     return take(found, jnp.argsort(found.loss))
+
+
+def _chunk(total):
+    """The largest divisor of a number of descents that may be run at a time."""
+    return max(size for size in range(1, _CHUNK + 1) if total % size == 0)
 
 
 def _is_again(points, loss, distance):
@@ -157,6 +162,14 @@ def pick(singles: Groups, factors: HeadFactors, num_picks: int) -> Batch:
     is_open = jnp.isfinite(singles.loss)
     _, (best, is_found) = jax.lax.scan(one, is_open, jnp.arange(num_picks))
     return Batch(labels[best], free[best], jnp.where(is_found, copies[best, 0], 0.0))
+
+
+def believed(batch: Batch, factors: HeadFactors) -> Batch:
+    """The samples that the noise explains, each on its own; of others `copies` is 0."""
+    score = jax.vmap(noise_score, (0, 0, 0, None))(
+        batch.free[:, None], batch.labels[:, None], batch.copies[:, None], factors
+    )
+    return batch._replace(copies=jnp.where(score < _LIKELY, batch.copies, 0.0))
 
 
 class Fit(NamedTuple):
@@ -247,10 +260,26 @@ def fit(batch: Batch, factors: HeadFactors, num_iterations: int) -> Fit:
     batch = batch._replace(free=free)
     return Fit(
         batch=batch,
-        excess=loss / (factors.own_noise**2 * jnp.maximum(_degrees(batch, factors), 1.0)),
+        excess=loss
+        / (factors.own_noise**2 * jnp.maximum(_degrees(batch, factors), 1.0)),
         residual=jnp.sqrt(loss) / jnp.linalg.norm(factors.values * factors.is_live),
         error=_expected_errors(batch, factors),
     )
+
+
+def is_explained(fit: Fit) -> Bool[Array, ""]:
+    """Whether a batch explains its gradient down to the noise."""
+    return fit.excess < _EXPLAINED
+
+
+def failed(shapes: Fit) -> Fit:
+    """A fit of these shapes that was not made: nothing is explained by it."""
+
+    def fill(leaf):
+        is_number = jnp.issubdtype(leaf.dtype, jnp.floating)
+        return jnp.full(leaf.shape, jnp.inf if is_number else 0, leaf.dtype)
+
+    return jax.tree.map(fill, shapes)
 
 
 def _degrees(batch, factors):
@@ -286,7 +315,6 @@ class Effort(NamedTuple):
         num_first: Iterations of all of them.
         num_iterations: Of those that go on, the first included.
         num_kept: Starts of each set that go on.
-        num_fit_iterations: Of the fit of a whole batch.
         spread: Of starts around the shortest typical input, in norms of it.
     """
 
@@ -294,7 +322,6 @@ class Effort(NamedTuple):
     num_first: int
     num_iterations: int
     num_kept: int
-    num_fit_iterations: int
     spread: float
 
 
@@ -318,22 +345,34 @@ def solve(
     return ranked(groups, factors)
 
 
-def complete(
-    key: Key[Array, ""], group: Groups, factors: HeadFactors, effort: Effort, batch: int
-) -> Fit:
-    """The batch that one group is part of: the others, one by one, and all together."""
+def extend(
+    key: Key[Array, ""],
+    known: Batch,
+    factors: HeadFactors,
+    effort: Effort,
+    *,
+    num_samples: int,
+    width: int,
+) -> Batch:
+    """The batch that some samples are part of: solves for the others without them.
+
+    Those of the known ones with `copies` 0 are not taken for known.
+    """
     classes = jnp.arange(factors.left.shape[0])[:, None]
-    smaller, turn = deflate(group.labels, group.free, group.copies, factors)
+    smaller, turn = deflate(*known, factors, width)
     singles = solve(key, classes, smaller, effort)
-    others = pick(singles, smaller, batch - len(group.labels))
+    others = pick(singles, smaller, min(num_samples, width))
     a = coordinates(others.free, smaller) @ turn.T
     offset = a - jnp.broadcast_to(factors.origin, a.shape)
     joined = Batch(
-        jnp.concatenate([group.labels, others.labels]),
-        jnp.concatenate([group.free, offset @ factors.basis]),
-        jnp.concatenate([group.copies, others.copies]),
+        jnp.concatenate([known.labels, others.labels]),
+        jnp.concatenate([known.free, offset @ factors.basis]),
+        jnp.concatenate([known.copies, others.copies]),
     )
-    return fit(joined, factors, effort.num_fit_iterations)
+    filled = jnp.argsort(joined.copies <= 0, stable=True)[:num_samples]
+    joined = jax.tree.map(lambda leaf: leaf[filled], joined)
+    free = jnp.where(joined.copies[:, None] > 0, joined.free, 0.0)
+    return joined._replace(free=free)
 
 
 class HeadInfo(NamedTuple):
@@ -374,14 +413,14 @@ def judge(
     counts = jax.vmap(partial(_count, num_classes=view.num_classes))(fits.batch)
     is_rival = jnp.any(counts != counts[place], axis=1)
     rival = jnp.min(jnp.where(is_rival, excess, jnp.inf))
-    is_explained = (excess[place] < _EXPLAINED) & (rival > _RIVAL)
+    is_clear = (excess[place] < _EXPLAINED) & (rival > _RIVAL)
     error = best.error[labels.source]
     is_whole = jnp.sum(best.batch.copies) == view.batch_size
-    certified = bound & is_explained & is_whole & (error < tolerance)
+    certified = bound & is_clear & is_whole & (error < tolerance)
     estimates = jnp.where(jnp.isfinite(excess[place]), counts[place], jnp.nan)
     info = HeadInfo(
         labels=jnp.where(jnp.isfinite(excess[place]), labels.labels, -1),
-        embeddings=embeddings(a, factors).astype(jnp.float32),
+        embeddings=embeddings(a, factors),
         certified=certified,
         residual=best.residual.astype(jnp.float32),
         excess=excess[place].astype(jnp.float32),
