@@ -27,9 +27,9 @@ from vfljax.attacks.gradient_inversion import (
     gradient_inversion,
     make_inversion,
 )
+from vfljax.attacks.head_answers import HeadInfo
 from vfljax.attacks.head_decoupling import HeadDecoupling
 from vfljax.attacks.joint_factorization import JointFactorization
-from vfljax.attacks.head_samples import HeadInfo
 from vfljax.attacks.known_encoder import KnownEncoder, known_encoder
 from vfljax.attacks.label_flip import LabelFlip, label_flip
 from vfljax.attacks.label_replacement import LabelReplacement, label_replacement

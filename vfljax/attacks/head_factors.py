@@ -185,7 +185,7 @@ def noise_score(
     copies: Float[Array, " k"],
     factors: HeadFactors,
 ) -> Float[Array, ""]:
-    """What k samples miss of the equations, each in units of what the noise makes of it.
+    """What k samples miss of the equations, each in units of its noise, mean squared.
 
     Below about one for samples of the batch, however small their messages are.
     """
@@ -281,7 +281,8 @@ def draw_starts(
     """Points from which samples of given labels are searched.
 
     Half of them lie around the shortest typical input, at `spread` to e⁻² times as much
-    of its norm. The others fit logits drawn in a wide range of confidence, as trained networks have.
+    of its norm. The others fit logits drawn in a wide range of confidence, as trained
+    networks have.
     """
     rank, free = factors.basis.shape
     key_near, key_spread, key_logits, key_label, key_kind = jax.random.split(key, 5)

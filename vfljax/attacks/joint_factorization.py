@@ -16,15 +16,14 @@ import jax.numpy as jnp
 import numpy as np
 
 from vfljax.attacks.base import CountInference
-from vfljax.attacks.counting import CountAttack, round_counts
+from vfljax.attacks.counting import round_counts
+from vfljax.attacks.head_answers import HeadAttack, judge, no_answer
 from vfljax.attacks.head_factors import check_head, factor_head
 from vfljax.attacks.head_samples import (
     Batch,
     Effort,
     extend,
     fit,
-    judge,
-    no_answer,
     solve,
     take,
 )
@@ -35,7 +34,7 @@ _DOUBT = 0.5  # standard deviation of the random change of likely counts
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class JointFactorization(CountAttack):
+class JointFactorization(HeadAttack):
     """Solve for groups of samples together: labels and embeddings, up to B = n − 1.
 
     Reads one gradient of the last dense layer, weights and bias. Determined for B < n,
@@ -51,33 +50,16 @@ class JointFactorization(CountAttack):
     max_label_sets: int = 5005
     """Sets of labels up to which all are tried, at least 1. Of more, as many as this
     are drawn, around the counts that the bias gradient suggests."""
-    num_first: int = 20
-    """Iterations of Levenberg–Marquardt from every start, at least 1."""
-    num_iterations: int = 60
-    """Iterations of the starts that go on, the first ones included."""
     num_groups: int = 96
     """Groups, the best of all, from which batches are completed, at least 1."""
     num_completion_starts: int = 16
     """Starts for each class when a batch is completed, at least 2."""
-    num_fit_iterations: int = 60
-    """Iterations of the fit of all samples together, at least 1."""
-    spread: float = 0.5
-    """Distance of starts from the shortest typical input, relative to its norm."""
-    tolerance: float = 0.03
-    """Largest relative error of an embedding that noise may leave in what is certified,
-    in (0, 1]."""
-    needs_float64: ClassVar[bool] = True
-    ranges: ClassVar = {
+    ranges: ClassVar = HeadAttack.ranges | {
         "num_starts": {"low": 2},
         "max_descents": {"low": 1},
         "max_label_sets": {"low": 1},
-        "num_first": {"low": 1},
-        "num_iterations": {"low": 1},
         "num_groups": {"low": 1},
         "num_completion_starts": {"low": 2},
-        "num_fit_iterations": {"low": 1},
-        "spread": {"low": 0, "low_excluded": True},
-        "tolerance": {"low": 0, "high": 1, "low_excluded": True},
     }
 
     def __call__(self, key, view: UpdateView, known: Known = NOTHING) -> CountInference:
