@@ -72,7 +72,7 @@ def errors_of(info, inputs, labels):
     return errors
 
 
-@functools.partial(jax.jit, static_argnums=(0, 2))
+@functools.partial(jax.jit, static_argnums=(0, 3))
 def trained(network, features, labels, steps):
     """A single stream of SGD at rate .1 with batches of 8."""
 

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from jax.sharding import PartitionSpec
+from jax.sharding import Mesh, PartitionSpec
 
 from vfljax import attacks, protocol
 
@@ -122,7 +122,7 @@ def test_mapped_sharded_and_alone_agree(heads):
         return SMALL(key, heads.view_of(*head, 4))
 
     mapped = jax.jit(jax.vmap(one))(keys, *stacked)
-    mesh = jax.make_mesh((2,), ("trials",), devices=jax.devices()[:2])
+    mesh = Mesh(np.array(jax.devices()[:2]), ("trials",))
     spec = PartitionSpec("trials")
     sharded = jax.jit(
         jax.shard_map(
@@ -163,7 +163,7 @@ def test_half_as_many_samples_as_classes(heads, n, batch, d, dtype, scale):
         info = heads.infer(attack, *head, batch).info
         error = heads.errors_of(info, inputs, labels)
         print(
-            f"n {n}, B {batch}, {np.dtype(dtype)}, logits × {scale}: certified "
+            f"n {n}, B {batch}, {np.dtype(dtype)}, logits times {scale}: certified "
             f"{info.certified.sum()}, right {(error < 1e-3).sum()}, median relative "
             f"error {np.median(error):.0e}"
         )
@@ -190,7 +190,7 @@ def test_digits_with_labels_unknown(heads, digits, steps, batch, least):
 
 @pytest.mark.slow
 def test_digits_under_noise(heads, digits):
-    """Noise relative to the root mean square of the gradient's entries: where it ends."""
+    """Relative to the root mean square of the gradient's entries: where it ends."""
     for noise in (0.0, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2):
         for steps in (0, 10_000):
             attack = attacks.HeadDecoupling()

@@ -18,7 +18,7 @@ def wide():
 
 
 SMALL = attacks.JointFactorization(
-    num_starts=16, num_groups=8, num_completion_starts=8, num_iterations=40
+    num_starts=32, num_groups=24, num_completion_starts=8
 )
 
 
