@@ -28,8 +28,11 @@ from vfljax.attacks.gradient_inversion import (
     gradient_inversion,
     make_inversion,
 )
+from vfljax.attacks.head_answers import HeadInfo
+from vfljax.attacks.head_decoupling import HeadDecoupling
 from vfljax.attacks.idlg import IDLG
 from vfljax.attacks.ilrg import ILRG
+from vfljax.attacks.joint_factorization import JointFactorization
 from vfljax.attacks.known_encoder import KnownEncoder, known_encoder
 from vfljax.attacks.label_count_least_squares import LabelCountLeastSquares
 from vfljax.attacks.label_flip import LabelFlip, label_flip
@@ -69,7 +72,10 @@ __all__ = [
     "DirectionScoring",
     "EntryFiltering",
     "GradientInversion",
+    "HeadDecoupling",
+    "HeadInfo",
     "Inference",
+    "JointFactorization",
     "Known",
     "KnownEncoder",
     "LLGPlus",

@@ -10,26 +10,28 @@ from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
+import optax
 
 from vfljax.attacks.base import CountInference
-from vfljax.attacks.counting import CountAttack
+from vfljax.attacks.head_answers import HeadAttack, judge, no_answer
 from vfljax.attacks.head_factors import check_head, factor_head
 from vfljax.attacks.head_samples import (
+    Batch,
     Effort,
-    complete,
+    believed,
+    extend,
+    failed,
     fit,
-    judge,
-    no_answer,
-    pick,
-    solve,
-    take,
+    is_explained,
 )
 from vfljax.known import NOTHING, Known
 from vfljax.protocol import UpdateView
 
+_ROUNDS = 4  # in which the samples found so far help to find the others
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class HeadDecoupling(CountAttack):
+class HeadDecoupling(HeadAttack):
     """Solve for each sample on its own: labels and embeddings, up to half the classes.
 
     Reads one gradient of the last dense layer, weights and bias. Determined for
@@ -38,31 +40,17 @@ class HeadDecoupling(CountAttack):
     small a message may be; the gradient itself may be in float32.
     """
 
-    num_starts: int = 32
+    num_starts: int = 16
     """Starts for each class, at least 2."""
-    num_first: int = 20
-    """Iterations of Levenberg–Marquardt from every start, at least 1."""
-    num_iterations: int = 60
-    """Iterations of the starts that go on, the first ones included."""
     num_kept: int = 8
     """Starts of each class that go on after the first iterations."""
     num_tries: int = 8
-    """How many of the samples found are taken for certain in turn, to find the others
-    without them, if the batch as first found does not explain the gradient."""
-    spread: float = 0.5
-    """Distance of starts from the shortest typical input, relative to its norm."""
-    tolerance: float = 0.03
-    """Largest relative error of an embedding that noise may leave in what is certified,
-    in (0, 1]."""
-    needs_float64: ClassVar[bool] = True
-    ranges: ClassVar = {
+    """How many of the samples found are taken for certain in turn, at most B, to find
+    the others without them, until a batch explains the gradient."""
+    ranges: ClassVar = HeadAttack.ranges | {
         "num_starts": {"low": 2},
-        "num_first": {"low": 1},
-        "num_iterations": {"low": 1},
         "num_kept": {"low": 1},
         "num_tries": {"low": 0},
-        "spread": {"low": 0, "low_excluded": True},
-        "tolerance": {"low": 0, "high": 1, "low_excluded": True},
     }
 
     def __call__(self, key, view: UpdateView, known: Known = NOTHING) -> CountInference:
@@ -77,20 +65,39 @@ class HeadDecoupling(CountAttack):
             num_first=self.num_first,
             num_iterations=self.num_iterations,
             num_kept=self.num_kept,
-            num_fit_iterations=20,
             spread=self.spread,
         )
-        key_first, key_tries = jax.random.split(key)
-        singles = solve(key_first, jnp.arange(n)[:, None], factors, effort)
-        fits = fit(pick(singles, factors, batch), factors, effort.num_fit_iterations)
-        fits = jax.tree.map(lambda leaf: leaf[None], fits)
-        if self.num_tries:
+        # What the noise explains is taken for certain, and the rest solved without it,
+        # again and again; in the end only one sample at a time is taken for certain.
+        num_tries = min(self.num_tries, batch)
+        rows = jnp.concatenate([jnp.zeros((_ROUNDS, batch)), jnp.eye(num_tries, batch)])
 
-            def one(args):
-                return complete(args[0], args[1], factors, effort, batch)
+        def one(carry, inputs):
+            (is_done, likely, found), (bits, row) = carry, inputs
 
-            groups = take(singles, jnp.arange(self.num_tries))
-            keys = jax.random.split(key_tries, self.num_tries)
-            more = jax.lax.map(one, (keys, groups))
-            fits = jax.tree.map(lambda *both: jnp.concatenate(both), fits, more)
+            def run():
+                trusted = found._replace(copies=row * found.copies)
+                known = optax.tree.where(jnp.any(row > 0), trusted, likely)
+                options = {"num_samples": batch, "width": max(batch, 2)}
+                key_here = jax.random.wrap_key_data(bits, impl=implementation)
+                extended = extend(key_here, known, factors, effort, **options)
+                is_first = ~jnp.any(found.copies > 0)
+                first = optax.tree.where(is_first, extended, found)
+                made = fit(extended, factors, self.num_fit_iterations)
+                return (is_explained(made), believed(extended, factors), first), made
+
+            shapes = jax.eval_shape(run)[1]
+            return jax.lax.cond(is_done, lambda: (carry, failed(shapes)), run)
+
+        free = len(factors.basis[0])
+        nothing = Batch(
+            labels=jnp.zeros(batch, jnp.int32),
+            free=jnp.zeros((batch, free)),
+            copies=jnp.zeros(batch),
+        )
+        # Bits of keys: both branches of a mapped condition are given them.
+        implementation = jax.random.key_impl(key)
+        bits = jax.random.key_data(jax.random.split(key, len(rows)))
+        start = jnp.array(False), nothing, nothing
+        _, fits = jax.lax.scan(one, start, (bits, rows))
         return judge(fits, factors, view, self.tolerance, bound=True)

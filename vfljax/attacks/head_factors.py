@@ -185,7 +185,7 @@ def noise_score(
     copies: Float[Array, " k"],
     factors: HeadFactors,
 ) -> Float[Array, ""]:
-    """What k samples miss of the equations, each in units of what the noise makes of it.
+    """What k samples miss of the equations, each in units of its noise, mean squared.
 
     Below about one for samples of the batch, however small their messages are.
     """
@@ -208,19 +208,20 @@ def deflate(
     free: Float[Array, "k free"],
     copies: Float[Array, " k"],
     factors: HeadFactors,
+    width: int,
 ) -> tuple[HeadFactors, Float[Array, "rank width"]]:
-    """The gradient without k samples, whose rank is smaller by k, and its coordinates.
+    """The gradient without some samples, whose rank is smaller, in `width` coordinates.
 
-    Coordinates in the new frame times the transposed matrix are those in the old one.
+    Those with `copies` 0 stay. Coordinates in the new frame times the transposed matrix
+    are those in the old one.
     """
     a = coordinates(free, factors) * factors.is_live[None]
     x = messages(a, labels, factors) @ factors.left
     core = jnp.diag(factors.values * factors.is_live)
     core -= (x * copies[:, None]).T @ a / factors.batch_size
     left, values, right = jnp.linalg.svd(core)
-    width = max(len(core) - len(labels), 2)
     turn = right[:width].T
-    rank = jnp.sum(factors.is_live) - len(labels)
+    rank = jnp.sum(factors.is_live) - jnp.sum(copies > 0)
     smaller = factors._replace(
         left=factors.left @ left[:, :width],
         values=values[:width],
@@ -280,7 +281,8 @@ def draw_starts(
     """Points from which samples of given labels are searched.
 
     Half of them lie around the shortest typical input, at `spread` to e⁻² times as much
-    of its norm. The others fit logits drawn in a wide range of confidence, as trained networks have.
+    of its norm. The others fit logits drawn in a wide range of confidence, as trained
+    networks have.
     """
     rank, free = factors.basis.shape
     key_near, key_spread, key_logits, key_label, key_kind = jax.random.split(key, 5)

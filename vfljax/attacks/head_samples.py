@@ -1,14 +1,11 @@
-"""From solutions for single samples or groups to a certified batch."""
+"""From solutions for single samples, or groups of them, to a whole batch."""
 
-from functools import partial
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, Key
 
-from vfljax.attacks.base import CountInference
-from vfljax.attacks.counting import count_inference
 from vfljax.attacks.head_factors import (
     FIRST_DAMPING,
     LESS_DAMPING,
@@ -24,10 +21,9 @@ from vfljax.attacks.head_factors import (
     noise_score,
     pairings,
 )
-from vfljax.protocol import UpdateView, head_of
 
-_EXPLAINED = 2.0  # mean squared residual, in units of the noise, of a right batch
-_RIVAL = 20.0  # of any other batch, for the right one to be certain
+EXPLAINED = 2.0  # mean squared residual, in units of the noise, of a right batch
+_LIKELY = 3.0  # noise score of a sample that is taken for found
 _SAME = 0.5  # pairing of two solutions from which on they are one sample
 _NEAR = 1e-3  # distance of two solutions that are one, in typical norms
 _CHUNK = 256  # descents at a time: bounds the memory
@@ -62,8 +58,8 @@ def solve_groups(
 ) -> Groups:
     """Solves for each set of labels from several starts.
 
-    After `num_first` iterations the best `num_kept` of each set go on. Where the rank says that
-    samples are there more than once, half of the starts count each twice.
+    After `num_first` iterations the best `num_kept` of each set go on. Where the rank
+    says that samples are there more than once, half of the starts count each twice.
     """
     labels = jnp.repeat(label_sets, num_starts, axis=0)
     num, k = labels.shape
@@ -83,7 +79,8 @@ def solve_groups(
             found = descend(residual, free.ravel(), num_iterations)
             return found.point.reshape(free.shape), found.loss
 
-        free, loss = jax.lax.map(one, (labels, free, copies), batch_size=_CHUNK)
+        chunk = _chunk(len(labels))
+        free, loss = jax.lax.map(one, (labels, free, copies), batch_size=chunk)
         return Groups(
             labels, free, copies, jnp.where(jnp.isfinite(loss), loss, jnp.inf)
         )
@@ -97,6 +94,11 @@ def solve_groups(
     first = take(first, best.ravel())
     found = descend_all(*first[:3], num_iterations - num_first)
     return take(found, jnp.argsort(found.loss))
+
+
+def _chunk(total):
+    """The largest divisor of a number of descents that may be run at a time."""
+    return max(size for size in range(1, _CHUNK + 1) if total % size == 0)
 
 
 def _is_again(points, loss, distance):
@@ -154,6 +156,14 @@ def pick(singles: Groups, factors: HeadFactors, num_picks: int) -> Batch:
     is_open = jnp.isfinite(singles.loss)
     _, (best, is_found) = jax.lax.scan(one, is_open, jnp.arange(num_picks))
     return Batch(labels[best], free[best], jnp.where(is_found, copies[best, 0], 0.0))
+
+
+def believed(batch: Batch, factors: HeadFactors) -> Batch:
+    """The samples that the noise explains, each on its own; of others `copies` is 0."""
+    score = jax.vmap(noise_score, (0, 0, 0, None))(
+        batch.free[:, None], batch.labels[:, None], batch.copies[:, None], factors
+    )
+    return batch._replace(copies=jnp.where(score < _LIKELY, batch.copies, 0.0))
 
 
 class Fit(NamedTuple):
@@ -251,6 +261,21 @@ def fit(batch: Batch, factors: HeadFactors, num_iterations: int) -> Fit:
     )
 
 
+def is_explained(fit: Fit) -> Bool[Array, ""]:
+    """Whether a batch explains its gradient down to the noise."""
+    return fit.excess < EXPLAINED
+
+
+def failed(shapes: Fit) -> Fit:
+    """A fit of these shapes that was not made: nothing is explained by it."""
+
+    def fill(leaf):
+        is_number = jnp.issubdtype(leaf.dtype, jnp.floating)
+        return jnp.full(leaf.shape, jnp.inf if is_number else 0, leaf.dtype)
+
+    return jax.tree.map(fill, shapes)
+
+
 def _degrees(batch, factors):
     """Equations less unknowns."""
     rank = jnp.sum(factors.is_live)
@@ -284,7 +309,6 @@ class Effort(NamedTuple):
         num_first: Iterations of all of them.
         num_iterations: Of those that go on, the first included.
         num_kept: Starts of each set that go on.
-        num_fit_iterations: Of the fit of a whole batch.
         spread: Of starts around the shortest typical input, in norms of it.
     """
 
@@ -292,7 +316,6 @@ class Effort(NamedTuple):
     num_first: int
     num_iterations: int
     num_kept: int
-    num_fit_iterations: int
     spread: float
 
 
@@ -316,114 +339,31 @@ def solve(
     return ranked(groups, factors)
 
 
-def complete(
-    key: Key[Array, ""], group: Groups, factors: HeadFactors, effort: Effort, batch: int
-) -> Fit:
-    """The batch that one group is part of: the others, one by one, and all together."""
-    classes = jnp.arange(factors.left.shape[0])[:, None]
-    smaller, turn = deflate(group.labels, group.free, group.copies, factors)
+def extend(
+    key: Key[Array, ""],
+    known: Batch,
+    factors: HeadFactors,
+    effort: Effort,
+    *,
+    num_samples: int,
+    width: int,
+) -> Batch:
+    """The batch that some samples are part of: solves for the others without them.
+
+    Those of the known ones with `copies` 0 are not taken for known.
+    """
+    classes = jnp.arange(factors.left.shape[0], dtype=jnp.int32)[:, None]
+    smaller, turn = deflate(*known, factors, width)
     singles = solve(key, classes, smaller, effort)
-    others = pick(singles, smaller, batch - len(group.labels))
+    others = pick(singles, smaller, min(num_samples, width))
     a = coordinates(others.free, smaller) @ turn.T
     offset = a - jnp.broadcast_to(factors.origin, a.shape)
     joined = Batch(
-        jnp.concatenate([group.labels, others.labels]),
-        jnp.concatenate([group.free, offset @ factors.basis]),
-        jnp.concatenate([group.copies, others.copies]),
+        jnp.concatenate([known.labels, others.labels]),
+        jnp.concatenate([known.free, offset @ factors.basis]),
+        jnp.concatenate([known.copies, others.copies]),
     )
-    return fit(joined, factors, effort.num_fit_iterations)
-
-
-class HeadInfo(NamedTuple):
-    """What the gradient of the last dense layer says about each sample.
-
-    The order of the samples means nothing, as their mean has none.
-
-    Attributes:
-        labels: Their classes; −1 without an answer.
-        embeddings: Their inputs of the layer.
-        certified: Whether label and embedding are certain: the batch explains the
-            gradient down to its noise, no other that was tried comes near, and the
-            noise leaves the embedding within `tolerance`.
-        residual: ‖(1/B) Σ δ hᵀ − G‖/‖G‖ within the span of the inputs.
-        excess: Mean square of that residual in units of the noise.
-        error: Of each embedding, what the noise lets expect, relative.
-        bound_held: Whether there are more equations than unknowns: 1 yes, 0 no.
-    """
-
-    labels: Int[Array, " batch"]
-    embeddings: Float[Array, "batch d"]
-    certified: Bool[Array, " batch"]
-    residual: Float[Array, ""]
-    excess: Float[Array, ""]
-    error: Float[Array, " batch"]
-    bound_held: Int[Array, ""]
-
-
-def judge(
-    fits: Fit, factors: HeadFactors, view: UpdateView, tolerance: float, bound: bool
-) -> CountInference:
-    """Answers with the best of several fits, and certifies it against the others."""
-    excess = jnp.where(jnp.isfinite(fits.excess), fits.excess, jnp.inf)
-    place = jnp.argmin(excess)
-    best = jax.tree.map(lambda leaf: leaf[place], fits)
-    labels = _spread_copies(best.batch)
-    a = coordinates(best.batch.free, factors)[labels.source]
-    counts = jax.vmap(partial(_count, num_classes=view.num_classes))(fits.batch)
-    is_rival = jnp.any(counts != counts[place], axis=1)
-    rival = jnp.min(jnp.where(is_rival, excess, jnp.inf))
-    is_explained = (excess[place] < _EXPLAINED) & (rival > _RIVAL)
-    error = best.error[labels.source]
-    is_whole = jnp.sum(best.batch.copies) == view.batch_size
-    certified = bound & is_explained & is_whole & (error < tolerance)
-    estimates = jnp.where(jnp.isfinite(excess[place]), counts[place], jnp.nan)
-    info = HeadInfo(
-        labels=jnp.where(jnp.isfinite(excess[place]), labels.labels, -1),
-        embeddings=embeddings(a, factors).astype(jnp.float32),
-        certified=certified,
-        residual=best.residual.astype(jnp.float32),
-        excess=excess[place].astype(jnp.float32),
-        error=error.astype(jnp.float32),
-        bound_held=jnp.asarray(int(bound), jnp.int32),
-    )
-    return count_inference(estimates.astype(jnp.float32), view.batch_size, info)
-
-
-def no_answer(view: UpdateView, layer: str) -> CountInference:
-    """What is said beyond the bound, where the equations leave more than one answer."""
-    inputs = head_of(view.params, layer)[0].shape[1]
-    batch = view.batch_size
-    missing = jnp.asarray(jnp.nan, jnp.float32)
-    info = HeadInfo(
-        labels=jnp.full(batch, -1, jnp.int32),
-        embeddings=jnp.full((batch, inputs), missing),
-        certified=jnp.zeros(batch, bool),
-        residual=missing,
-        excess=missing,
-        error=jnp.full(batch, missing),
-        bound_held=jnp.asarray(0, jnp.int32),
-    )
-    return count_inference(jnp.full(view.num_classes, missing), batch, info)
-
-
-class _Spread(NamedTuple):
-    """The samples of a batch, each as often as it is there, and where they come from."""
-
-    labels: Int[Array, " batch"]
-    source: Int[Array, " batch"]
-
-
-def _spread_copies(batch: Batch) -> _Spread:
-    """Fills places up with copies of samples that are there more than once."""
-    ends = jnp.cumsum(jnp.round(batch.copies))
-    places = jnp.arange(len(batch.labels))
-    source = jnp.searchsorted(ends, places, side="right")
-    source = jnp.where(places < ends[-1], source, places)
-    source = jnp.clip(source, 0, len(batch.labels) - 1)
-    return _Spread(batch.labels[source], source)
-
-
-def _count(batch: Batch, num_classes: int) -> Float[Array, " classes"]:
-    """How many samples there are of each class."""
-    labels = _spread_copies(batch).labels
-    return jnp.sum(jax.nn.one_hot(labels, num_classes, dtype=jnp.float32), axis=0)
+    filled = jnp.argsort(joined.copies <= 0, stable=True)[:num_samples]
+    joined = jax.tree.map(lambda leaf: leaf[filled], joined)
+    free = jnp.where(joined.copies[:, None] > 0, joined.free, 0.0)
+    return joined._replace(free=free)

@@ -1,0 +1,128 @@
+"""Labels and embeddings of a whole batch from the last dense layer's gradient.
+
+Where one sample alone is not determined by the equations of `head_factors`, a group of
+k = 2B − n samples is, for given labels. All label sets of such a group are tried, and
+each of the best solutions is taken out of the gradient, which leaves a problem where
+every further sample is determined on its own.
+"""
+
+import dataclasses
+import itertools
+import math
+from typing import ClassVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from vfljax.attacks.base import CountInference
+from vfljax.attacks.counting import round_counts
+from vfljax.attacks.head_answers import HeadAttack, judge, no_answer
+from vfljax.attacks.head_factors import check_head, factor_head
+from vfljax.attacks.head_samples import (
+    Batch,
+    Effort,
+    extend,
+    fit,
+    solve,
+    take,
+)
+from vfljax.known import NOTHING, Known
+from vfljax.protocol import UpdateView, head_of
+
+_DOUBT = 0.5  # standard deviation of the random change of likely counts
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class JointFactorization(HeadAttack):
+    """Solve for groups of samples together: labels and embeddings, up to B = n − 1.
+
+    Reads one gradient of the last dense layer, weights and bias. Determined for B < n,
+    n classes; beyond it has no answer. Up to B = n/2 a group is one sample. Where
+    rounding or noise leaves no doubt, samples are certified, without any truth. Written
+    for float64; the gradient itself may be in float32.
+    """
+
+    num_starts: int = 128
+    """Starts for each set of labels, at least 2; fewer where `max_descents` says so."""
+    max_descents: int = 20_000
+    """Starts for all sets of labels together, at least as many as there are sets."""
+    max_label_sets: int = 5005
+    """Sets of labels up to which all are tried, at least 1. Of more, as many as this
+    are drawn, around the counts that the bias gradient suggests."""
+    num_groups: int = 96
+    """Groups, the best of all, from which batches are completed, at least 1."""
+    num_completion_starts: int = 16
+    """Starts for each class when a batch is completed, at least 2."""
+    ranges: ClassVar = HeadAttack.ranges | {
+        "num_starts": {"low": 2},
+        "max_descents": {"low": 1},
+        "max_label_sets": {"low": 1},
+        "num_groups": {"low": 1},
+        "num_completion_starts": {"low": 2},
+    }
+
+    def __call__(self, key, view: UpdateView, known: Known = NOTHING) -> CountInference:
+        """Infers from one view; nothing else is known."""
+        check_head(view, self.layer)
+        batch, n = view.batch_size, view.num_classes
+        if batch >= n:
+            return no_answer(view, self.layer)
+        key_sets, key_groups, key_rest = jax.random.split(key, 3)
+        factors = factor_head(view, self.layer)
+        sets = self._label_sets(key_sets, view, group_size(batch, n))
+        num_starts = min(self.num_starts, max(self.max_descents // len(sets), 2))
+        effort = Effort(
+            num_starts=num_starts,
+            num_first=self.num_first,
+            num_iterations=self.num_iterations,
+            num_kept=max(num_starts // 4, 1),
+            spread=self.spread,
+        )
+        groups = solve(key_groups, sets, factors, effort)
+        num_groups = min(self.num_groups, len(groups.loss))
+        groups = take(groups, jnp.arange(num_groups))
+        of_rest = effort._replace(
+            num_starts=self.num_completion_starts,
+            num_kept=max(self.num_completion_starts // 2, 1),
+        )
+        options = {"num_samples": batch, "width": max(batch - sets.shape[1], 2)}
+
+        def complete(args):
+            key, group = args
+            known = Batch(group.labels, group.free, group.copies)
+            extended = extend(key, known, factors, of_rest, **options)
+            return fit(extended, factors, self.num_fit_iterations)
+
+        keys = jax.random.split(key_rest, num_groups)
+        fits = jax.lax.map(complete, (keys, groups))
+        return judge(fits, factors, view, self.tolerance, bound=True)
+
+    def _label_sets(self, key, view, size):
+        """Sets of labels of a group: all of them, or likely ones where there are many.
+
+        Likely counts of the batch are B(p̄ − g), with p̄ at the shortest typical input;
+        they are rounded after a random change of each, and a part of them is drawn.
+        """
+        n, batch = view.num_classes, view.batch_size
+        if math.comb(n + size - 1, size) <= self.max_label_sets:
+            sets = itertools.combinations_with_replacement(range(n), size)
+            return jnp.asarray(np.array(list(sets), np.int32))
+        weights, bias = head_of(view.params, self.layer)
+        gradient, of_bias = head_of(view.update, self.layer)
+        typical = of_bias @ gradient / (of_bias @ of_bias)
+        likely = batch * (jax.nn.softmax(weights @ typical + bias) - of_bias)
+
+        def draw(key):
+            key_change, key_part = jax.random.split(key)
+            changed = likely + _DOUBT * jax.random.normal(key_change, likely.shape)
+            counts = round_counts(changed, batch)
+            labels = jnp.repeat(jnp.arange(n), counts, total_repeat_length=batch)
+            return jax.random.permutation(key_part, labels)[:size]
+
+        return jax.vmap(draw)(jax.random.split(key, self.max_label_sets))
+
+
+def group_size(batch_size: int, num_classes: int) -> int:
+    """Samples that are determined together, B ≤ (n + k)/2: k = 2B − n, at least 1."""
+    return max(2 * batch_size - num_classes, 1)
