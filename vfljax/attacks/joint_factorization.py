@@ -3,7 +3,8 @@
 Where one sample alone is not determined by the equations of `head_factors`, a group of
 k = 2B − n samples is, for given labels. All label sets of such a group are tried, and
 each of the best solutions is taken out of the gradient, which leaves a problem where
-every further sample is determined on its own.
+every further sample is determined on its own. Before that, whole batches are fitted
+whose labels are likely.
 """
 
 import dataclasses
@@ -18,12 +19,14 @@ import numpy as np
 from vfljax.attacks.base import CountInference
 from vfljax.attacks.counting import round_counts
 from vfljax.attacks.head_answers import HeadAttack, judge, no_answer
-from vfljax.attacks.head_factors import check_head, factor_head
+from vfljax.attacks.head_factors import check_head, draw_starts, factor_head
 from vfljax.attacks.head_samples import (
     Batch,
     Effort,
     extend,
+    failed,
     fit,
+    is_explained,
     solve,
     take,
 )
@@ -47,9 +50,14 @@ class JointFactorization(HeadAttack):
     """Starts for each set of labels, at least 2; fewer where `max_descents` says so."""
     max_descents: int = 20_000
     """Starts for all sets of labels together, at least as many as there are sets."""
-    max_label_sets: int = 5005
-    """Sets of labels up to which all are tried, at least 1. Of more, as many as this
-    are drawn, around the counts that the bias gradient suggests."""
+    max_label_sets: int = 715
+    """Sets of labels of a group up to which all are tried, at least 0; where there are
+    more, only whole batches with likely labels are."""
+    num_batches: int = 64
+    """Whole batches with likely labels that are tried first, at least 1: every second
+    one with the counts that the bias gradient suggests, the others near them."""
+    num_batch_iterations: int = 100
+    """Iterations of the fit of each of them, at least 1."""
     num_groups: int = 96
     """Groups, the best of all, from which batches are completed, at least 1."""
     num_completion_starts: int = 16
@@ -57,7 +65,9 @@ class JointFactorization(HeadAttack):
     ranges: ClassVar = HeadAttack.ranges | {
         "num_starts": {"low": 2},
         "max_descents": {"low": 1},
-        "max_label_sets": {"low": 1},
+        "max_label_sets": {"low": 0},
+        "num_batches": {"low": 1},
+        "num_batch_iterations": {"low": 1},
         "num_groups": {"low": 1},
         "num_completion_starts": {"low": 2},
     }
@@ -68,9 +78,59 @@ class JointFactorization(HeadAttack):
         batch, n = view.batch_size, view.num_classes
         if batch >= n:
             return no_answer(view, self.layer)
-        key_sets, key_groups, key_rest = jax.random.split(key, 3)
+        key_likely, key_groups = jax.random.split(key)
         factors = factor_head(view, self.layer)
-        sets = self._label_sets(key_sets, view, group_size(batch, n))
+        fits = self._fit_likely(key_likely, view, factors)
+        size = group_size(batch, n)
+        if math.comb(n + size - 1, size) <= self.max_label_sets:
+            sets = itertools.combinations_with_replacement(range(n), size)
+            sets = jnp.asarray(np.array(list(sets), np.int32))
+            more = self._complete_groups(key_groups, sets, factors, batch)
+            fits = jax.tree.map(lambda *both: jnp.concatenate(both), fits, more)
+        return judge(fits, factors, view, self.tolerance, bound=True)
+
+    def _fit_likely(self, key, view, factors):
+        """Fits whole batches with likely labels, until one explains the gradient.
+
+        Likely counts are B(p̄ − g), with p̄ at the shortest typical input. They are exact
+        for untrained networks.
+        """
+        weights, bias = head_of(view.params, self.layer)
+        gradient, of_bias = head_of(view.update, self.layer)
+        typical = of_bias @ gradient / (of_bias @ of_bias)
+        p = jax.nn.softmax(weights @ typical + bias)
+        likely = view.batch_size * (p - of_bias)
+
+        def one(is_done, inputs):
+            bits, doubt = inputs
+
+            def run():
+                key = jax.random.wrap_key_data(bits, impl=implementation)
+                key_change, key_start = jax.random.split(key)
+                change = doubt * jax.random.normal(key_change, likely.shape)
+                counts = round_counts(likely + change, view.batch_size)
+                labels = jnp.repeat(
+                    jnp.arange(len(counts), dtype=jnp.int32),
+                    counts,
+                    total_repeat_length=view.batch_size,
+                )
+                free = draw_starts(key_start, labels, factors, self.spread)
+                start = Batch(labels, free, jnp.ones(len(labels), free.dtype))
+                return fit(start, factors, self.num_batch_iterations)
+
+            shapes = jax.eval_shape(run)
+            made = jax.lax.cond(is_done, lambda: failed(shapes), run)
+            return is_done | is_explained(made), made
+
+        # Bits of keys: both branches of a mapped condition are given them.
+        implementation = jax.random.key_impl(key)
+        bits = jax.random.key_data(jax.random.split(key, self.num_batches))
+        doubts = _DOUBT * (jnp.arange(self.num_batches) % 2)
+        return jax.lax.scan(one, jnp.array(False), (bits, doubts))[1]
+
+    def _complete_groups(self, key, sets, factors, batch):
+        """Solves for groups with these labels, and completes the best to batches."""
+        key_groups, key_rest = jax.random.split(key)
         num_starts = min(self.num_starts, max(self.max_descents // len(sets), 2))
         effort = Effort(
             num_starts=num_starts,
@@ -95,32 +155,7 @@ class JointFactorization(HeadAttack):
             return fit(extended, factors, self.num_fit_iterations)
 
         keys = jax.random.split(key_rest, num_groups)
-        fits = jax.lax.map(complete, (keys, groups))
-        return judge(fits, factors, view, self.tolerance, bound=True)
-
-    def _label_sets(self, key, view, size):
-        """Sets of labels of a group: all of them, or likely ones where there are many.
-
-        Likely counts of the batch are B(p̄ − g), with p̄ at the shortest typical input;
-        they are rounded after a random change of each, and a part of them is drawn.
-        """
-        n, batch = view.num_classes, view.batch_size
-        if math.comb(n + size - 1, size) <= self.max_label_sets:
-            sets = itertools.combinations_with_replacement(range(n), size)
-            return jnp.asarray(np.array(list(sets), np.int32))
-        weights, bias = head_of(view.params, self.layer)
-        gradient, of_bias = head_of(view.update, self.layer)
-        typical = of_bias @ gradient / (of_bias @ of_bias)
-        likely = batch * (jax.nn.softmax(weights @ typical + bias) - of_bias)
-
-        def draw(key):
-            key_change, key_part = jax.random.split(key)
-            changed = likely + _DOUBT * jax.random.normal(key_change, likely.shape)
-            counts = round_counts(changed, batch)
-            labels = jnp.repeat(jnp.arange(n), counts, total_repeat_length=batch)
-            return jax.random.permutation(key_part, labels)[:size]
-
-        return jax.vmap(draw)(jax.random.split(key, self.max_label_sets))
+        return jax.lax.map(complete, (keys, groups))
 
 
 def group_size(batch_size: int, num_classes: int) -> int:

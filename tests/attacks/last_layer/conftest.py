@@ -102,12 +102,12 @@ def digits(data_dir):
 
     @functools.lru_cache
     def params_at(steps):
-        with jax.enable_x64(False):
+        with jax.enable_x64(False), jax.numpy_rank_promotion("allow"):
             features = jnp.asarray(mnist.train_features)
             return trained(network, features, jnp.asarray(mnist.train_labels), steps)
 
     def make(steps, batch, seed):
-        with jax.enable_x64(False):
+        with jax.enable_x64(False), jax.numpy_rank_promotion("allow"):
             params = params_at(steps)
             rows = np.random.default_rng(seed).integers(
                 len(mnist.test_labels), size=batch

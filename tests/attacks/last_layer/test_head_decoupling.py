@@ -116,21 +116,23 @@ def test_mapped_sharded_and_alone_agree(heads):
     """Over trials by vmap, and split over two devices; arguments are in float32."""
     trials = [heads.drawn(seed, 10, 4, 24, np.float32)[:4] for seed in range(2)]
     stacked = [jnp.stack(part) for part in zip(*trials, strict=True)]
-    keys = jax.random.split(jax.random.key(0), 2)
+
+    def keys():  # anew for each use
+        return jax.random.split(jax.random.key(0), 2)
 
     def one(key, *head):
         return SMALL(key, heads.view_of(*head, 4))
 
-    mapped = jax.jit(jax.vmap(one))(keys, *stacked)
+    mapped = jax.jit(jax.vmap(one))(keys(), *stacked)
     mesh = Mesh(np.array(jax.devices()[:2]), ("trials",))
     spec = PartitionSpec("trials")
     sharded = jax.jit(
         jax.shard_map(
             jax.vmap(one), mesh=mesh, in_specs=spec, out_specs=spec, check_vma=False
         )
-    )(keys, *stacked)
+    )(keys(), *stacked)
     for place in range(2):
-        alone = jax.jit(one)(keys[place], *(part[place] for part in stacked))
+        alone = jax.jit(one)(keys()[place], *(part[place] for part in stacked))
         for other in (mapped, sharded):
             np.testing.assert_array_equal(other.counts[place], alone.counts)
             assert other.info.certified[place].all()
