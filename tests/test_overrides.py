@@ -132,6 +132,14 @@ WORDS = {
     "num-kept": "3",
     "num-tries": "3",
     "spread": "0.25",
+    "num-iterations": "9",
+    "num-fit-iterations": "9",
+    "max-descents": "99",
+    "max-label-sets": "99",
+    "num-batches": "9",
+    "num-batch-iterations": "9",
+    "num-groups": "9",
+    "num-completion-starts": "9",
 }
 """Another value than the default of every field."""
 

@@ -95,6 +95,12 @@ EXAMPLES = {
     "ilrg": Example(attacks.ILRG(), overlap=0.5),
     "idlg": Example(attacks.IDLG(), batch=1),
     "smallest": Example(attacks.SmallestColumns(), batch=2, overlap=0.5),
+    "decoupling": Example(
+        attacks.HeadDecoupling(num_starts=8, num_kept=4), classes=7, batch=3
+    ),
+    "joint": Example(
+        attacks.JointFactorization(num_starts=8, num_groups=8), classes=5, batch=3
+    ),
 }
 
 DEFAULTS = {
@@ -142,7 +148,8 @@ def case(request, make_sight):
         for seed in range(3)
     ]
     views, known, truths, _ = map(list, zip(*sights, strict=True))
-    return Case(example, run, jax.jit(run), views, known, truths)
+    with jax.enable_x64(example.attack.needs_float64):
+        yield Case(example, run, jax.jit(run), views, known, truths)
 
 
 def test_every_method_has_an_example():
@@ -363,7 +370,7 @@ def test_nan_is_a_result_not_an_error(case):
 
 def counts_labels(case):
     """Whether the attack counts labels, rather than telling that of each sample."""
-    return case.attack.goal is goals.LABEL_COUNTS
+    return case.attack.goal in (goals.LABEL_COUNTS, goals.SAMPLES)
 
 
 def answer_of(inference):

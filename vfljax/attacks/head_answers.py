@@ -12,6 +12,7 @@ from vfljax.attacks.base import CountInference
 from vfljax.attacks.counting import CountAttack, count_inference
 from vfljax.attacks.head_factors import HeadFactors, coordinates, embeddings
 from vfljax.attacks.head_samples import EXPLAINED, Batch, Fit
+from vfljax.goals import SAMPLES, Goal
 from vfljax.protocol import UpdateView, head_of
 
 _RIVAL = 20.0  # mean squared residual of any other batch, for the right to be certain
@@ -32,6 +33,7 @@ class HeadAttack(CountAttack):
     tolerance: float = 0.03
     """Largest relative error of an embedding that noise may leave in what is certified,
     in (0, 1]."""
+    goal: ClassVar[Goal] = SAMPLES
     needs_float64: ClassVar[bool] = True
     ranges: ClassVar = {
         "num_first": {"low": 1},
@@ -45,7 +47,8 @@ class HeadAttack(CountAttack):
 class HeadInfo(NamedTuple):
     """What the gradient of the last dense layer says about each sample.
 
-    The order of the samples means nothing, as their mean has none.
+    Samples are in the order of their labels and of the norms of their embeddings: what
+    order they had in the batch, a mean does not tell.
 
     Attributes:
         labels: Their classes; −1 without an answer.
@@ -75,8 +78,11 @@ def judge(
     excess = jnp.where(jnp.isfinite(fits.excess), fits.excess, jnp.inf)
     place = jnp.argmin(excess)
     best = jax.tree.map(lambda leaf: leaf[place], fits)
-    labels = _spread_copies(best.batch)
-    a = coordinates(best.batch.free, factors)[labels.source]
+    spread = _spread_copies(best.batch)
+    a = coordinates(best.batch.free, factors)[spread.source]
+    found = embeddings(a, factors)
+    order = jnp.lexsort((jnp.linalg.norm(found, axis=1), spread.labels))
+    labels = jax.tree.map(lambda leaf: leaf[order], spread)
     counts = jax.vmap(partial(_count, num_classes=view.num_classes))(fits.batch)
     is_rival = jnp.any(counts != counts[place][None], axis=1)
     rival = jnp.min(jnp.where(is_rival, excess, jnp.inf))
@@ -87,7 +93,7 @@ def judge(
     estimates = jnp.where(jnp.isfinite(excess[place]), counts[place], jnp.nan)
     info = HeadInfo(
         labels=jnp.where(jnp.isfinite(excess[place]), labels.labels, -1),
-        embeddings=embeddings(a, factors),
+        embeddings=found[order],
         certified=certified,
         residual=best.residual.astype(jnp.float32),
         excess=excess[place].astype(jnp.float32),

@@ -149,13 +149,13 @@ class JointFactorization(HeadAttack):
         options = {"num_samples": batch, "width": max(batch - sets.shape[1], 2)}
 
         def complete(args):
-            key, group = args
+            number, group = args
+            key = jax.random.fold_in(key_rest, number)
             known = Batch(group.labels, group.free, group.copies)
             extended = extend(key, known, factors, of_rest, **options)
             return fit(extended, factors, self.num_fit_iterations)
 
-        keys = jax.random.split(key_rest, num_groups)
-        return jax.lax.map(complete, (keys, groups))
+        return jax.lax.map(complete, (jnp.arange(num_groups), groups))
 
 
 def group_size(batch_size: int, num_classes: int) -> int:
