@@ -179,7 +179,7 @@ def test_half_as_many_samples_as_classes(heads, n, batch, d, dtype, scale):
     [(0, 4, 0.95), (1000, 4, 0.95), (10_000, 4, 0.92), (0, 5, 0.87), (10_000, 5, 0.63)],
 )
 def test_digits_with_labels_unknown(heads, digits, steps, batch, least):
-    """LLG's network from gradients in float32: 98 to 100 % at B = 4, 96 and 80 % at B = 5.
+    """LLG's network, in float32: 98 to 100 % at B = 4, 96 and 80 % at B = 5.
 
     Shares of 50 batches of which every sample is certain; at most 3 standard errors
     below the measured ones. Never is a sample certified with a wrong label, or with an
