@@ -18,7 +18,7 @@ def view_of(gradient, of_bias, weights, bias, batch):
     update = {
         "output": {"kernel": jnp.asarray(gradient.T), "bias": jnp.asarray(of_bias)}
     }
-    model = protocol.PartyModel(init=None, apply=lambda params, x: x)
+    model = protocol.PartyModel(init=lambda key, x: (), apply=lambda params, x: x)
     return protocol.UpdateView(
         model, params, update, 0.1, len(weights), batch, (weights.shape[1],)
     )
@@ -141,19 +141,20 @@ def certain_shares(attack, digits, steps, batch, num, *, noise=0.0, dtype=np.flo
     """Runs an attack on `num` batches and prints what came out."""
     rows = []
     for seed in range(num):
-        gradient, *rest, inputs, labels = digits(steps, batch, seed)
+        gradient, of_bias, weights, bias, inputs, labels = digits(steps, batch, seed)
         generator = np.random.default_rng(seed)
         draws = generator.standard_normal(gradient.shape)
         gradient = gradient + noise * np.sqrt(np.mean(gradient**2)) * draws
         gradient = gradient.astype(dtype).astype(np.float32)
-        found = infer(attack, gradient, *rest, batch, seed)
+        found = infer(attack, gradient, of_bias, weights, bias, batch, seed)
         errors = errors_of(found.info, inputs, labels)
         wrong = np.sum(found.info.certified & ~(errors < 0.1))
         true = np.bincount(labels, minlength=10)
         overlap = np.minimum(found.counts, true).sum() / batch
         rows.append((found.info.certified.all(), np.mean(errors < 0.1), overlap, wrong))
     certain, samples, counts, wrong = np.array(rows, float).T
-    shares = Shares(certain.mean(), samples.mean(), counts.mean(), int(wrong.sum()))
+    means = (float(share.mean()) for share in (certain, samples, counts))
+    shares = Shares(*means, wrong=int(wrong.sum()))
     print(f"{type(attack).__name__}, B {batch}, step {steps}: {shares}")
     return shares
 

@@ -176,10 +176,10 @@ def test_half_as_many_samples_as_classes(heads, n, batch, d, dtype, scale):
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("steps", "batch", "least"),
-    [(0, 4, 0.95), (1000, 4, 0.95), (10_000, 4, 0.95), (0, 5, 0.8), (10_000, 5, 0.75)],
+    [(0, 4, 0.95), (1000, 4, 0.95), (10_000, 4, 0.92), (0, 5, 0.87), (10_000, 5, 0.63)],
 )
 def test_digits_with_labels_unknown(heads, digits, steps, batch, least):
-    """LLG's network from gradients in float32: 100 % at B = 4, 92 and 88 % at B = 5.
+    """LLG's network, in float32: 98 to 100 % at B = 4, 96 and 80 % at B = 5.
 
     Shares of 50 batches of which every sample is certain; at most 3 standard errors
     below the measured ones. Never is a sample certified with a wrong label, or with an
@@ -204,7 +204,7 @@ def test_digits_under_noise(heads, digits):
 
 @pytest.mark.slow
 def test_digits_in_float16(heads, digits):
-    """Rounded to float16, gradients keep the counts in part, and nothing is certain."""
+    """Rounded to float16, 91 to 94 % of samples are right, and 0 to 20 % certain."""
     for steps in (0, 10_000):
         attack = attacks.HeadDecoupling()
         shares = heads.certain_shares(attack, digits, steps, 4, 20, dtype=np.float16)
