@@ -26,16 +26,16 @@ from vfljax.defenses import (
     Signs,
     Sparsification,
 )
-from vfljax.experiments import Data, Execution, Training, Variant
-from vfljax.experiments.horizontal import Horizontal
+from vfljax.experiments import Data, Execution, Horizontal, Training, Variant
 from vfljax.models import SigmoidCNN
-from vfljax.protocol import FederatedSGD
+from vfljax.protocol import FederatedAveraging, FederatedSGD
 
 NETWORK = SigmoidCNN(start_bound=0.5)
-NON_IID = Horizontal(batch_labels="skewed", auxiliary_samples=500)
+NON_IID = Horizontal(batch_labels="skewed")
 IID = dataclasses.replace(NON_IID, batch_labels="uniform")
 PROTOCOL = FederatedSGD(num_participants=100, participants_per_round=1)
 AT_ONCE = Execution(chunk_size=100)
+LOCAL_RATES = (0.0001, 0.001, 0.01, 0.1)
 
 
 def mnist(horizontal: Horizontal = NON_IID) -> Data:
@@ -63,6 +63,35 @@ def published() -> dict[str, Any]:
         "llg_star_one": LLGStar(dummy="one"),
         "llg_star_random": LLGStar(dummy="random"),
         "llg_plus": LLGPlus(),
+    }
+
+
+def both_readings() -> dict[str, Any]:
+    """Attacks on several local steps, with consistent and with released scales."""
+    return {
+        "llg": LLG(),
+        "llg_plus": LLGPlus(),
+        "llg_plus_released": LLGPlus(reading="released"),
+        "llg_star_zero": LLGStar(dummy="zero"),
+        "llg_star_zero_released": LLGStar(dummy="zero", reading="released"),
+    }
+
+
+def local_steps(
+    numbers: tuple[int, ...], rates: tuple[float, ...]
+) -> dict[str, Variant]:
+    """FedAvg with so many local steps of each rate, one participant in a round."""
+    return {
+        f"{number} steps, rate {rate:g}": Variant(
+            protocol=FederatedAveraging(
+                num_participants=100,
+                participants_per_round=1,
+                local_steps=number,
+                local_learning_rate=rate,
+            )
+        )
+        for number in numbers
+        for rate in rates
     }
 
 

@@ -1,7 +1,7 @@
 """Every sample from the last layer's gradient: against classes and batch size.
 
 Head decoupling solves for each sample's label and embedding, up to batches of half the
-number of classes; joint factorization up to one sample less than classes. Synthetic
+number of classes; beyond it has no answer, which counts as a failed trial. Synthetic
 data of a hundred classes, of which the first 10 to 100 are used; untrained perceptrons.
 """
 
@@ -11,8 +11,7 @@ import numpy as np
 
 from vfljax import data
 from vfljax.attacks import LLG, HeadDecoupling
-from vfljax.experiments import Data, Execution, Experiment
-from vfljax.experiments.horizontal import Horizontal
+from vfljax.experiments import Data, Execution, Experiment, Horizontal
 from vfljax.models import MLP
 from vfljax.protocol import FederatedSGD
 

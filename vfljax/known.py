@@ -28,6 +28,9 @@ KNOWN_FIELDS = {
 }
 """Every field of `Known` with its meaning. What is not given is withheld."""
 
+OF_UPDATES = ("auxiliary_features", "auxiliary_labels", "simulate")
+"""What an attacker of updates may know; all others are of vertical learning."""
+
 STATIC_FIELDS = ("keeps_zero_sum", "drops_entries")
 """Facts that decide which code runs; all other fields are data."""
 

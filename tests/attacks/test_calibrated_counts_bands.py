@@ -1,6 +1,6 @@
 """Calibrated counts on MNIST under local steps and defenses, where others fail.
 
-Anchors were measured in an own prototype and are no published numbers. All batches have
+Anchors are no published numbers. All batches have
 one network: mapped over their updates, an attack simulates once.
 """
 

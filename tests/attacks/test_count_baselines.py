@@ -11,9 +11,8 @@ import pytest
 from vfljax import attacks, protocol
 
 
-def task_of(*batch_sizes, num_classes=4):
-    experiment = types.SimpleNamespace(batch_sizes=batch_sizes)
-    return types.SimpleNamespace(experiment=experiment, num_classes=num_classes)
+def task_of(*sizes, num_classes=4):
+    return types.SimpleNamespace(numbers_of_labels=sizes, num_classes=num_classes)
 
 
 def test_idlg_is_for_one_sample(make_update):
@@ -21,7 +20,7 @@ def test_idlg_is_for_one_sample(make_update):
     assert attack.fits(task_of(1)) is None
     reason = attack.fits(task_of(1, 8))
     assert reason is not None
-    assert reason.startswith("batch_sizes=(1, 8): must be (1,)")
+    assert reason.startswith("labels behind what is seen=(1, 8): must be one")
     with pytest.raises(ValueError, match="labels of the view=8: must be 1"):
         attack(None, make_update().view)
 
@@ -31,7 +30,7 @@ def test_smallest_columns_needs_a_class_for_each_label(make_update):
     assert attack.fits(task_of(1, 4)) is None
     reason = attack.fits(task_of(4, 5))
     assert reason is not None
-    assert reason.startswith("batch_sizes=(4, 5): must be at most 4")
+    assert reason.startswith("labels behind what is seen=(4, 5): must be at most 4")
     with pytest.raises(ValueError, match="labels of the view=8: must be at most 3"):
         attack(None, make_update().view)
 

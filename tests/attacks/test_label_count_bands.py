@@ -1,6 +1,6 @@
-"""How many labels are counted on MNIST, beside figures measured in an own prototype.
+"""How many labels are counted on MNIST, beside anchors, which are not published.
 
-They are anchors, not published numbers. The published protocol: fresh weights for each
+The published protocol: fresh weights for each
 batch, uniform in ±.5, and images from one half of the test images, the attacker's own
 from the other.
 """

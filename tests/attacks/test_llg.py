@@ -137,12 +137,15 @@ def test_constant_dummies_equal_the_released_estimate(dummy, make_update):
     m = (1 + 1/n)/(n·B) Σ_c B-fold row c, s_i = mean over c != i of row i.
     """
     view = make_update(classes=4).view
+    hidden = view.params["hidden_0"] | {"bias": jnp.linspace(0.1, 0.9, 16)}
+    view = dataclasses.replace(view, params=view.params | {"hidden_0": hidden})
     dummies = jnp.full((8, 12), dummy)
     rows = jnp.stack([row_sums(view, dummies, jnp.full(8, c)) for c in range(4)])
     impact = (1 + 1 / 4) * jnp.mean(jnp.diag(rows)) / 8
     offset = jnp.sum(rows * (1 - jnp.eye(4)), axis=0) / 3
     attack = attacks.LLGStar(dummy="one" if dummy else "zero")
     found = jax.jit(attack)(jax.random.key(0), view).info
+    assert impact < -0.01
     np.testing.assert_allclose(found.impact, impact, rtol=1e-4)
     np.testing.assert_allclose(found.raw - found.corrected, offset, rtol=1e-3)
 

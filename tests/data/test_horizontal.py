@@ -86,6 +86,10 @@ def test_rows_of_given_classes():
             lambda: data.partition_by_dirichlet(LABELS, 2, 0.0, seed=0),
             "concentration=0.0",
         ),
+        (
+            lambda: data.partition_by_dirichlet(LABELS, 2, float("inf"), seed=0),
+            r"concentration=inf: must be in \(0, inf\)",
+        ),
         (lambda: data.partition_by_rows([[1], []]), r"rows=\[1, 0\]: must be one row"),
         (
             lambda: data.draw_labels(jax.random.key(0), "uniform", (0, 2), 3),

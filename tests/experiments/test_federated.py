@@ -10,8 +10,14 @@ import pytest
 
 from vfljax import attacks, defenses, models
 from vfljax.attacks.counting import CountAttack, count_inference
-from vfljax.experiments import Data, Execution, Experiment, Training, Variant
-from vfljax.experiments.horizontal import Horizontal
+from vfljax.experiments import (
+    Data,
+    Execution,
+    Experiment,
+    Horizontal,
+    Training,
+    Variant,
+)
 from vfljax.experiments.records import read_run
 from vfljax.experiments.sweep import run_sweep
 from vfljax.experiments.task import make_tasks
@@ -250,6 +256,26 @@ REFUSED: list[Any] = [
         "data.horizontal.rows=.2 lines.: must be one line for each of 5 participants",
     ),
     (
+        {"data": Data(dataset="digits", class_counts=(3,))},
+        "data.class_choice='random': must be 'first' where participants",
+    ),
+    (
+        {"data": Data(dataset="digits", adversary=-2)},
+        "data.adversary=-2: must be left as it is where participants hold different",
+    ),
+    ({"record_confusion": True}, "record_confusion=True: must be left as it is"),
+    (
+        {"attacks": {"x": attacks.IDLG()}, "batch_sizes": (2,)},
+        r"attacks.x.labels behind what is seen=\(2,\): must be one",
+    ),
+    (
+        {
+            "attacks": {"x": attacks.HeadDecoupling()},
+            "protocol": FederatedAveraging(num_participants=5, local_steps=2),
+        },
+        "attacks.x.local steps of a round=2: must be one",
+    ),
+    (
         {"protocol": FederatedSGD(num_participants=100_000)},
         "num_participants=100000: must be in",
     ),
@@ -260,6 +286,79 @@ REFUSED: list[Any] = [
 def test_refusals(changes, message, digits):
     with pytest.raises(ValueError, match=message):
         make_tasks(experiment_of(**changes), digits)
+
+
+def test_one_participant_alone_is_the_training_itself(digits, tmp_path):
+    """With a single participant the floor differs from the main task by draws alone."""
+    experiment = experiment_of(
+        model=models.MLP(hidden=(16,)),
+        protocol=FederatedAveraging(num_participants=1, local_steps=20),
+        training=Training(steps=10, batch_size=32, optimizer="sgd", learning_rate=0.1),
+        num_trials=2,
+    )
+    for row in rows_of(experiment, digits, tmp_path):
+        assert row["main_accuracy"] > 0.7
+        assert abs(row["floor_accuracy"] - row["main_accuracy"]) < 0.15
+
+
+def test_no_class_is_left_out_or_mistaken(digits, tmp_path):
+    """Participants of the first three classes hold and see no others."""
+    spec = dataclasses.replace(SKEWED, batch_labels="own", auxiliary_samples=None)
+    experiment = experiment_of(
+        data=Data(
+            dataset="digits",
+            class_counts=(3,),
+            class_choice="first",
+            horizontal=spec,
+        ),
+        attacks={"squares": attacks.LabelCountLeastSquares()},
+    )
+    for row in rows_of(experiment, digits, tmp_path):
+        assert row["num_classes"] == 3
+        assert row["attack_accuracy"] >= 0.6
+
+
+def test_embeddings_are_those_of_each_participants_batch(digits, tmp_path):
+    """Of networks that normalize batches they depend on who is in the batch."""
+    experiment = experiment_of(
+        model=models.ResNet(depth=8, width=4),
+        protocol=FederatedSGD(num_participants=2, secure_aggregation=True),
+        batch_sizes=(2,),
+        attacks={"x": attacks.HeadDecoupling()},
+        num_trials=2,
+    )
+    for row in rows_of(experiment, digits, tmp_path):
+        assert row["wrongly_certified"] == 0.0
+        assert row["recovered_accuracy"] == 1.0
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Negative(CountAttack):
+    """Counts that can't be."""
+
+    def __call__(self, key, view, known=NOTHING):
+        inference = count_inference(jnp.ones(view.num_classes), view.num_labels)
+        return inference._replace(counts=inference.counts - 3)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _WrongAnswer(CountAttack):
+    """Labels where counts are asked for."""
+
+    def __call__(self, key, view, known=NOTHING):
+        return attacks.inference_from_scores(jnp.zeros((8, view.num_classes)))
+
+
+@pytest.mark.parametrize(
+    ("attack", "message"),
+    [
+        (_Negative(), "counts of the attack's answer="),
+        (_WrongAnswer(), "must be an answer with counts, which the goal label_counts"),
+    ],
+)
+def test_wrong_answers_are_one_line(attack, message, digits, tmp_path):
+    with pytest.raises(ValueError, match=message):
+        rows_of(experiment_of(attacks={"x": attack}), digits, tmp_path)
 
 
 def test_updates_are_for_horizontal_learning_alone(digits):
@@ -300,4 +399,4 @@ def test_attacks_may_compute_in_float64(digits, tmp_path):
     experiment = experiment_of(attacks={"x": _Double(), "bias": BiasCounts()})
     rows = rows_of(experiment, digits, tmp_path)
     assert {row["residual"] for row in rows if row["attack"] == "x"} == {1.0}
-    assert not jax.config.jax_enable_x64
+    assert jnp.zeros(()).dtype == jnp.float32

@@ -1,6 +1,6 @@
 """Overlap of label histograms, and what blind guesses get of it."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -11,7 +11,8 @@ from vfljax.goals.label_counts import guessed_overlap, overlap
 
 
 def judged(counts, labels, classes, info=()):
-    answer = CountInference(np.array(counts), np.array(counts), np.array(True), info)
+    fields: dict[str, Any] = {"counts": np.array(counts), "scores": np.array(counts)}
+    answer = CountInference(**fields, finite=np.array(True), info=info)  # pyright: ignore
     truth = goals.Truth(np.array(labels), np.array([]), np.array([]), classes)
     return goals.LABEL_COUNTS.score(answer, truth, False)
 

@@ -1,5 +1,7 @@
 """FedSGD and FedAvg: one round against a loop by hand, and who sees what."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -157,7 +159,7 @@ def test_a_whole_training_is_watched():
     run, state = run_of(FederatedSGD(num_participants=4, secure_aggregation=True))
     partition = data.partition_evenly(60, 4, seed=0)
     given = jax.random.key(5), state, FEATURES, LABELS, partition, jnp.arange(6)
-    options = {"batch_size": 5, "num_in_round": 3}
+    options: Any = {"batch_size": 5, "num_in_round": 3}
     after, views = jax.jit(
         lambda *given: protocol.train_rounds(run, *given, **options, is_watched=True)
     )(*given)

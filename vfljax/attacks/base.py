@@ -230,6 +230,10 @@ def infer(attack: Attack, key: Key[Array, ""], view: Any, known: Known) -> Any:
             f"{called}.__call__: returned {type(answer).__name__}, must return an "
             "Inference, such as inference_from_scores(scores), or a CountInference"
         )
+    name, found = attack.goal.answer, type(answer).__name__
+    allowed = f"an answer with {name}, which the goal {attack.goal.name} is judged by"
+    is_fit = hasattr(answer, name)
+    require(is_fit, f"what {called}.__call__ returned", found, allowed)
     return answer
 
 

@@ -35,6 +35,7 @@ class HeadAttack(CountAttack):
     in (0, 1]."""
     goal: ClassVar[Goal] = SAMPLES
     needs_float64: ClassVar[bool] = True
+
     ranges: ClassVar = {
         "num_first": {"low": 1},
         "num_iterations": {"low": 1},
@@ -42,6 +43,13 @@ class HeadAttack(CountAttack):
         "spread": {"low": 0, "low_excluded": True},
         "tolerance": {"low": 0, "high": 1, "low_excluded": True},
     }
+
+    def fits(self, task) -> str | None:
+        """It reads one gradient, not an update of several local steps."""
+        if task.num_local_steps == 1:
+            return None
+        steps = task.num_local_steps
+        return f"local steps of a round={steps}: must be one, as it reads one gradient"
 
 
 class HeadInfo(NamedTuple):
@@ -54,8 +62,9 @@ class HeadInfo(NamedTuple):
         labels: Their classes; −1 without an answer.
         embeddings: Their inputs of the layer.
         certified: Whether label and embedding are certain: the batch explains the
-            gradient down to its noise, no other that was tried comes near, and the
-            noise leaves the embedding within `tolerance`.
+            gradient down to its noise, no batch of other label counts that was tried
+            comes near, and the noise leaves the embedding within `tolerance`. A search
+            that stops at the first batch that explains the gradient has tried no other.
         residual: ‖(1/B) Σ δ hᵀ − G‖/‖G‖ within the span of the inputs.
         excess: Mean square of that residual in units of the noise.
         error: Of each embedding, what the noise lets expect, relative.

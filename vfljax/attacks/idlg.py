@@ -29,10 +29,10 @@ class IDLG(CountAttack):
 
     def fits(self, task) -> str | None:
         """It is for batches of one sample."""
-        sizes = task.experiment.batch_sizes
-        if set(sizes) == {1}:
+        numbers = task.numbers_of_labels
+        if set(numbers) == {1}:
             return None
-        return f"batch_sizes={sizes}: must be (1,), it tells the label of one sample"
+        return f"labels behind what is seen={numbers}: must be one, as it tells one"
 
     def __call__(self, key, view, known: Known = NOTHING) -> CountInference:
         """Infers from one view; neither key nor knowledge is used."""

@@ -28,11 +28,11 @@ class SmallestColumns(CountAttack):
 
     def fits(self, task) -> str | None:
         """There must be a class for each label."""
-        largest, classes = max(task.experiment.batch_sizes), task.num_classes
-        if largest <= classes:
+        numbers, classes = task.numbers_of_labels, task.num_classes
+        if max(numbers) <= classes:
             return None
         allowed = f"at most {classes}, as it takes each of the classes once"
-        return f"batch_sizes={task.experiment.batch_sizes}: must be {allowed}"
+        return f"labels behind what is seen={numbers}: must be {allowed}"
 
     def __call__(self, key, view, known: Known = NOTHING) -> CountInference:
         """Infers from one view; neither key nor knowledge is used."""

@@ -63,7 +63,7 @@ def partition_by_dirichlet(
             not above 0.
     """
     _check_number(len(labels), num_participants)
-    check_number("concentration", concentration, **POSITIVE)
+    check_number("concentration", concentration, **POSITIVE, high_excluded=True)
     generator = np.random.default_rng(seed)
     rows: list[list[int]] = [[] for _ in range(num_participants)]
     for label in np.unique(labels):

@@ -3,6 +3,7 @@
 from vfljax.experiments.encryption import Encryption
 from vfljax.experiments.experiment import Data, Execution, Experiment, Variant
 from vfljax.experiments.folders import RunFolderError
+from vfljax.experiments.horizontal import Horizontal
 from vfljax.experiments.records import Run, read_frame, read_run
 from vfljax.experiments.sweep import Progress, run_sweep
 from vfljax.experiments.training import Training
@@ -12,6 +13,7 @@ __all__ = [
     "Encryption",
     "Execution",
     "Experiment",
+    "Horizontal",
     "Progress",
     "Run",
     "RunFolderError",

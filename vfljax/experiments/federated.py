@@ -146,11 +146,14 @@ def observe(
     look: FederatedLook,
     kinds: Collection[Any],
     wants: Collection[str],
+    layer: str,
 ) -> Observation:
     """What is seen of one round with batches of the attacked size.
 
-    The round is not part of the training. Participants that nobody sees alone take
-    part where an aggregate is seen; `truth` has the labels behind what is seen.
+    The round is not part of the training. The first participant takes part, or as many
+    of the first ones as a round has where an aggregate is seen, with equal weights: an
+    update is then that of one larger batch. `truth` has the labels behind what is seen,
+    and facts what goals want of them, about the network's last `layer`.
     """
     world, protocol = start.world, start.world.protocol
     arrays, size = world.arrays, world.cell.batch_size
@@ -177,9 +180,9 @@ def observe(
     view = run.view(state, transcript, size, features.shape[3:])
     seen = view.num_labels // (run.num_steps * size)
     facts = {}
-    if "head_inputs" in wants:
-        flat = features[:seen].reshape(-1, *features.shape[3:])
-        facts["head_inputs"] = inputs_of_head(view, flat, "output")
+    if "head_inputs" in wants:  # batch by batch: normalization depends on the batch
+        inputs = jax.vmap(jax.vmap(lambda x: inputs_of_head(view, x, layer)))
+        facts["head_inputs"] = inputs(features[:seen]).reshape(labels[:seen].size, -1)
     return Observation(
         views={kind.name: view for kind in kinds},
         rows=(),
@@ -201,9 +204,13 @@ def final(
 def draw_knowledge(
     experiment: Experiment, cell: Cell, seen: Observation, arrays: Arrays
 ) -> Known:
-    """What an adversary may know besides an update."""
+    """What an adversary may know besides an update.
+
+    What it simulates starts with nothing remembered: of what a participant's defense
+    kept back in earlier rounds it knows nothing.
+    """
     auxiliary = {}
-    if experiment.data.horizontal.auxiliary_samples:
+    if len(arrays.auxiliary_labels):
         auxiliary = {
             "auxiliary_features": arrays.auxiliary_features,
             "auxiliary_labels": arrays.auxiliary_labels,
@@ -239,8 +246,7 @@ def rates(start: FederatedStart, state: FederatedState) -> dict[str, Any]:
             "trained": jnp.array(True),
         }
     logits = start.run.predict(state, arrays.test_features[0])
-    is_answer = jnp.all(jnp.isfinite(logits), axis=1)
-    predicted = jnp.where(is_answer, jnp.argmax(logits, axis=1), -1)
+    predicted, is_answer = _decisions(logits)
     return found | {
         "main_accuracy": metrics.accuracy(predicted, arrays.test_labels),
         "trained": jnp.all(is_answer),
@@ -251,16 +257,15 @@ def rates(start: FederatedStart, state: FederatedState) -> dict[str, Any]:
 def _floor_accuracy(start: FederatedStart) -> Float[Array, ""]:
     """Mean test accuracy of participants that train alone, undefended.
 
-    Each takes as many steps as the whole training has, with the training's optimizer,
-    on batches of its own samples. The mean is over the first participants, four at
+    Each trains as the protocol does, but with itself as the only participant: as many
+    rounds of as many local steps. The mean is over the first participants, four at
     most.
     """
     world, experiment = start.world, start.world.experiment
     arrays, total = world.arrays, world.protocol.num_participants
     steps, size = experiment.training.steps, experiment.training.batch_size
-    alone = dataclasses.replace(
-        world.run(size, NoDefense()), num_participants=1, num_steps=1
-    )
+    alone = dataclasses.replace(world.run(size, NoDefense()), num_participants=1)
+    shape = alone.num_steps, size
     key = jax.random.fold_in(start.train_key, 2**32 - 1)
 
     def of_one(participant):
@@ -268,7 +273,7 @@ def _floor_accuracy(start: FederatedStart) -> Float[Array, ""]:
 
         def one_step(state, step):
             row_key, step_key = jax.random.split(jax.random.fold_in(own_key, step))
-            own = arrays.partition, participant[None], (1, size)
+            own = arrays.partition, participant[None], shape
             rows = data.draw_own_rows(row_key, *own)
             given = arrays.features[0][rows], arrays.labels[rows]
             batches = Batches(*given, jnp.zeros(1, jnp.int32), jnp.ones(1))
@@ -277,6 +282,12 @@ def _floor_accuracy(start: FederatedStart) -> Float[Array, ""]:
         untrained = alone.restart(start.state)
         state, _ = jax.lax.scan(one_step, untrained, jnp.arange(steps))
         logits = alone.predict(state, arrays.test_features[0])
-        return metrics.accuracy(jnp.argmax(logits, axis=1), arrays.test_labels)
+        return metrics.accuracy(_decisions(logits)[0], arrays.test_labels)
 
     return jnp.mean(jax.lax.map(of_one, jnp.arange(min(total, _MOST_ALONE))))
+
+
+def _decisions(logits):
+    """Classes, −1 where there is no finite answer; and whether there is one."""
+    is_answer = jnp.all(jnp.isfinite(logits), axis=1)
+    return jnp.where(is_answer, jnp.argmax(logits, axis=1), -1), is_answer

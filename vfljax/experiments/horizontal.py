@@ -8,6 +8,8 @@ import numpy as np
 from vfljax import data
 from vfljax._checks import POSITIVE, check_fields, require
 
+_MOST_AUXILIARY = 200  # samples, unless another number is asked for
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Horizontal:
@@ -25,16 +27,23 @@ class Horizontal:
     batch_labels: Literal["uniform", "skewed", "own"] = "uniform"
     """Labels of the samples whose update is attacked: uniform over the classes; skewed,
     half of one class and a quarter of another (the non-IID batches of LLG); or own,
-    drawn from the samples of one participant."""
-    auxiliary_samples: int = 200
+    drawn from the samples of a participant. Of an aggregate all shares are equal."""
+    auxiliary_samples: int | None = None
     """How many labeled samples of its own an attacker may have; they are taken from
-    the test samples, and the main task is judged on the others."""
+    the test samples, and the main task is judged on the others. None for half of the
+    test samples, but at most 200."""
 
     def __post_init__(self):
         """Checks the ranges."""
-        check_fields(self, {"concentration": POSITIVE})
+        check_fields(self, {"concentration": POSITIVE | {"high_excluded": True}})
         name, number = "data.horizontal.auxiliary_samples", self.auxiliary_samples
-        require(number >= 0, name, number, ">= 0")
+        require(number is None or number >= 0, name, number, ">= 0")
+
+    def num_auxiliary(self, num_test: int) -> int:
+        """How many of so many test samples are the attacker's."""
+        if self.auxiliary_samples is None:
+            return min(num_test // 2, _MOST_AUXILIARY)
+        return self.auxiliary_samples
 
     def divide(
         self, labels: np.ndarray, num_participants: int, seed: int

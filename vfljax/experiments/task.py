@@ -11,7 +11,7 @@ from jaxtyping import Array, Float, Int
 from vfljax import data
 from vfljax._checks import require
 from vfljax.defenses import check_for_messages, check_for_updates
-from vfljax.experiments.experiment import Experiment
+from vfljax.experiments.experiment import Data, Experiment
 
 
 class Arrays(NamedTuple):
@@ -71,6 +71,21 @@ class Task:
         """Number of training samples of each class."""
         counts = np.bincount(self.dataset.train_labels, minlength=self.num_classes)
         return counts[: self.num_classes]
+
+    @property
+    def num_local_steps(self) -> int:
+        """K, local steps of a round with batches of the first attacked size."""
+        protocol: Any = self.experiment.protocol
+        each = self.num_train // self.experiment.num_parties
+        return protocol.num_steps(self.experiment.batch_sizes[0], each)
+
+    @property
+    def numbers_of_labels(self) -> tuple[int, ...]:
+        """How many labels are behind what is seen of a round, by attacked size."""
+        protocol: Any = self.experiment.protocol
+        each = self.num_train // self.experiment.num_parties
+        sizes = self.experiment.batch_sizes
+        return tuple(protocol.num_labels(size, each) for size in sizes)
 
     @property
     def sample_shape(self) -> tuple[int, ...]:
@@ -173,14 +188,30 @@ def check_fits(task: Task) -> None:
 def _check_horizontal(task: Task) -> None:
     """Whether there are samples for every participant and for the attackers."""
     experiment, spec = task.experiment, task.experiment.data.horizontal
-    number, name = spec.auxiliary_samples, "data.horizontal.auxiliary_samples"
-    allowed = f"below {task.num_test}, the number of test samples"
-    require(number < task.num_test, name, number, allowed)
+    is_all = task.num_classes == len(task.dataset.class_names)
+    allowed = "'first' where participants hold samples of some of the classes"
+    choice = experiment.data.class_choice
+    is_met = is_all or choice == "first"
+    require(is_met, "data.class_choice", choice, allowed)
+    num_test = int(np.sum(task.dataset.test_labels < task.num_classes))
+    number, name = spec.num_auxiliary(num_test), "data.horizontal.auxiliary_samples"
+    allowed = f"below {num_test}, the number of test samples"
+    require(number < num_test, name, number, allowed)
     for label, attack in experiment.attacks.items():
         allowed = f"> 0 for attacks.{label}, which has labeled samples of its own"
         is_met = number > 0 or "auxiliary_features" not in attack.uses
         require(is_met, name, number, allowed)
+        named, allowed = attack.named_per_class, "0, as an update has no rows"
+        require(not named, f"attacks.{label}.named_per_class", named, allowed)
+    allowed = "left as it is where participants hold different samples"
+    usual, others = Data(), ("record_alone", "record_confusion")
+    for name in ("split", "columns", "shares", "num_parties", "adversary"):
+        value = getattr(experiment.data, name)
+        require(value == getattr(usual, name), f"data.{name}", value, allowed)
+    for name in others:
+        require(not getattr(experiment, name), name, True, allowed)
     labels, participants = task.dataset.train_labels, experiment.num_parties
+    labels = labels[labels < task.num_classes]
     spec.divide(labels, participants, experiment.seed)
 
 
@@ -188,6 +219,13 @@ def _check_attacks(task: Task) -> None:
     """Whether the protocol makes what each attack sees, and what attacks say."""
     experiment = task.experiment
     for label, attack in experiment.attacks.items():
+        unknown = [f for f in attack.uses if f not in experiment.protocol.knowledge]
+        if unknown and attack.sees.name in [v.name for v in experiment.protocol.views]:
+            raise ValueError(
+                f"attacks.{label}: {type(attack).__name__}.uses has {unknown[0]!r}, "
+                f"which nobody knows in {experiment.protocol.name}; must be of "
+                f"{', '.join(experiment.protocol.knowledge)}"
+            )
         if attack.sees.name not in [view.name for view in experiment.protocol.views]:
             raise ValueError(
                 f"attacks.{label}={type(attack).__name__}: sees {attack.sees.name}, "
@@ -225,7 +263,8 @@ def load_arrays(task: Task) -> Arrays:
     horizontal, more = experiment.data.horizontal, {}
     if experiment.protocol.shares_rows:
         order = np.random.default_rng(0).permutation(len(dataset.test_labels))
-        own = order[: horizontal.auxiliary_samples]
+        number = horizontal.num_auxiliary(len(order))
+        own = order[:number]
         more = {
             "auxiliary_features": jnp.asarray(dataset.test_features[own]),
             "auxiliary_labels": jnp.asarray(dataset.test_labels[own]),
@@ -238,7 +277,7 @@ def load_arrays(task: Task) -> Arrays:
                 ),
             ),
         }
-        others = np.sort(order[horizontal.auxiliary_samples :])
+        others = np.sort(order[number:])
         dataset = data.keep_rows(dataset, slice(None), others)
     train, test = (
         jax.tree.map(jnp.asarray, task.split(features))

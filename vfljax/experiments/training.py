@@ -19,7 +19,8 @@ class Training:
     steps: int = 0
     """Number of training steps; 0 trains nothing and reports no main-task accuracy."""
     batch_size: int = 256
-    """Samples per training step; every epoch is a new permutation of all samples."""
+    """Samples per training step; every epoch is a new permutation of all samples, but
+    participants of horizontal learning draw theirs with replacement."""
     optimizer: OptimizerName = "adam"
     """Optimizer that every party trains with: adam or sgd."""
     learning_rate: float = 0.001

@@ -114,6 +114,8 @@ def make_victim(
     kinds = {attack.sees for attack in attacks}
     at_steps = {kind for kind in kinds if not kind.is_final}
     wants = {want for attack in attacks for want in attack.goal.wants}
+    layers = [getattr(attack, "layer", "") for attack in attacks]
+    layer = next(filter(None, layers), "")
 
     def victim(key, setting_and_numbers, arrays: Arrays) -> Victim:
         setting, numbers = setting_and_numbers
@@ -128,7 +130,8 @@ def make_victim(
                 state, done = stages.advance(start, state, done, step), step
             if step in start.looks:
                 look = start.looks[step]
-                views[step] = stages.observe(start, state, look, at_steps, wants)
+                given = look, at_steps, wants, layer
+                views[step] = stages.observe(start, state, *given)
         finally_ = stages.final(start, state, kinds - at_steps)
         return Victim(
             at_steps=tuple(views[step] for step in experiment.train_steps if views),
@@ -235,7 +238,7 @@ def _advance(start: Start, state: ProtocolState, first: int, last: int):
     return protocol.train(start.run, *given, batches, first_step=first)[0]
 
 
-def _observe(start: Start, state: ProtocolState, look: Look, kinds: Any, wants: Any):
+def _observe(start: Start, state: ProtocolState, look: Look, kinds: Any, *_):
     """What the adversary sees of one batch."""
     given = look.key, start.run, state, look.rows, look.truth
     return start.world.observe(*given, start.world.adversary, kinds)

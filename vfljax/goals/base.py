@@ -39,6 +39,7 @@ class Goal(NamedTuple):
             `chance_accuracy`; else it is that of the most frequent class.
         words: What `attack_accuracy` is the share of, for reports: "finds 97.5 % of
             the {words}".
+        answer: Field of an answer that it is judged by: "labels", or "counts".
         wants: What the truth has to hold besides labels, among its facts: of updates
             "head_inputs", what the last layer was given for each sample.
     """
@@ -46,4 +47,5 @@ class Goal(NamedTuple):
     name: str
     score: Callable[[Any, Truth, bool], dict[str, Any]]
     words: str
+    answer: str = "labels"
     wants: tuple[str, ...] = ()

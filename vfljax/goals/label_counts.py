@@ -27,6 +27,8 @@ def score_label_counts(
     allowed = f"({num_classes},), one count for each class"
     is_fit = given == (num_classes,)
     require(is_fit, "counts.shape of the attack's answer", given, allowed)
+    is_fit, allowed = bool(np.all(answer.counts >= 0)), "whole numbers >= 0"
+    require(is_fit, "counts of the attack's answer", answer.counts.tolist(), allowed)
     true = np.bincount(truth.labels, minlength=num_classes)
     return {
         "attack_accuracy": overlap(answer.counts, true),
@@ -93,4 +95,4 @@ def guessed_overlap(true: tuple[int, ...]) -> float:
     return float(sum(tails[:count].sum() for count in true) / total)
 
 
-LABEL_COUNTS = Goal("label_counts", score_label_counts, "label counts")
+LABEL_COUNTS = Goal("label_counts", score_label_counts, "label counts", "counts")

@@ -9,14 +9,14 @@ from scipy.optimize import linear_sum_assignment
 from vfljax.goals.base import Goal, Truth
 from vfljax.goals.label_counts import score_label_counts
 
-_TOLERANCE = 1e-2  # relative error of an embedding that counts as recovered
+_TOLERANCE = 0.05  # relative error of an embedding that counts as recovered
 
 
 def score_samples(answer: Any, truth: Truth, with_confusion: bool) -> dict[str, Any]:
     """As for label counts, and how many samples are recovered one by one.
 
     `recovered_accuracy` is the share of samples of which an answer has the label and
-    the embedding, up to a hundredth of its norm, each answer used once.
+    the embedding, up to a twentieth of its norm, each answer used once.
     `certified_share` is the share of samples that the attack calls certain, and
     `wrongly_certified` the share of all samples that it calls certain and of which that
     is not true. The answer's `info` has `labels` (samples,), `embeddings` (samples, d)
@@ -54,4 +54,6 @@ def match(
     return is_right
 
 
-SAMPLES = Goal("samples", score_samples, "label counts", wants=("head_inputs",))
+SAMPLES = Goal(
+    "samples", score_samples, "label counts", "counts", wants=("head_inputs",)
+)

@@ -14,6 +14,7 @@ import optax
 
 from vfljax._checks import check_choice, require
 from vfljax.defenses import Defense
+from vfljax.known import OF_UPDATES
 from vfljax.models import PartyModel
 from vfljax.protocol.rounds import FederatedProtocol, Observer
 from vfljax.protocol.updates import UpdateView
@@ -35,6 +36,7 @@ class _Federated:
     """Who looks: the server, or a participant, which knows the mean of the updates and
     its own, so that it sees the mean of all others'."""
     views: ClassVar[tuple[Any, ...]] = (UpdateView,)
+    knowledge: ClassVar[tuple[str, ...]] = OF_UPDATES
     sums_logits: ClassVar[bool] = False
     shares_rows: ClassVar[bool] = True
     kind: ClassVar[str]
@@ -58,6 +60,12 @@ class _Federated:
     def num_in_round(self) -> int:
         """How many participants take part in a round."""
         return self.participants_per_round or self.num_participants
+
+    def num_labels(self, batch_size: int, samples_each: int) -> int:
+        """How many labels are behind what is seen of a round."""
+        number = self.num_in_round if self.sees_aggregate else 1
+        number -= self.observer == "participant"
+        return number * self.num_steps(batch_size, samples_each) * batch_size
 
     @property
     def sees_aggregate(self) -> bool:
@@ -130,15 +138,16 @@ class FederatedSGD(_Federated):
 class FederatedAveraging(_Federated):
     """Participants take several local steps and send the change (FedAvg, McMahan).
 
-    With plain SGD at the server and the training's rate for local steps too, the new
-    weights are the mean of the participants' weights.
+    With plain SGD of a constant rate at the server, and that rate for local steps too,
+    the new weights are the mean of the participants' weights. Local steps keep their
+    rate where that of the training falls.
     """
 
     local_steps: int = 10
     """Local steps of a round, at least 1, each on a batch of its own."""
     local_epochs: int | None = None
-    """Local steps as passes over a participant's samples, at least 1; None for the
-    number of local_steps."""
+    """Local steps as many as passes over a participant's samples have, at least 1, on
+    batches that are drawn with replacement; None for the number of local_steps."""
     local_learning_rate: float | None = None
     """Learning rate of the local steps, above 0; None for that of the training."""
     local_momentum: float = 0.0
@@ -159,7 +168,7 @@ class FederatedAveraging(_Federated):
         require(is_fit, "protocol.local_momentum", momentum, "in [0, 1)")
 
     def num_steps(self, batch_size: int, samples_each: int) -> int:
-        """K: local steps, or whole batches of some passes over a participant's rows."""
+        """K: local steps, or as many as whole batches of some passes over its rows."""
         if self.local_epochs is None:
             return self.local_steps
         return self.local_epochs * max(1, samples_each // batch_size)

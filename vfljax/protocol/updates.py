@@ -160,8 +160,10 @@ def head_of(tree: Params, layer: str) -> tuple[Float[Array, "n d"], Any]:
         ValueError: If the tree has no such layer.
     """
     is_there = hasattr(tree, "keys") and layer in tree and "kernel" in tree[layer]
-    found = list(tree) if hasattr(tree, "keys") else type(tree).__name__
-    allowed = f"the name of the last dense layer, of {found}"
+    found = "parameters that are a dictionary of layers, each with its kernel"
+    if hasattr(tree, "keys"):
+        found = f"the name of the last dense layer, of {', '.join(map(str, tree))}"
+    allowed = found
     require(is_there, "layer", layer, allowed)
     return tree[layer]["kernel"].T, tree[layer].get("bias")
 

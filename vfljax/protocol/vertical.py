@@ -16,6 +16,7 @@ from jaxtyping import Array, Float
 from vfljax import losses
 from vfljax import models as networks
 from vfljax._checks import check_choice
+from vfljax.known import KNOWN_FIELDS, OF_UPDATES
 from vfljax.models import Forward, PartyModel
 from vfljax.protocol.records import Answer, TopState
 from vfljax.protocol.step import Mode, VerticalProtocol, make_protocol, optimized
@@ -30,6 +31,9 @@ class _Vertical:
     """In which mode batch normalization and dropout run while messages are exchanged:
     training or evaluation."""
     views: ClassVar[tuple[Any, ...]] = VERTICAL_VIEWS
+    knowledge: ClassVar[tuple[str, ...]] = tuple(
+        name for name in KNOWN_FIELDS if name not in OF_UPDATES
+    )
     shares_rows: ClassVar[bool] = False
 
     def __post_init__(self):

@@ -110,7 +110,7 @@ _WORDS: dict[tuple[Any, ...], str] = {
     ("rate", "auc", "AUC"): "Area under the ROC curve of the attack's scores: 0.5 "
     "without any knowledge, below it with the classes mistaken for each other.",
     ("rate", "recovered_accuracy", "recovered %"): "Share of samples of which the "
-    "attack has the label and the embedding, up to a hundredth of its norm.",
+    "attack has the label and the embedding, up to a twentieth of its norm.",
     (
         "rate",
         "certified_share",

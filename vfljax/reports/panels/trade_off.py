@@ -147,8 +147,9 @@ TRADE_OFF = Panel(
         "mean, which is slightly in the attacks' favor. Where an attack that knows the "
         "defense is stronger than all that ignore it, a dotted line leads to it from "
         "the strongest of those. A hollow marker is no protection: the labels leak up "
-        "to names, or the attack is below chance. On or below what the label party "
-        "reaches alone, shaded where known, a model is not worth its training."
+        "to names, or the attack is below chance. On or below what one party or "
+        "participant reaches alone, shaded where known, a model is not worth its "
+        "training."
     ),
 )
 BACKDOOR_TRADE_OFF = Panel(
