@@ -17,14 +17,16 @@ def make(scale: Literal["full", "small"] = "full") -> Experiment:
     """A hundred updates for each number of steps and rate; small: twenty of ten."""
     small = scale == "small"
     rates = (0.001, 0.1) if small else _llg.LOCAL_RATES
-    numbers = (10,) if small else (1, 10)
+    variants = _llg.local_steps((10,), rates)
+    if not small:  # one step is the same at every rate
+        variants = _llg.local_steps((1,), rates[:1]) | variants
     simulations = 300 if small else 1000
     return Experiment(
         name="llg_local_steps_mnist",
         title="Label counts from updates of several local steps, MNIST",
         data=_llg.mnist(),
         model=_llg.NETWORK,
-        variants=_llg.local_steps(numbers, rates),
+        variants=variants,
         batch_sizes=(8,),
         attacks=_llg.both_readings()
         | {"calibrated": CalibratedCounts(num_simulations=simulations)},
