@@ -90,10 +90,7 @@ def test_no_answer_beyond_the_bound(heads):
 @pytest.mark.slow
 @pytest.mark.parametrize(("n", "batch", "d"), [(10, 6, 64), (10, 9, 64), (30, 18, 64)])
 def test_labels_given(heads, n, batch, d):
-    """Almost as many samples as classes, from random starts: every embedding.
-
-    With 60 samples of 100 classes each step solves for 3,540 unknowns.
-    """
+    """Almost as many samples as classes, from random starts: every embedding."""
     *head, inputs, labels = heads.drawn(2, n, batch, d)
     factors = head_factors.factor_head(heads.view_of(*head, batch), "output")
     labels = jnp.asarray(labels)
@@ -102,7 +99,7 @@ def test_labels_given(heads, n, batch, d):
         key = jax.random.key(seed)
         free = head_factors.draw_starts(key, labels, factors, 0.5)
         start = head_samples.Batch(labels, free, jnp.ones(batch))
-        found = run(start, factors, 200 if n == 10 else 80)
+        found = run(start, factors, 200)
         print(f"n {n}, B {batch}, start {seed}: residual {found.residual:.0e}")
         if head_samples.is_explained(found):
             break
@@ -119,7 +116,10 @@ def test_labels_given(heads, n, batch, d):
 @pytest.mark.slow
 @pytest.mark.parametrize(("n", "batch", "d"), [(10, 9, 64), (100, 60, 128)])
 def test_likely_labels_of_drawn_batches(heads, n, batch, d):
-    """Labels unknown: those that the bias gradient suggests are right here."""
+    """Labels unknown: those that the bias gradient suggests are right here.
+
+    With 60 samples of 100 classes each step solves for 3,540 unknowns.
+    """
     attack = attacks.JointFactorization(max_label_sets=0, num_batches=8)
     *head, inputs, labels = heads.drawn(0, n, batch, d)
     found = heads.infer(attack, *head, batch)
