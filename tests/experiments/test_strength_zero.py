@@ -56,8 +56,12 @@ def finished(tmp_path_factory):
     made = []
     program = Programs._program
 
-    def counting(self, name, make, arguments):
-        return program(self, name, lambda: made.append(name) or make(), arguments)
+    def counting(self, name, make, inputs, **options):
+        def counted():
+            made.append(name)
+            return make()
+
+        return program(self, name, counted, inputs, **options)
 
     folder = tmp_path_factory.mktemp("zero")
     with pytest.MonkeyPatch.context() as patch:

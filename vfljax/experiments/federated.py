@@ -176,7 +176,8 @@ def observe(
     weights = jnp.full(number, 1.0 / number)
     batches = Batches(features, labels, chosen, weights)
     remembering = run.restart(state)._replace(defense_states=state.defense_states)
-    transcript, _ = run.exchange(send_key, remembering, batches)
+    with jax.default_matmul_precision("highest"):  # as attacks compare it with theirs
+        transcript, _ = run.exchange(send_key, remembering, batches)
     view = run.view(state, transcript, size, features.shape[3:])
     seen = view.num_labels // (run.num_steps * size)
     facts = {}
