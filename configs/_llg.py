@@ -97,7 +97,9 @@ def local_steps(
 
 def strongest(num_simulations: int | None = None) -> dict[str, Any]:
     """The two that need no calibration by hand."""
-    options = {} if num_simulations is None else {"num_simulations": num_simulations}
+    options: dict[str, Any] = (
+        {} if num_simulations is None else {"num_simulations": num_simulations}
+    )
     return {
         "least_squares": LabelCountLeastSquares(),
         "calibrated": CalibratedCounts(**options),

@@ -94,7 +94,8 @@ for name, attack in readers.items():
 # %%
 keys = jax.random.split(jax.random.key(2), num_batches)
 views, truths = jax.vmap(take_part)(keys)
-guess = np.mean([guessed_overlap(tuple(true)) for true in np.asarray(truths).tolist()])
+guesses = [guessed_overlap(tuple(true)) for true in np.asarray(truths).tolist()]
+guess = float(np.mean(guesses))
 found = {}
 for name, attack in readers.items():
     run = jax.jit(
