@@ -10,10 +10,10 @@ import pytest
 from vfljax import attacks
 from vfljax.attacks.calibrated_counts import (
     _draw_labels,
-    _draw_rows,
     _regress,
     _rows_of_classes,
 )
+from vfljax.data import draw_rows_of
 from vfljax.goals.label_counts import overlap
 
 
@@ -21,9 +21,9 @@ def test_rows_have_the_class_that_was_drawn():
     """Classes 0, 1 and 3; each of a class's rows comes up."""
     labels = np.array([3, 1, 1, 0, 3, 3, 1, 0, 3])
     table = _rows_of_classes(labels, 4)
-    np.testing.assert_array_equal(table.count, [2, 3, 0, 4])
+    np.testing.assert_array_equal(table.counts, [2, 3, 0, 4])
     wanted = jnp.array([0, 1, 3] * 100).reshape(3, 100)
-    rows = _draw_rows(jax.random.key(0), wanted, table)
+    rows = draw_rows_of(jax.random.key(0), table, wanted)
     np.testing.assert_array_equal(labels[rows], wanted)
     assert set(np.asarray(rows).ravel().tolist()) == set(range(9))
 

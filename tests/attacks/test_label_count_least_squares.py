@@ -9,8 +9,7 @@ import pytest
 import scipy.optimize
 
 from vfljax import attacks, protocol
-from vfljax.attacks.counting import simplex_least_squares
-from vfljax.attacks.label_count_least_squares import mean_messages
+from vfljax.attacks.counting import mean_messages, simplex_least_squares
 
 solve = jax.jit(simplex_least_squares)
 

@@ -22,6 +22,7 @@ from vfljax.attacks.counting import (
     count_inference,
     sum_over_auxiliary,
 )
+from vfljax.data import ClassTable, draw_rows_of
 from vfljax.known import NOTHING, Known
 from vfljax.protocol import UpdateView, check_update, head_of
 
@@ -79,7 +80,7 @@ class CalibratedCounts(CountAttack):
             key = jax.random.wrap_key_data(numbers, impl=jax.random.key_impl(keys))
             key_labels, key_rows, key_update = jax.random.split(key, 3)
             labels = _draw_labels(key_labels, view, table)
-            rows = _draw_rows(key_rows, labels, table)
+            rows = draw_rows_of(key_rows, table, labels)
             update = known.simulate(key_update, samples[rows], labels)
             counts = jnp.sum(jax.nn.one_hot(labels, view.num_classes), axis=(0, 1))
             return _read(update, means, self.layer), counts / view.num_labels
@@ -93,37 +94,24 @@ class CalibratedCounts(CountAttack):
         return count_inference(view.num_labels * estimates, view.num_labels, info)
 
 
-class _Table(NamedTuple):
-    """Rows of the auxiliary samples, class by class."""
-
-    rows: Int[Array, " auxiliary"]
-    first: Int[Array, " classes"]
-    count: Int[Array, " classes"]
-
-
-def _rows_of_classes(labels, num_classes):
+def _rows_of_classes(labels, num_classes) -> ClassTable:
+    """The rows of the auxiliary samples by class, of which some may have none."""
     labels = jnp.asarray(labels)
-    count = jnp.sum(jax.nn.one_hot(labels, num_classes, dtype=jnp.int32), axis=0)
-    first = jnp.cumsum(count) - count
-    return _Table(jnp.argsort(labels, stable=True), first, count)
+    counts = jnp.sum(jax.nn.one_hot(labels, num_classes, dtype=jnp.int32), axis=0)
+    order = jnp.argsort(labels, stable=True).astype(jnp.int32)
+    return ClassTable(order, jnp.cumsum(counts) - counts, counts)
 
 
 def _draw_labels(
-    key: Key[Array, ""], view: UpdateView, table: _Table
+    key: Key[Array, ""], view: UpdateView, table: ClassTable
 ) -> Int[Array, "steps batch"]:
     """Labels of one simulated participant: of all steps, from the same shares."""
     key_width, key_shares, key_labels = jax.random.split(key, 3)
     width = jax.random.choice(key_width, jnp.array(_CONCENTRATIONS))
     draws = jax.random.loggamma(key_shares, jnp.full(view.num_classes, width))
-    logits = jnp.where(table.count > 0, draws, -jnp.inf)
+    logits = jnp.where(jnp.asarray(table.counts) > 0, draws, -jnp.inf)
     shape = (view.num_steps, view.batch_size)
     return jax.random.categorical(key_labels, logits, shape=shape)
-
-
-def _draw_rows(key, labels, table):
-    """A row of the right class for each label, with replacement."""
-    places = jax.random.randint(key, labels.shape, 0, table.count[labels])
-    return table.rows[table.first[labels] + places]
 
 
 def _mean_inputs(view, known, layer):

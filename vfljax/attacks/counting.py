@@ -12,7 +12,7 @@ from vfljax._checks import require
 from vfljax.attacks.base import Attack, CountInference
 from vfljax.goals import LABEL_COUNTS, Goal
 from vfljax.known import Known
-from vfljax.protocol import UpdateView, head_of, inputs_of_head
+from vfljax.protocol import UpdateView, check_update, head_of, inputs_of_head
 
 _PART_SIZE = 50  # auxiliary samples at once, few enough for a processor's cache
 _RIDGE = 1e-6  # relative to the longest column, so that equal columns are no trouble
@@ -60,9 +60,8 @@ def round_counts(
     shares = jnp.where(is_positive, shares, 1.0)
     shares = shares * (total / jnp.sum(shares))
     whole = jnp.floor(shares).astype(jnp.int32)
-    order = jnp.argsort(whole - shares, stable=True)  # largest remainder first
-    rank = jnp.zeros_like(order).at[order].set(jnp.arange(len(order)))
-    return whole + (rank < total - jnp.sum(whole)).astype(jnp.int32)
+    is_rounded_up = ranks(whole - shares) < total - jnp.sum(whole)  # largest remainders
+    return whole + is_rounded_up.astype(jnp.int32)
 
 
 def sum_over_auxiliary(
@@ -109,6 +108,32 @@ def sum_over_auxiliary(
     return jax.lax.scan(add, zero, parts)[0]
 
 
+def mean_messages(
+    view: UpdateView, known: Known, layer: str, *, of_bias: bool
+) -> Float[Array, "classes classes ..."]:
+    """What a sample of each class adds on average to B times the gradient.
+
+    Args:
+        view: Of which the network and its parameters are used.
+        known: Has `auxiliary_features` and `auxiliary_labels`.
+        layer: Name of the network's last dense layer.
+        of_bias: Whether to the bias's gradient, E[δ | y], or to the kernel's, M_y.
+
+    Returns:
+        One array for each class y along the first axis.
+    """
+
+    def summands(one_hot, inputs, probabilities):
+        messages = probabilities - one_hot
+        found = jnp.sum(one_hot, axis=0)
+        if of_bias:
+            return found, one_hot.T @ messages
+        return found, jnp.einsum("by,bi,bk->yik", one_hot, messages, inputs)
+
+    found, total = sum_over_auxiliary(view, known, layer, summands)
+    return total / found.reshape(-1, *[1] * (total.ndim - 1))
+
+
 def run_head(
     view: UpdateView, features: Float[Array, "batch ..."], layer: str
 ) -> tuple[Float[Array, "batch d"], Float[Array, "batch classes"]]:
@@ -118,6 +143,22 @@ def run_head(
     logits = inputs @ kernel.T
     logits = logits if bias is None else logits + bias[None]
     return inputs, jax.nn.softmax(logits)
+
+
+def row_sums(view: UpdateView, layer: str) -> Float[Array, " classes"]:
+    """The sum of each class's row of the last layer's update."""
+    check_update(view, layer)
+    return jnp.sum(head_of(view.update, layer)[0], axis=1)
+
+
+def ranks(values: Float[Array, " values"]) -> Int[Array, " values"]:
+    """The place of each in ascending order, from 0; of equal ones the first is lower.
+
+    Example:
+        >>> ranks(jnp.array([0.3, 0.1, 0.3]))
+        Array([1, 0, 2], dtype=int32)
+    """
+    return jnp.argsort(jnp.argsort(values, stable=True), stable=True)
 
 
 def bias_of(view: UpdateView, layer: str) -> Float[Array, " classes"]:

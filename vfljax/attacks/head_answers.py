@@ -11,7 +11,7 @@ from jaxtyping import Array, Bool, Float, Int
 from vfljax.attacks.base import CountInference
 from vfljax.attacks.counting import CountAttack, count_inference
 from vfljax.attacks.head_factors import HeadFactors, coordinates, embeddings
-from vfljax.attacks.head_samples import EXPLAINED, Batch, Fit
+from vfljax.attacks.head_samples import EXPLAINED, Batch, Effort, Fit
 from vfljax.goals import SAMPLES, Goal
 from vfljax.protocol import UpdateView, head_of
 
@@ -44,11 +44,21 @@ class HeadAttack(CountAttack):
         "tolerance": {"low": 0, "high": 1, "low_excluded": True},
     }
 
+    def effort(self, num_starts: int, num_kept: int) -> Effort:
+        """How much is tried, with so many starts, of which so many go on."""
+        return Effort(
+            num_starts=num_starts,
+            num_first=self.num_first,
+            num_iterations=self.num_iterations,
+            num_kept=num_kept,
+            spread=self.spread,
+        )
+
     def fits(self, task) -> str | None:
         """It reads one gradient, not an update of several local steps."""
-        if task.num_local_steps == 1:
+        steps = max(task.local_steps)
+        if steps == 1:
             return None
-        steps = task.num_local_steps
         return f"local steps of a round={steps}: must be one, as it reads one gradient"
 
 

@@ -8,7 +8,6 @@ image, and no pass through the rest of the network.
 import dataclasses
 from typing import ClassVar
 
-import jax
 import jax.numpy as jnp
 import optax
 
@@ -17,12 +16,10 @@ from vfljax.attacks.head_answers import HeadAttack, judge, no_answer
 from vfljax.attacks.head_factors import check_head, factor_head
 from vfljax.attacks.head_samples import (
     Batch,
-    Effort,
     believed,
     extend,
-    failed,
     fit,
-    is_explained,
+    fit_until_explained,
 )
 from vfljax.known import NOTHING, Known
 from vfljax.protocol import UpdateView
@@ -60,34 +57,22 @@ class HeadDecoupling(HeadAttack):
         if 2 * batch > n:
             return no_answer(view, self.layer)
         factors = factor_head(view, self.layer)
-        effort = Effort(
-            num_starts=self.num_starts,
-            num_first=self.num_first,
-            num_iterations=self.num_iterations,
-            num_kept=self.num_kept,
-            spread=self.spread,
-        )
+        effort = self.effort(self.num_starts, self.num_kept)
         # What the noise explains is taken for certain, and the rest solved without it,
         # again and again; in the end only one sample at a time is taken for certain.
         num_tries = min(self.num_tries, batch)
         rows = jnp.concatenate([jnp.zeros((_ROUNDS, batch)), jnp.eye(num_tries, batch)])
 
-        def one(carry, inputs):
-            (is_done, likely, found), (bits, row) = carry, inputs
-
-            def run():
-                trusted = found._replace(copies=row * found.copies)
-                known = optax.tree.where(jnp.any(row > 0), trusted, likely)
-                options = {"num_samples": batch, "width": max(batch, 2)}
-                key_here = jax.random.wrap_key_data(bits, impl=implementation)
-                extended = extend(key_here, known, factors, effort, **options)
-                is_first = ~jnp.any(found.copies > 0)
-                first = optax.tree.where(is_first, extended, found)
-                made = fit(extended, factors, self.num_fit_iterations)
-                return (is_explained(made), believed(extended, factors), first), made
-
-            shapes = jax.eval_shape(run)[1]
-            return jax.lax.cond(is_done, lambda: (carry, failed(shapes)), run)
+        def attempt(key, carry, row):
+            likely, found = carry
+            trusted = found._replace(copies=row * found.copies)
+            known = optax.tree.where(jnp.any(row > 0), trusted, likely)
+            options = {"num_samples": batch, "width": max(batch, 2)}
+            extended = extend(key, known, factors, effort, **options)
+            is_first = ~jnp.any(found.copies > 0)
+            first = optax.tree.where(is_first, extended, found)
+            made = fit(extended, factors, self.num_fit_iterations)
+            return (believed(extended, factors), first), made
 
         free = len(factors.basis[0])
         nothing = Batch(
@@ -95,9 +80,5 @@ class HeadDecoupling(HeadAttack):
             free=jnp.zeros((batch, free)),
             copies=jnp.zeros(batch),
         )
-        # Bits of keys: both branches of a mapped condition are given them.
-        implementation = jax.random.key_impl(key)
-        bits = jax.random.key_data(jax.random.split(key, len(rows)))
-        start = jnp.array(False), nothing, nothing
-        _, fits = jax.lax.scan(one, start, (bits, rows))
+        fits = fit_until_explained(key, attempt, (nothing, nothing), rows)
         return judge(fits, factors, view, self.tolerance, bound=True)

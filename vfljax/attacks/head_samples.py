@@ -1,10 +1,11 @@
 """From solutions for single samples, or groups of them, to a whole batch."""
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int, Key
+from jaxtyping import Array, Bool, Float, Int, Key, PyTree
 
 from vfljax.attacks.head_factors import (
     FIRST_DAMPING,
@@ -45,25 +46,39 @@ class Groups(NamedTuple):
     loss: Float[Array, " groups"]
 
 
-def solve_groups(
+class Effort(NamedTuple):
+    """How much is tried.
+
+    Attributes:
+        num_starts: From each label or set of labels.
+        num_first: Iterations of all of them.
+        num_iterations: Of those that go on, the first included.
+        num_kept: Starts of each set that go on.
+        spread: Of starts around the shortest typical input, in norms of it.
+    """
+
+    num_starts: int
+    num_first: int
+    num_iterations: int
+    num_kept: int
+    spread: float
+
+
+def solve(
     key: Key[Array, ""],
     label_sets: Int[Array, "sets k"],
     factors: HeadFactors,
-    *,
-    num_starts: int,
-    num_iterations: int,
-    num_first: int,
-    num_kept: int,
-    spread: float,
+    effort: Effort,
 ) -> Groups:
-    """Solves for each set of labels from several starts.
+    """Solves for each set of labels from several starts; the likeliest come first.
 
-    After `num_first` iterations the best `num_kept` of each set go on. Where the rank
-    says that samples are there more than once, half of the starts count each twice.
+    After the first iterations the best starts of each set go on. Where the rank says
+    that samples are there more than once, half of the starts count each twice.
     """
+    num_starts = effort.num_starts
     labels = jnp.repeat(label_sets, num_starts, axis=0)
     num, k = labels.shape
-    start = draw_starts(key, labels, factors, spread)
+    start = draw_starts(key, labels, factors, effort.spread)
     is_repeated = jnp.sum(factors.is_live) < factors.batch_size
     is_odd = jnp.arange(num) % 2 == 1
     copies = jnp.where(is_repeated & is_odd, 2.0, 1.0).astype(start.dtype)
@@ -85,15 +100,16 @@ def solve_groups(
             labels, free, copies, jnp.where(jnp.isfinite(loss), loss, jnp.inf)
         )
 
-    first = descend_all(labels, start, copies, num_first)
+    first = descend_all(labels, start, copies, effort.num_first)
     of_sets = first.loss.reshape(-1, num_starts)
     points = first.free.reshape(*of_sets.shape, -1)
     again = jax.vmap(_is_again, (0, 0, None))(points, of_sets, _NEAR * factors.scale)
-    best = jnp.argsort(jnp.where(again, jnp.inf, of_sets), axis=1)[:, :num_kept]
+    best = jnp.argsort(jnp.where(again, jnp.inf, of_sets), axis=1)
+    best = best[:, : effort.num_kept]
     best += num_starts * jnp.arange(len(best))[:, None]
     first = take(first, best.ravel())
-    found = descend_all(*first[:3], num_iterations - num_first)
-    return take(found, jnp.argsort(found.loss))
+    found = descend_all(*first[:3], effort.num_iterations - effort.num_first)
+    return ranked(take(found, jnp.argsort(found.loss)), factors)
 
 
 def _chunk(total):
@@ -266,8 +282,43 @@ def is_explained(fit: Fit) -> Bool[Array, ""]:
     return fit.excess < EXPLAINED
 
 
-def failed(shapes: Fit) -> Fit:
-    """A fit of these shapes that was not made: nothing is explained by it."""
+def fit_until_explained(
+    key: Key[Array, ""],
+    attempt: Callable[[Any, Any, Any], tuple[Any, Fit]],
+    carry: Any,
+    inputs: PyTree[Any],
+) -> Fit:
+    """Fits one batch after the other until one explains the gradient.
+
+    Args:
+        key: Of all attempts.
+        attempt: `attempt(key, carry, input)` to the next attempt's carry and a fit.
+        carry: Of the first attempt.
+        inputs: One for each attempt, stacked.
+
+    Returns:
+        All fits, stacked; those that were not needed explain nothing.
+    """
+
+    def one(state, given):
+        (is_done, carry), (bits, of_attempt) = state, given
+
+        def run():
+            key_here = jax.random.wrap_key_data(bits, impl=implementation)
+            after, made = attempt(key_here, carry, of_attempt)
+            return (is_explained(made), after), made
+
+        shapes = jax.eval_shape(run)[1]
+        return jax.lax.cond(is_done, lambda: (state, _not_made(shapes)), run)
+
+    # Bits of keys: both branches of a mapped condition are given them.
+    implementation, number = jax.random.key_impl(key), len(jax.tree.leaves(inputs)[0])
+    bits = jax.random.key_data(jax.random.split(key, number))
+    return jax.lax.scan(one, (jnp.array(False), carry), (bits, inputs))[1]
+
+
+def _not_made(shapes):
+    """A fit of these shapes by which nothing is explained."""
 
     def fill(leaf):
         is_number = jnp.issubdtype(leaf.dtype, jnp.floating)
@@ -299,44 +350,6 @@ def _expected_errors(batch, factors):
     length = jnp.linalg.norm(embeddings(a, factors), axis=1)
     within *= factors.own_noise**2
     return jnp.sqrt(within + num_inputs * beyond) / length
-
-
-class Effort(NamedTuple):
-    """How much is tried.
-
-    Attributes:
-        num_starts: From each label or set of labels.
-        num_first: Iterations of all of them.
-        num_iterations: Of those that go on, the first included.
-        num_kept: Starts of each set that go on.
-        spread: Of starts around the shortest typical input, in norms of it.
-    """
-
-    num_starts: int
-    num_first: int
-    num_iterations: int
-    num_kept: int
-    spread: float
-
-
-def solve(
-    key: Key[Array, ""],
-    label_sets: Int[Array, "sets k"],
-    factors: HeadFactors,
-    effort: Effort,
-) -> Groups:
-    """Solutions for groups with these labels, the likeliest first."""
-    groups = solve_groups(
-        key,
-        label_sets,
-        factors,
-        num_starts=effort.num_starts,
-        num_iterations=effort.num_iterations,
-        num_first=effort.num_first,
-        num_kept=effort.num_kept,
-        spread=effort.spread,
-    )
-    return ranked(groups, factors)
 
 
 def extend(

@@ -14,9 +14,8 @@ import jax.numpy as jnp
 
 from vfljax._checks import require
 from vfljax.attacks.base import CountInference
-from vfljax.attacks.counting import CountAttack, count_inference
+from vfljax.attacks.counting import CountAttack, count_inference, row_sums
 from vfljax.known import NOTHING, Known
-from vfljax.protocol import check_update, head_of
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -36,9 +35,8 @@ class IDLG(CountAttack):
 
     def __call__(self, key, view, known: Known = NOTHING) -> CountInference:
         """Infers from one view; neither key nor knowledge is used."""
-        check_update(view, self.layer)
         require(view.num_labels == 1, "labels of the view", view.num_labels, "1")
-        sums = jnp.sum(head_of(view.update, self.layer)[0], axis=1)
+        sums = row_sums(view, self.layer)
         label = jax.nn.one_hot(jnp.argmin(sums), view.num_classes)
         is_finite = jnp.all(jnp.isfinite(sums))
         return count_inference(jnp.where(is_finite, label, jnp.nan), 1, sums)

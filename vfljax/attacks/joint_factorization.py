@@ -22,11 +22,9 @@ from vfljax.attacks.head_answers import HeadAttack, judge, no_answer
 from vfljax.attacks.head_factors import check_head, draw_starts, factor_head
 from vfljax.attacks.head_samples import (
     Batch,
-    Effort,
     extend,
-    failed,
     fit,
-    is_explained,
+    fit_until_explained,
     solve,
     take,
 )
@@ -101,44 +99,27 @@ class JointFactorization(HeadAttack):
         p = jax.nn.softmax(weights @ typical + bias)
         likely = view.batch_size * (p - of_bias)
 
-        def one(is_done, inputs):
-            bits, doubt = inputs
+        def attempt(key, nothing, doubt):
+            key_change, key_start = jax.random.split(key)
+            change = doubt * jax.random.normal(key_change, likely.shape)
+            counts = round_counts(likely + change, view.batch_size)
+            labels = jnp.repeat(
+                jnp.arange(len(counts), dtype=jnp.int32),
+                counts,
+                total_repeat_length=view.batch_size,
+            )
+            free = draw_starts(key_start, labels, factors, self.spread)
+            start = Batch(labels, free, jnp.ones(len(labels), free.dtype))
+            return nothing, fit(start, factors, self.num_batch_iterations)
 
-            def run():
-                key = jax.random.wrap_key_data(bits, impl=implementation)
-                key_change, key_start = jax.random.split(key)
-                change = doubt * jax.random.normal(key_change, likely.shape)
-                counts = round_counts(likely + change, view.batch_size)
-                labels = jnp.repeat(
-                    jnp.arange(len(counts), dtype=jnp.int32),
-                    counts,
-                    total_repeat_length=view.batch_size,
-                )
-                free = draw_starts(key_start, labels, factors, self.spread)
-                start = Batch(labels, free, jnp.ones(len(labels), free.dtype))
-                return fit(start, factors, self.num_batch_iterations)
-
-            shapes = jax.eval_shape(run)
-            made = jax.lax.cond(is_done, lambda: failed(shapes), run)
-            return is_done | is_explained(made), made
-
-        # Bits of keys: both branches of a mapped condition are given them.
-        implementation = jax.random.key_impl(key)
-        bits = jax.random.key_data(jax.random.split(key, self.num_batches))
         doubts = _DOUBT * (jnp.arange(self.num_batches) % 2)
-        return jax.lax.scan(one, jnp.array(False), (bits, doubts))[1]
+        return fit_until_explained(key, attempt, (), doubts)
 
     def _complete_groups(self, key, sets, factors, batch):
         """Solves for groups with these labels, and completes the best to batches."""
         key_groups, key_rest = jax.random.split(key)
         num_starts = min(self.num_starts, max(self.max_descents // len(sets), 2))
-        effort = Effort(
-            num_starts=num_starts,
-            num_first=self.num_first,
-            num_iterations=self.num_iterations,
-            num_kept=max(num_starts // 4, 1),
-            spread=self.spread,
-        )
+        effort = self.effort(num_starts, max(num_starts // 4, 1))
         groups = solve(key_groups, sets, factors, effort)
         num_groups = min(self.num_groups, len(groups.loss))
         groups = take(groups, jnp.arange(num_groups))

@@ -23,11 +23,11 @@ from vfljax.attacks.counting import (
     CountAttack,
     bias_of,
     count_inference,
+    mean_messages,
     simplex_least_squares,
-    sum_over_auxiliary,
 )
 from vfljax.known import NOTHING, Known
-from vfljax.protocol import UpdateView, check_update, head_of
+from vfljax.protocol import check_update, head_of
 
 
 class FitInfo(NamedTuple):
@@ -66,29 +66,3 @@ class LabelCountLeastSquares(CountAttack):
         left = jnp.linalg.norm(columns @ shares - target)
         info = FitInfo(left / jnp.linalg.norm(target))
         return count_inference(view.num_labels * shares, view.num_labels, info)
-
-
-def mean_messages(
-    view: UpdateView, known: Known, layer: str, *, of_bias: bool
-) -> Float[Array, "classes classes ..."]:
-    """What a sample of each class adds on average to B times the gradient.
-
-    Args:
-        view: Of which the network and its parameters are used.
-        known: Has `auxiliary_features` and `auxiliary_labels`.
-        layer: Name of the network's last dense layer.
-        of_bias: Whether to the bias's gradient, E[δ | y], or to the kernel's, M_y.
-
-    Returns:
-        One array for each class y along the first axis.
-    """
-
-    def summands(one_hot, inputs, probabilities):
-        messages = probabilities - one_hot
-        found = jnp.sum(one_hot, axis=0)
-        if of_bias:
-            return found, one_hot.T @ messages
-        return found, jnp.einsum("by,bi,bk->yik", one_hot, messages, inputs)
-
-    found, total = sum_over_auxiliary(view, known, layer, summands)
-    return total / found.reshape(-1, *[1] * (total.ndim - 1))

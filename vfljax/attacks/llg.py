@@ -26,11 +26,13 @@ from vfljax.attacks.base import CountInference
 from vfljax.attacks.counting import (
     CountAttack,
     count_inference,
+    ranks,
+    row_sums,
     run_head,
     sum_over_auxiliary,
 )
 from vfljax.known import NOTHING, Known
-from vfljax.protocol import UpdateView, check_update, head_of
+from vfljax.protocol import UpdateView
 
 
 class Calibration(NamedTuple):
@@ -94,7 +96,7 @@ class LLG(_ByRowSums):
 
     def __call__(self, key, view, known: Known = NOTHING) -> CountInference:
         """Infers from one view; neither key nor knowledge is used."""
-        sums = _row_sums(view, self.layer)
+        sums = row_sums(view, self.layer)
         negative = jnp.sum(jnp.minimum(sums, 0.0))
         impact = (1 + 1 / view.num_classes) * negative / view.num_labels
         return self.read(sums, Calibration(impact, jnp.zeros_like(sums)), view)
@@ -139,7 +141,7 @@ class LLGStar(_Calibrated):
 
     def __call__(self, key, view, known: Known = NOTHING) -> CountInference:
         """Infers from one view; the key is of random dummies."""
-        sums, num_classes = _row_sums(view, self.layer), view.num_classes
+        sums, num_classes = row_sums(view, self.layer), view.num_classes
         inputs, probabilities = run_head(view, self._dummies(key, view), self.layer)
         totals = jnp.sum(inputs, axis=1)
         impact = -(1 - num_classes**-2) * jnp.mean(totals) / view.batch_size
@@ -168,7 +170,7 @@ class LLGPlus(_Calibrated):
 
     def __call__(self, key, view, known: Known = NOTHING) -> CountInference:
         """Infers from one view and the samples; the key is not used."""
-        sums = _row_sums(view, self.layer)
+        sums = row_sums(view, self.layer)
         calibration = calibrate(view, known, self.layer)
         return self.read(sums, self.scaled(calibration, view.num_steps), view)
 
@@ -215,18 +217,11 @@ def extract(
         The number of labels of each class.
     """
     impact, offset = calibration
-    rank = jnp.argsort(jnp.argsort(sums, stable=True), stable=True)
-    certain = (sums < 0) & (rank < total)
+    certain = (sums < 0) & (ranks(sums) < total)
     left = sums - impact * certain - offset
     steps = -jnp.minimum(impact, 0.0) * jnp.arange(total)
     rises = jnp.arange(len(sums)) >= (len(sums) - 1 if is_stale else 0)
     table = (left[:, None] + rises[:, None] * steps[None, :]).reshape(-1)
-    place = jnp.argsort(jnp.argsort(table, stable=True), stable=True)
-    is_taken = place < total - jnp.sum(certain)
+    is_taken = ranks(table) < total - jnp.sum(certain)
     more = jnp.sum(is_taken.reshape(-1, total), axis=1)
     return (certain + more).astype(jnp.int32)
-
-
-def _row_sums(view, layer):
-    check_update(view, layer)
-    return jnp.sum(head_of(view.update, layer)[0], axis=1)

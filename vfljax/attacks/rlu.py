@@ -23,8 +23,8 @@ from vfljax.attacks.counting import (
     CountAttack,
     bias_of,
     count_inference,
+    mean_messages,
     simplex_least_squares,
-    sum_over_auxiliary,
 )
 from vfljax.known import NOTHING, Known
 from vfljax.protocol import check_update
@@ -57,16 +57,10 @@ class RLU(CountAttack):
                 view.update,
             )
             there = dataclasses.replace(view, params=moved)
-            found, total = sum_over_auxiliary(there, known, self.layer, _summands)
-            return total / found[:, None]
+            return mean_messages(there, known, self.layer, of_bias=True)
 
         points = min(self.points, view.num_steps)
         shares_of_way = jnp.arange(points) / points
         columns = jnp.mean(jax.lax.map(messages_at, shares_of_way), axis=0).T
         shares = simplex_least_squares(columns, target)
         return count_inference(view.num_labels * shares, view.num_labels)
-
-
-def _summands(one_hot, _, probabilities):
-    """Numbers of samples and summed messages δ of each class."""
-    return jnp.sum(one_hot, axis=0), one_hot.T @ (probabilities - one_hot)

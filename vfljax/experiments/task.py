@@ -73,19 +73,23 @@ class Task:
         return counts[: self.num_classes]
 
     @property
-    def num_local_steps(self) -> int:
-        """K, local steps of a round with batches of the first attacked size."""
+    def samples_each(self) -> int:
+        """How many training samples a participant has, on average."""
+        return self.num_train // self.experiment.num_parties
+
+    @property
+    def local_steps(self) -> tuple[int, ...]:
+        """K, local steps of a round, by attacked size."""
         protocol: Any = self.experiment.protocol
-        each = self.num_train // self.experiment.num_parties
-        return protocol.num_steps(self.experiment.batch_sizes[0], each)
+        sizes = self.experiment.batch_sizes
+        return tuple(protocol.num_steps(size, self.samples_each) for size in sizes)
 
     @property
     def numbers_of_labels(self) -> tuple[int, ...]:
         """How many labels are behind what is seen of a round, by attacked size."""
         protocol: Any = self.experiment.protocol
-        each = self.num_train // self.experiment.num_parties
         sizes = self.experiment.batch_sizes
-        return tuple(protocol.num_labels(size, each) for size in sizes)
+        return tuple(protocol.num_labels(size, self.samples_each) for size in sizes)
 
     @property
     def sample_shape(self) -> tuple[int, ...]:
