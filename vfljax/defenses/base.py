@@ -336,23 +336,26 @@ def check_defense(name: str, value: Any) -> None:
 
 def check_for_updates(name: str, defense: Defense) -> None:
     """Raises a `ValueError` for a defense that can't act on updates."""
-    reason = defense.unfit_for_updates
-    if reason is not None:
-        raise ValueError(
-            f"{name}: {type(defense).__name__} {reason}; on updates of horizontal "
-            "learning allowed are defenses that change one array of entries or act in "
-            "local steps"
-        )
+    allowed = (
+        "on updates of horizontal learning allowed are defenses that change one array "
+        "of entries or act in local steps"
+    )
+    _refuse(name, defense, defense.unfit_for_updates, allowed)
 
 
 def check_for_messages(name: str, defense: Defense) -> None:
     """Raises a `ValueError` for a defense that can't act on messages."""
-    reason = defense.unfit_for_messages
+    allowed = (
+        "in vertical learning allowed are defenses that change messages, labels or the "
+        "loss"
+    )
+    _refuse(name, defense, defense.unfit_for_messages, allowed)
+
+
+def _refuse(name: str, defense: Defense, reason: str | None, allowed: str) -> None:
+    """Raises a `ValueError` where there is a reason."""
     if reason is not None:
-        raise ValueError(
-            f"{name}: {type(defense).__name__} {reason}; in vertical learning allowed "
-            "are defenses that change messages, labels or the loss"
-        )
+        raise ValueError(f"{name}: {type(defense).__name__} {reason}; {allowed}")
 
 
 def _is_axis(value) -> bool:

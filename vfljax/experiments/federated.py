@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, cast
 import jax
 import jax.numpy as jnp
 from jax.tree_util import Partial
-from jaxtyping import Array, Float, Key
+from jaxtyping import Array, Bool, Float, Key
 
 from vfljax import data, metrics
 from vfljax.attacks import Attack
@@ -15,7 +15,7 @@ from vfljax.defenses import Defense, NoDefense
 from vfljax.defenses.base import update_shapes
 from vfljax.experiments.experiment import Experiment
 from vfljax.experiments.task import Arrays
-from vfljax.experiments.world import Cell, Observation, Setting
+from vfljax.experiments.world import AnyWorld, Cell, Observation, decisions
 from vfljax.known import NOTHING, Known
 from vfljax.models import PartyModel
 from vfljax.protocol import (
@@ -24,17 +24,12 @@ from vfljax.protocol import (
     FederatedProtocol,
     FederatedSGD,
     FederatedState,
+    UpdateView,
     inputs_of_head,
     train_rounds,
 )
 
 _MOST_ALONE = 4  # participants whose training alone is computed, for the floor
-
-
-class FederatedLook(NamedTuple):
-    """A round that is looked at, between two rounds of the training."""
-
-    key: Key[Array, ""]
 
 
 class FederatedStart(NamedTuple):
@@ -44,24 +39,20 @@ class FederatedStart(NamedTuple):
         run: The protocol.
         state: Before the first round.
         train_key: Of what is random in training; round t uses `fold_in(key, t)`.
-        looks: By the round before which they are taken, in ascending order.
+        looks: Keys of the rounds that are looked at between those of the training, by
+            the round before which they are, in ascending order.
     """
 
     world: "World"
     run: FederatedProtocol
     state: FederatedState
     train_key: Key[Array, ""]
-    looks: dict[int, FederatedLook]
+    looks: dict[int, Key[Array, ""]]
 
 
 @dataclasses.dataclass(frozen=True)
-class World:
+class World(AnyWorld):
     """Network, defense and protocol at one setting."""
-
-    experiment: Experiment
-    cell: Cell
-    setting: Setting
-    arrays: Arrays
 
     @property
     def protocol(self) -> FederatedSGD | FederatedAveraging:
@@ -86,11 +77,7 @@ class World:
         """The cell's defense at the strength of the setting, which may be traced."""
         features = self.arrays.features[0][:1]
         params = jax.eval_shape(self.model.init, jax.random.key(0), features)
-        shapes = update_shapes(params)
-        strength, choice = self.setting
-        prepared = jax.tree.map(lambda leaf: leaf[choice], self.arrays.of_defense)
-        of_cell = self.experiment.defenses[self.cell.defense]
-        return of_cell.at(strength, shapes, prepared)
+        return self.defense_for(update_shapes(params))
 
     def run(self, batch_size: int, defense: Defense | None = None) -> FederatedProtocol:
         """The protocol with batches of a size, and the cell's defense or another."""
@@ -113,8 +100,8 @@ def start(
     run = world.run(world.experiment.training.batch_size)
     steps = sorted(world.experiment.train_steps) if looks else []
     look_keys = {
-        step: FederatedLook(
-            jax.random.fold_in(views_key, 0 if world.experiment.same_samples else step)
+        step: jax.random.fold_in(
+            views_key, 0 if world.experiment.same_samples else step
         )
         for step in steps
     }
@@ -143,7 +130,7 @@ def advance(
 def observe(
     start: FederatedStart,
     state: FederatedState,
-    look: FederatedLook,
+    look: Key[Array, ""],
     kinds: Collection[Any],
     wants: Collection[str],
     layer: str,
@@ -159,7 +146,7 @@ def observe(
     arrays, size = world.arrays, world.cell.batch_size
     run = world.run(size)
     number = protocol.num_in_round if protocol.sees_aggregate else 1
-    label_key, row_key, send_key = jax.random.split(look.key, 3)
+    label_key, row_key, send_key = jax.random.split(look, 3)
     shape = (run.num_steps, size)
     chosen = jnp.arange(number)
     if world.experiment.data.horizontal.batch_labels == "own":
@@ -195,17 +182,15 @@ def observe(
     )
 
 
-def final(
-    start: FederatedStart, state: FederatedState, kinds: Collection[Any]
-) -> dict[str, Observation]:
-    """What is seen of the trained model alone: no attack on it is there yet."""
-    return {}
-
-
-def draw_knowledge(
-    experiment: Experiment, cell: Cell, seen: Observation, arrays: Arrays
-) -> Known:
-    """What an adversary may know besides an update.
+def look(
+    key: Key[Array, ""],
+    experiment: Experiment,
+    cell: Cell,
+    attack: Attack,
+    seen: Observation,
+    arrays: Arrays,
+) -> tuple[UpdateView, Known, Bool[Array, " labels"]]:
+    """The update that is seen, what an adversary may know, and that it knows no label.
 
     What it simulates starts with nothing remembered: of what a participant's defense
     kept back in earlier rounds it knows nothing.
@@ -233,7 +218,8 @@ def draw_knowledge(
         )
         return jax.tree.map(lambda leaf: jnp.mean(leaf, axis=0), updates)
 
-    return Known(simulate=Partial(simulate), **auxiliary)
+    known = Known(simulate=Partial(simulate), **auxiliary)
+    return view, known, jnp.zeros(seen.truth.shape, bool)
 
 
 def rates(start: FederatedStart, state: FederatedState) -> dict[str, Any]:
@@ -247,7 +233,7 @@ def rates(start: FederatedStart, state: FederatedState) -> dict[str, Any]:
             "trained": jnp.array(True),
         }
     logits = start.run.predict(state, arrays.test_features[0])
-    predicted, is_answer = _decisions(logits)
+    predicted, is_answer = decisions(logits)
     return found | {
         "main_accuracy": metrics.accuracy(predicted, arrays.test_labels),
         "trained": jnp.all(is_answer),
@@ -283,12 +269,6 @@ def _floor_accuracy(start: FederatedStart) -> Float[Array, ""]:
         untrained = alone.restart(start.state)
         state, _ = jax.lax.scan(one_step, untrained, jnp.arange(steps))
         logits = alone.predict(state, arrays.test_features[0])
-        return metrics.accuracy(_decisions(logits)[0], arrays.test_labels)
+        return metrics.accuracy(decisions(logits)[0], arrays.test_labels)
 
     return jnp.mean(jax.lax.map(of_one, jnp.arange(min(total, _MOST_ALONE))))
-
-
-def _decisions(logits):
-    """Classes, −1 where there is no finite answer; and whether there is one."""
-    is_answer = jnp.all(jnp.isfinite(logits), axis=1)
-    return jnp.where(is_answer, jnp.argmax(logits, axis=1), -1), is_answer

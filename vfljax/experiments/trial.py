@@ -26,6 +26,7 @@ from vfljax.experiments.world import (
     Cell,
     Observation,
     World,
+    decisions,
     draw_knowledge,
     with_features,
     without_features,
@@ -116,12 +117,12 @@ def make_victim(
     wants = {want for attack in attacks for want in attack.goal.wants}
     layers = [getattr(attack, "layer", "") for attack in attacks]
     layer = next(filter(None, layers), "")
+    stages = _stages(experiment)
 
     def victim(key, setting_and_numbers, arrays: Arrays) -> Victim:
         setting, numbers = setting_and_numbers
         attack = dataclasses.replace(attacks[0], **numbers)
         given = experiment, cell, setting, arrays
-        stages: Any = federated if experiment.protocol.shares_rows else _Vertical
         world = stages.World(*given)
         start = stages.start(world, key, attack, looks=bool(at_steps))
         state, done, views = start.state, 0, {}
@@ -132,7 +133,8 @@ def make_victim(
                 look = start.looks[step]
                 given = look, at_steps, wants, layer
                 views[step] = stages.observe(start, state, *given)
-        finally_ = stages.final(start, state, kinds - at_steps)
+        finals = kinds - at_steps
+        finally_ = stages.final(start, state, finals) if finals else {}
         return Victim(
             at_steps=tuple(views[step] for step in experiment.train_steps if views),
             finally_=finally_,
@@ -205,22 +207,15 @@ def make_attack(
     `earlier` holds scores and own predictions of all observations up to this one, for
     attacks that combine them; else (). `numbers` are the attack's traced options.
     """
-    adversary, defense = experiment.data.adversary, experiment.defenses[cell.defense]
+    stages = _stages(experiment)
 
     def attacked(key, inputs, arrays: Arrays) -> Answer:
         seen, earlier, numbers = inputs
         of_trial = dataclasses.replace(attack, **numbers)
         known_key, attack_key = jax.random.split(key)
-        if experiment.protocol.shares_rows:
-            known = federated.draw_knowledge(experiment, cell, seen, arrays)
-            (view,) = seen.views.values()
-            inference = infer(of_trial, attack_key, view, known)
-            return Answer(inference, jnp.zeros(seen.truth.shape, bool), ())
-        view = with_features(seen.views[attack.sees.name], seen.rows, arrays, adversary)
-        known, is_known = draw_knowledge(known_key, attack, defense, cell, seen, arrays)
-        known = known.replace(
-            earlier=earlier, other_features=arrays.test_features[adversary]
-        )
+        given = experiment, cell, attack, seen, arrays
+        view, known, is_known = stages.look(known_key, *given)
+        known = known.replace(earlier=earlier)
         inference = infer(of_trial, attack_key, view, known)
         own = ()
         if is_built_on:
@@ -228,6 +223,22 @@ def make_attack(
         return Answer(inference, is_known, own)
 
     return attacked
+
+
+def _look(
+    key: Key[Array, ""],
+    experiment: Experiment,
+    cell: Cell,
+    attack: Attack,
+    seen: Observation,
+    arrays: Arrays,
+):
+    """The attack's view, what it may know, and the samples whose labels it knows."""
+    adversary, defense = experiment.data.adversary, experiment.defenses[cell.defense]
+    view = with_features(seen.views[attack.sees.name], seen.rows, arrays, adversary)
+    known, is_known = draw_knowledge(key, attack, defense, cell, seen, arrays)
+    known = known.replace(other_features=arrays.test_features[adversary])
+    return view, known, is_known
 
 
 def _advance(start: Start, state: ProtocolState, first: int, last: int):
@@ -260,7 +271,7 @@ def main_task(start: Start, state: ProtocolState) -> dict[str, Any]:
         return {"main_accuracy": jnp.array(jnp.nan), "trained": jnp.array(True)}
     arrays = start.world.arrays
     logits, truth = start.run.predict(state, arrays.test_features), arrays.test_labels
-    predicted, is_answer = _decisions(logits)
+    predicted, is_answer = decisions(logits)
     found = {
         "main_accuracy": metrics.accuracy(predicted, truth),
         "trained": jnp.all(is_answer),
@@ -293,7 +304,7 @@ def _final(kind, start: Start, state: ProtocolState) -> Observation:
         asked_with = interference.asks(clean) if interference.asks else clean
         logits, truth = run.predict(state, asked_with), arrays.test_labels[asked]
         view = protocol.PredictionView(logits, world.cell.num_classes)
-        facts["without"] = _decisions(run.predict(state, clean))[0]
+        facts["without"] = decisions(run.predict(state, clean))[0]
     else:
         features = arrays.features[adversary]
         view = protocol.trained_model_view(run, state, features, adversary)
@@ -307,12 +318,6 @@ def _final(kind, start: Start, state: ProtocolState) -> Observation:
     )
 
 
-def _decisions(logits):
-    """Classes, −1 where there is no finite answer; and whether there is one."""
-    is_answer = jnp.all(jnp.isfinite(logits), axis=1)
-    return jnp.where(is_answer, jnp.argmax(logits, axis=1), -1), is_answer
-
-
 class _Vertical:
     """The stages of a trial of vertical learning, as `federated` has its own."""
 
@@ -321,4 +326,10 @@ class _Vertical:
     advance = staticmethod(_advance)
     observe = staticmethod(_observe)
     final = staticmethod(final_observations)
+    look = staticmethod(_look)
     rates = staticmethod(rates)
+
+
+def _stages(experiment: Experiment) -> Any:
+    """How a trial goes, by what is shared: features, or samples."""
+    return federated if experiment.protocol.shares_rows else _Vertical

@@ -93,14 +93,34 @@ def without_features(view: Any) -> Any:
     return dataclasses.replace(view, features=()) if hasattr(view, "features") else view
 
 
+def decisions(
+    logits: Float[Array, "samples classes"],
+) -> tuple[Int[Array, " samples"], Bool[Array, " samples"]]:
+    """Classes, −1 where there is no finite answer; and whether there is one."""
+    is_answer = jnp.all(jnp.isfinite(logits), axis=1)
+    return jnp.where(is_answer, jnp.argmax(logits, axis=1), -1), is_answer
+
+
 @dataclasses.dataclass(frozen=True)
-class World:
-    """What a trial trains: networks, defense and protocol at one setting."""
+class AnyWorld:
+    """What a trial trains at one setting, whatever is shared between whom."""
 
     experiment: Experiment
     cell: Cell
     setting: Setting
     arrays: Arrays
+
+    def defense_for(self, shapes: Shapes) -> defenses.Defense:
+        """The cell's defense at the strength of the setting, which may be traced."""
+        strength, choice = self.setting
+        prepared = jax.tree.map(lambda leaf: leaf[choice], self.arrays.of_defense)
+        of_cell = self.experiment.defenses[self.cell.defense]
+        return of_cell.at(strength, shapes, prepared)
+
+
+@dataclasses.dataclass(frozen=True)
+class World(AnyWorld):
+    """What a trial trains: networks, defense and protocol at one setting."""
 
     @property
     def num_parties(self) -> int:
@@ -135,9 +155,7 @@ class World:
             embed=experiment.embed(cell.num_classes),
             sums_logits=experiment.protocol.sums_logits,
         )
-        strength, choice = self.setting
-        prepared = jax.tree.map(lambda leaf: leaf[choice], self.arrays.of_defense)
-        return experiment.defenses[cell.defense].at(strength, shapes, prepared)
+        return self.defense_for(shapes)
 
     def optimizers(self, interference: Interference) -> list[Callable[[], Any]]:
         """Makers of every party's optimizer."""

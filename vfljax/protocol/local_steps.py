@@ -4,6 +4,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import optax
 from jaxtyping import Array, Float, Key
 
 from vfljax import losses, models
@@ -62,6 +63,5 @@ def clip_tree(tree: Params, norm: Any) -> Params:
         >>> clip_tree({"a": jnp.array([3.0]), "b": jnp.array([4.0])}, 1.0)["b"]
         Array([0.8], dtype=float32)
     """
-    squares = [jnp.sum(leaf**2) for leaf in jax.tree.leaves(tree)]
-    times = jnp.maximum(1.0, jnp.sqrt(sum(squares, start=jnp.zeros(()))) / norm)
+    times = jnp.maximum(1.0, optax.tree.norm(tree) / norm)
     return jax.tree.map(lambda leaf: leaf / times, tree)

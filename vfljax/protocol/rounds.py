@@ -81,17 +81,17 @@ class FederatedProtocol:
     """What moves the network, given the aggregate as its gradient."""
     learning_rate: Any
     """Rate of the participants' local steps."""
-    local_optimizer: optax.GradientTransformation | None = None
+    local_optimizer: optax.GradientTransformation | None
     """What participants train with; None for plain SGD steps."""
     num_classes: int
     """C >= 2."""
     num_participants: int
     """M."""
-    num_steps: int = 1
+    num_steps: int
     """K, local steps of a round."""
     defense: Defense
     """What every participant does to its update."""
-    secure_aggregation: bool = False
+    secure_aggregation: bool
     """Whether nobody sees a single update, but only the aggregate."""
     observer: Observer
     """Who looks: the server, or a participant, which knows its own update."""
