@@ -22,13 +22,20 @@ KNOWN_FIELDS = {
     "auxiliary_features": "Features of samples that the adversary has of its own "
     "(auxiliary, ...), of none of which it sees an update.",
     "auxiliary_labels": "Their classes (auxiliary,).",
+    "auxiliary_properties": "Whether these samples have the property that is to be "
+    "inferred (auxiliary,), booleans.",
+    "records": "Features of the records whose membership is asked (records, ...).",
     "simulate": "`simulate(key, features, labels)` to the update that a participant "
-    "with these samples (steps, batch, ...) would send, its defense included; a "
+    "with these samples (steps, batch, ...) would send, its defense included, or to the "
+    "mean of several, each with as many consecutive samples of a batch; a "
     "`jax.tree_util.Partial`.",
 }
 """Every field of `Known` with its meaning. What is not given is withheld."""
 
-OF_UPDATES = ("auxiliary_features", "auxiliary_labels", "simulate")
+OF_UPDATES = (
+    *("auxiliary_features", "auxiliary_labels", "auxiliary_properties"),
+    *("records", "simulate"),
+)
 """What an attacker of updates may know; all others are of vertical learning."""
 
 STATIC_FIELDS = ("keeps_zero_sum", "drops_entries")

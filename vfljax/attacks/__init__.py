@@ -8,6 +8,8 @@ from vfljax.attacks.base import (
     Attack,
     CountInference,
     Inference,
+    MembershipInference,
+    RoundInference,
     check_attack,
     inference_from_scores,
 )
@@ -54,6 +56,7 @@ from vfljax.attacks.repeated_observation import (
 )
 from vfljax.attacks.rlu import RLU
 from vfljax.attacks.smallest_columns import SmallestColumns
+from vfljax.attacks.watching import Reader, read_rounds
 from vfljax.known import NOTHING, Known
 
 __all__ = [
@@ -85,13 +88,16 @@ __all__ = [
     "LabelReplacement",
     "LabeledRows",
     "LinearRecovery",
+    "MembershipInference",
     "MessageSmoothing",
     "MixMatch",
     "ModelCompletion",
     "NoiseAwareRecovery",
     "NormScoring",
     "OwnPrediction",
+    "Reader",
     "RepeatedObservation",
+    "RoundInference",
     "SmallestColumns",
     "check_attack",
     "cluster_matching",
@@ -113,6 +119,7 @@ __all__ = [
     "noise_aware_recovery",
     "norm_scoring",
     "own_prediction",
+    "read_rounds",
     "repeated_observation",
     "round_counts",
 ]

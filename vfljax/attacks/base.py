@@ -68,6 +68,37 @@ class CountInference(NamedTuple):
     info: Any = ()
 
 
+class RoundInference(NamedTuple):
+    """What the adversary believes about each watched round.
+
+    Attributes:
+        scores: Higher means more likely that the round's batch has the property.
+        counts: Estimated number of its samples that have it, not rounded; NaN from a
+            method that does not count.
+        finite: Whether all scores are finite.
+        info: Diagnostics of the method.
+    """
+
+    scores: Float[Array, " rounds"]
+    counts: Float[Array, " rounds"]
+    finite: Bool[Array, ""]
+    info: Any = ()
+
+
+class MembershipInference(NamedTuple):
+    """What the adversary believes about each record that it was asked about.
+
+    Attributes:
+        is_member: Whether the record was in the training data.
+        finite: Always true of a rule without numbers.
+        info: Diagnostics of the method.
+    """
+
+    is_member: Bool[Array, " records"]
+    finite: Bool[Array, ""]
+    info: Any = ()
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Attack:
     """A method of inference: options are fields, `__call__` is a pure function.
@@ -114,6 +145,9 @@ class Attack:
     builds_on: ClassVar[Any] = None
     """The attack whose answers at every step so far it is given as `Known.earlier`;
     None for attacks on one view."""
+    reader: ClassVar[Any] = None
+    """Of an attack that watches the training the `Reader` of each round, what it keeps
+    of which stands in place of the view; None for attacks on one view."""
     ranges: ClassVar[dict[str, Mapping[str, Any]]] = {}
     """By the name of a number field its range, as `check_fields` takes it."""
 
@@ -225,10 +259,12 @@ def infer(attack: Attack, key: Key[Array, ""], view: Any, known: Known) -> Any:
         answer = attack(key, view, known.only(attack.uses))
     except WithheldError as error:
         raise WithheldError(f"{called}.uses={attack.uses}: {error}") from None
-    if not isinstance(answer, Inference | CountInference):
+    kinds = Inference | CountInference | RoundInference | MembershipInference
+    if not isinstance(answer, kinds):
         raise ValueError(
             f"{called}.__call__: returned {type(answer).__name__}, must return an "
-            "Inference, such as inference_from_scores(scores), or a CountInference"
+            "Inference, such as inference_from_scores(scores), a CountInference, a "
+            "RoundInference or a MembershipInference"
         )
     name, found = attack.goal.answer, type(answer).__name__
     allowed = f"an answer with {name}, which the goal {attack.goal.name} is judged by"

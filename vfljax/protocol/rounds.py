@@ -230,6 +230,7 @@ class FederatedProtocol:
             sample_shape=sample_shape,
             num_steps=self.num_steps,
             forward=self.forward(state),
+            num_participants=number,
         )
 
     def _statistics(self, state, batches):

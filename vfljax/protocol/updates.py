@@ -28,8 +28,8 @@ _STATIC = {"static": True}  # of a field that shapes the program, for JAX
 class UpdateView:
     """What a curious server, or a participant that knows an aggregate, has of a round.
 
-    The aggregate of M participants with as many samples each is as good as the update
-    of one with M times the batch: its `batch_size` says so.
+    The mean of M participants' updates with as many samples each is as good as the
+    update of one with M times the batch: its `batch_size` says so.
 
     Attributes:
         model: The shared network.
@@ -37,10 +37,12 @@ class UpdateView:
         update: (w_before − w_after)/η as it was sent, a tree like `params`.
         learning_rate: η of the local steps.
         num_classes: C >= 2.
-        batch_size: B >= 1, samples of each local step.
+        batch_size: B >= 1, samples of each local step, of all participants together.
         sample_shape: Shape of one sample's features.
         num_steps: K >= 1, local steps.
         forward: How participants run the network.
+        num_participants: M >= 1, participants whose updates the mean is of, each with
+            B/M samples in a local step.
     """
 
     model: PartyModel = dataclasses.field(metadata=_STATIC)
@@ -52,6 +54,7 @@ class UpdateView:
     sample_shape: tuple[int, ...] = dataclasses.field(metadata=_STATIC)
     num_steps: int = dataclasses.field(default=1, metadata=_STATIC)
     forward: Forward = EVALUATION
+    num_participants: int = dataclasses.field(default=1, metadata=_STATIC)
     name: ClassVar[str] = "update"
     is_final: ClassVar[bool] = False
 
