@@ -26,8 +26,8 @@ KNOWN_FIELDS = {
     "inferred (auxiliary,), booleans.",
     "records": "Features of the records whose membership is asked (records, ...).",
     "simulate": "`simulate(key, features, labels)` to the update that a participant "
-    "with these samples (steps, batch, ...) would send, its defense included, or to the "
-    "mean of several, each with as many consecutive samples of a batch; a "
+    "with these samples (steps, batch, ...) would send, its defense included, or to "
+    "the mean of several, each with as many consecutive samples of a batch; a "
     "`jax.tree_util.Partial`.",
 }
 """Every field of `Known` with its meaning. What is not given is withheld."""

@@ -1,9 +1,9 @@
 """What attacks on a whole training have in common: what they keep of each round.
 
 The network of every round together would not fit in memory, so an adversary that
-watches keeps something small of each round while the training runs: a `Reader` makes it from
-that round's view, inside the training's loop. An attack names its reader in the field
-`reader`, and is called with what was kept of all watched rounds, stacked along a
+watches keeps something small of each round while the training runs: a `Reader` makes
+it from that round's view, inside the training's loop. An attack names its reader in the
+field `reader`, and is called with what was kept of all watched rounds, stacked along a
 leading axis, in place of a view.
 """
 
