@@ -20,6 +20,11 @@ from vfljax.data.horizontal import (
     partition_evenly,
 )
 from vfljax.data.own import from_arrays
+from vfljax.data.property_rows import (
+    PropertyRows,
+    draw_batches_with,
+    partition_with_property,
+)
 from vfljax.data.rows import keep_rows, select_classes, take_rows
 from vfljax.data.source import DataError, Source
 from vfljax.data.splits import SPLITS, split_features
@@ -34,6 +39,7 @@ __all__ = [
     "DataError",
     "Dataset",
     "Partition",
+    "PropertyRows",
     "Source",
     "Trigger",
     "WordPiece",
@@ -41,6 +47,7 @@ __all__ = [
     "class_table",
     "digest",
     "draw_batch",
+    "draw_batches_with",
     "draw_classes",
     "draw_known_labels",
     "draw_known_rows",
@@ -54,6 +61,7 @@ __all__ = [
     "partition_by_dirichlet",
     "partition_by_rows",
     "partition_evenly",
+    "partition_with_property",
     "select_classes",
     "split_features",
     "take_rows",

@@ -3,7 +3,7 @@
 from vfljax.experiments.encryption import Encryption
 from vfljax.experiments.experiment import Data, Execution, Experiment, Variant
 from vfljax.experiments.folders import RunFolderError
-from vfljax.experiments.horizontal import Horizontal
+from vfljax.experiments.horizontal import Horizontal, TargetProperty
 from vfljax.experiments.records import Run, read_frame, read_run
 from vfljax.experiments.sweep import Progress, run_sweep
 from vfljax.experiments.training import Training
@@ -17,6 +17,7 @@ __all__ = [
     "Progress",
     "Run",
     "RunFolderError",
+    "TargetProperty",
     "Training",
     "Variant",
     "read_frame",

@@ -41,7 +41,8 @@ class Encryption(EncryptionChoices):
         for label, defense in experiment.defenses.items():
             named = f"defenses.{label}", type(defense).__name__
             require(not defense.overrides("penalty"), *named, allowed)
-        sizes, allowed = experiment.batch_sizes, (training.batch_size,)
+        sizes = experiment.batch_sizes
+        allowed = (training.size(sizes[0]),)
         if training.steps and any(
             not attack.sees.is_final for attack in experiment.attacks.values()
         ):

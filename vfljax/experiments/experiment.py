@@ -192,6 +192,11 @@ class Experiment:
     """Sizes of the batch that is attacked."""
     train_steps: tuple[int, ...] = (0,)
     """Training steps before which views are taken, in [0, training.steps]."""
+    watch_from: int = 0
+    """Round of the training from which attacks that watch it do so, at least 0."""
+    watch_every: int = 1
+    """Attacks that watch the training see the last of so many consecutive rounds, at
+    least 1."""
     same_samples: bool = False
     """Whether the views at all train_steps are of the same samples, as when epochs
     repeat, so that attacks may combine them; otherwise they are of fresh ones."""
@@ -233,6 +238,8 @@ class Experiment:
         )
         require(is_fit, "model.embed", embed, allowed)
         require(self.num_trials >= 1, "num_trials", self.num_trials, ">= 1")
+        require(self.watch_from >= 0, "watch_from", self.watch_from, ">= 0")
+        require(self.watch_every >= 1, "watch_every", self.watch_every, ">= 1")
         for name in ("batch_sizes", "train_steps", "defenses", "attacks"):
             require(bool(getattr(self, name)), name, getattr(self, name), "not empty")
         require_all("batch_sizes", self.batch_sizes, lambda size: size >= 1, ">= 1")
@@ -252,7 +259,8 @@ class Experiment:
             f"another, or batch_sizes at most training.batch_size = "
             f"{training.batch_size}: rows must correspond"
         )
-        has_room = not training.steps or max(self.batch_sizes) <= training.batch_size
+        largest = max(self.batch_sizes)
+        has_room = not training.steps or largest <= training.size(largest)
         for label, defense in self.defenses.items():
             check_defense(f"defenses.{label}", defense)
             is_fit = has_room or not defense.remembers_rows

@@ -1,30 +1,32 @@
 """What a trial of horizontal learning trains and lets an adversary see."""
 
 import dataclasses
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
-from jax.tree_util import Partial
 from jaxtyping import Array, Bool, Float, Key
 
 from vfljax import data, metrics
-from vfljax.attacks import Attack
+from vfljax.attacks import Attack, Reader
 from vfljax.defenses import Defense, NoDefense
 from vfljax.defenses.base import update_shapes
+from vfljax.experiments import watching
 from vfljax.experiments.experiment import Experiment
 from vfljax.experiments.task import Arrays
 from vfljax.experiments.world import AnyWorld, Cell, Observation, decisions
 from vfljax.known import NOTHING, Known
 from vfljax.models import PartyModel
 from vfljax.protocol import (
+    HONEST,
     Batches,
     FederatedAveraging,
     FederatedProtocol,
     FederatedSGD,
     FederatedState,
-    UpdateView,
+    Scene,
+    Upload,
     inputs_of_head,
     train_rounds,
 )
@@ -41,6 +43,7 @@ class FederatedStart(NamedTuple):
         train_key: Of what is random in training; round t uses `fold_in(key, t)`.
         looks: Keys of the rounds that are looked at between those of the training, by
             the round before which they are, in ascending order.
+        watch_key: Of what adversaries draw who watch the training.
     """
 
     world: "World"
@@ -48,6 +51,7 @@ class FederatedStart(NamedTuple):
     state: FederatedState
     train_key: Key[Array, ""]
     looks: dict[int, Key[Array, ""]]
+    watch_key: Key[Array, ""]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,7 +83,17 @@ class World(AnyWorld):
         params = jax.eval_shape(self.model.init, jax.random.key(0), features)
         return self.defense_for(update_shapes(params))
 
-    def run(self, batch_size: int, defense: Defense | None = None) -> FederatedProtocol:
+    @property
+    def train_size(self) -> int:
+        """Samples of a local step of the training."""
+        return self.experiment.training.size(self.cell.batch_size)
+
+    def run(
+        self,
+        batch_size: int,
+        defense: Defense | None = None,
+        upload: Upload | None = None,
+    ) -> FederatedProtocol:
         """The protocol with batches of a size, and the cell's defense or another."""
         experiment = self.experiment
         return self.protocol.make(
@@ -89,6 +103,7 @@ class World(AnyWorld):
             num_classes=self.cell.num_classes,
             learning_rate=experiment.training.learning_rate,
             num_steps=self.num_steps(batch_size),
+            upload=upload,
         )
 
 
@@ -97,7 +112,10 @@ def start(
 ) -> FederatedStart:
     """Everything that is drawn before the first round."""
     weights_key, train_key, views_key = jax.random.split(key, 3)
-    run = world.run(world.experiment.training.batch_size)
+    interference = HONEST
+    if attack.victim is not None:
+        interference = attack.interferes(views_key, _scene(world))
+    run = world.run(world.train_size, upload=interference.upload)
     steps = sorted(world.experiment.train_steps) if looks else []
     look_keys = {
         step: jax.random.fold_in(
@@ -106,15 +124,72 @@ def start(
         for step in steps
     }
     state = run.init(weights_key, world.arrays.features[0][:1])
-    return FederatedStart(world, run, state, train_key, look_keys)
+    watch_key = jax.random.fold_in(views_key, 2**32 - 1)
+    return FederatedStart(world, run, state, train_key, look_keys, watch_key)
+
+
+def _scene(world: World) -> Scene:
+    """What a participant may look at before training: sizes alone."""
+    number = world.protocol.num_participants
+    return Scene(
+        num_samples=len(world.arrays.labels),
+        num_test=len(world.arrays.test_labels),
+        num_classes=world.cell.num_classes,
+        adversary=number - 1,
+        passive=tuple(range(number)),
+        batch_size=world.cell.batch_size,
+        prepared=world.arrays.of_attack,
+        samples_of=_not_offered,
+        infer=_not_offered,
+    )
+
+
+def _not_offered(*_: Any) -> Any:
+    """Services that only the scene of vertical learning has."""
+    raise ValueError("scene: participants of horizontal learning are told of no labels")
 
 
 def advance(
-    start: FederatedStart, state: FederatedState, first: int, last: int
-) -> FederatedState:
-    """Trains from one round to another, as one scan over data on the device."""
+    start: FederatedStart,
+    state: FederatedState,
+    first: int,
+    last: int,
+    readers: Sequence[Reader] = (),
+) -> tuple[FederatedState, Any]:
+    """Trains from one round to another, as scans over data on the device.
+
+    Returns the state and, where there are readers, what they kept and the truth about
+    each watched round; else None.
+    """
+    experiment = start.world.experiment
+    begin = min(max(first, experiment.watch_from), last)
+    every = experiment.watch_every
+    end = begin + (last - begin) // every * every
+    if not readers or begin == end:
+        return _train(start, state, first, last), None
+    state = _train(start, state, first, begin)
+    state, kept = _train(start, state, begin, end, readers)
+    return _train(start, state, end, last), kept
+
+
+def _train(start, state, first, last, readers=()) -> Any:
+    """Rounds in which nobody watches; or all, with what readers kept."""
+    if first == last:
+        return state
     world, arrays = start.world, start.world.arrays
-    return train_rounds(
+    experiment, options = world.experiment, {}
+    target, watched = experiment.data.horizontal.target, arrays.watched
+    if target is not None:
+        options |= {
+            "properties": watched.rows.codes,
+            "draw": watching.draw_for(target, watched, arrays.partition),
+            "shares": watching.shares_for(target),
+        }
+    if readers:
+        given = start.run, readers, _known_of(arrays)
+        options["watch"] = watching.watch_for(start.watch_key, *given)
+        options["watch_every"] = experiment.watch_every
+    after, kept = train_rounds(
         start.run,
         start.train_key,
         state,
@@ -122,9 +197,34 @@ def advance(
         arrays.labels,
         arrays.partition,
         jnp.arange(first, last),
-        batch_size=world.experiment.training.batch_size,
+        batch_size=world.train_size,
         num_in_round=world.protocol.num_in_round,
-    )[0]
+        **options,
+    )
+    return (after, kept) if readers else after
+
+
+def watched(
+    start: FederatedStart, attacks: Sequence[Attack], kept: Sequence[Any]
+) -> dict[str, Observation]:
+    """What attacks that watch are given, from what was kept in the training's parts."""
+    world, readers = start.world, watching.readers_of(attacks)
+    size = start.run.num_steps * world.train_size
+    given = attacks, readers, kept, world.arrays.watched, size, world.setting
+    return watching.observations(*given) if kept else {}
+
+
+def _known_of(arrays: Arrays) -> dict[str, Any]:
+    """Fields of `Known` that an adversary has of its own, in any round."""
+    found = {}
+    if len(arrays.auxiliary_labels):
+        found["auxiliary_features"] = arrays.auxiliary_features
+        found["auxiliary_labels"] = arrays.auxiliary_labels
+    if len(arrays.watched.auxiliary_properties):
+        found["auxiliary_properties"] = arrays.watched.auxiliary_properties
+    if len(arrays.watched.records):
+        found["records"] = arrays.watched.records
+    return found
 
 
 def observe(
@@ -189,37 +289,18 @@ def look(
     attack: Attack,
     seen: Observation,
     arrays: Arrays,
-) -> tuple[UpdateView, Known, Bool[Array, " labels"]]:
-    """The update that is seen, what an adversary may know, and that it knows no label.
+) -> tuple[Any, Known, Bool[Array, " labels"]]:
+    """What is seen, what an adversary may know, and that it knows no label.
 
-    What it simulates starts with nothing remembered: of what a participant's defense
-    kept back in earlier rounds it knows nothing.
+    Of attacks that watch the training, what is seen is what their readers kept, and
+    what they could simulate they did while they watched.
     """
-    auxiliary = {}
-    if len(arrays.auxiliary_labels):
-        auxiliary = {
-            "auxiliary_features": arrays.auxiliary_features,
-            "auxiliary_labels": arrays.auxiliary_labels,
-        }
-    world = World(experiment, cell, seen.setting, arrays)
+    world, known = World(experiment, cell, seen.setting, arrays), _known_of(arrays)
     (view,) = seen.views.values()
-    size = cell.batch_size
-    run, number = world.run(size), view.batch_size // size
-
-    def simulate(key, features, labels):
-        state = FederatedState(view.params, view.forward.statistics, (), ())
-        features, labels = (
-            jnp.moveaxis(x.reshape(-1, number, size, *x.shape[2:]), 1, 0)
-            for x in (features, labels)
-        )
-        keys = jax.random.split(key, number)
-        updates, _ = jax.vmap(run.send, in_axes=(0, None, None, 0, 0))(
-            keys, state, run.defense.init_update(view.params), features, labels
-        )
-        return jax.tree.map(lambda leaf: jnp.mean(leaf, axis=0), updates)
-
-    known = Known(simulate=Partial(simulate), **auxiliary)
-    return view, known, jnp.zeros(seen.truth.shape, bool)
+    if attack.reader is None:
+        run = world.run(cell.batch_size)
+        known["simulate"] = watching.simulate_for(run, view)
+    return view, Known(**known), jnp.zeros(seen.truth.shape, bool)
 
 
 def rates(start: FederatedStart, state: FederatedState) -> dict[str, Any]:
@@ -234,11 +315,15 @@ def rates(start: FederatedStart, state: FederatedState) -> dict[str, Any]:
         }
     logits = start.run.predict(state, arrays.test_features[0])
     predicted, is_answer = decisions(logits)
-    return found | {
+    found |= {
         "main_accuracy": metrics.accuracy(predicted, arrays.test_labels),
         "trained": jnp.all(is_answer),
         "floor_accuracy": _floor_accuracy(start),
     }
+    if logits.shape[1] == 2:
+        margin = logits[:, 1] - logits[:, 0]
+        found["main_auc"] = metrics.binary_auc(margin, arrays.test_labels == 1)
+    return found
 
 
 def _floor_accuracy(start: FederatedStart) -> Float[Array, ""]:
@@ -250,7 +335,7 @@ def _floor_accuracy(start: FederatedStart) -> Float[Array, ""]:
     """
     world, experiment = start.world, start.world.experiment
     arrays, total = world.arrays, world.protocol.num_participants
-    steps, size = experiment.training.steps, experiment.training.batch_size
+    steps, size = experiment.training.steps, world.train_size
     alone = dataclasses.replace(world.run(size, NoDefense()), num_participants=1)
     shape = alone.num_steps, size
     key = jax.random.fold_in(start.train_key, 2**32 - 1)

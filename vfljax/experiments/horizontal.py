@@ -12,6 +12,74 @@ _MOST_AUXILIARY = 200  # samples, unless another number is asked for
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class TargetProperty:
+    """A property that some batches of the first participant, the target, have.
+
+    Melis et al. (S&P 2019, https://arxiv.org/abs/1805.04049), section 4.2: only the
+    target and the last participant hold samples with it, half of them each.
+    """
+
+    name: str
+    """Name of a further label column of the data set, such as race."""
+    value: int | str = 1
+    """Number or name of the column's value that is the property."""
+    fraction: float = 1.0
+    """Share of the samples of a property batch that have the property, in [0, 1],
+    rounded to whole samples; the others don't have it."""
+    one_in: int = 2
+    """On average one of so many rounds, at least 1, drawn at random, has a property
+    batch of the target; in all other rounds its batch is free of the property."""
+    windows: tuple[tuple[int, int, int | str], ...] = ()
+    """Rounds in which all of the target's batches have a property, instead of random
+    ones: first round, first round after them, and the value that they have."""
+    joins_at: int = 0
+    """Round from which the target takes part; before it there are only the others."""
+    adversary_fraction: float | None = None
+    """Share of the samples of the last participant's own training batches that have the
+    property, in [0, 1]; None for batches drawn from all of its samples."""
+
+    def __post_init__(self):
+        """Checks the ranges."""
+        unit = {"low": 0.0, "high": 1.0}
+        check_fields(self, {"fraction": unit, "joins_at": {"low": 0}})
+        require(self.one_in >= 1, "one_in", self.one_in, ">= 1")
+        share = self.adversary_fraction
+        is_fit = share is None or 0 <= share <= 1
+        require(is_fit, "adversary_fraction", share, "in [0, 1]")
+        for window in self.windows:
+            is_fit = len(window) == 3 and 0 <= window[0] < window[1]
+            allowed = "first round, a later round, and a value"
+            require(is_fit, "windows", window, allowed)
+
+    def values(self, dataset: data.Dataset) -> tuple[int, ...]:
+        """Numbers of the values that are looked at, the property's own first.
+
+        Raises:
+            ValueError: If the data set has no such column or value.
+        """
+        own = _number_of(self.value, self.name, dataset)
+        return tuple(dict.fromkeys((own, *self.window_values(dataset))))
+
+    def window_values(self, dataset: data.Dataset) -> tuple[int, ...]:
+        """Numbers of the values of the windows, one for each."""
+        given = (value for *_, value in self.windows)
+        return tuple(_number_of(value, self.name, dataset) for value in given)
+
+
+def _number_of(value: int | str, name: str, dataset: data.Dataset) -> int:
+    """The number of a value of a property, which may be given by its name."""
+    columns = dataset.train_properties
+    allowed = f"a property of {dataset.name}: {', '.join(columns) or 'it has none'}"
+    require(name in columns, "target.name", name, allowed)
+    if not isinstance(value, str):
+        return int(value)
+    names = dataset.property_names.get(name, ())
+    allowed = f"of {', '.join(names) or 'numbers, as its values have no names'}"
+    require(value in names, "target.value", value, allowed)
+    return names.index(value)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Horizontal:
     """Who holds which samples in FederatedSGD and FederatedAveraging."""
 
@@ -31,13 +99,30 @@ class Horizontal:
     auxiliary_samples: int | None = None
     """How many labeled samples of its own an attacker may have; they are taken from
     the test samples, and the main task is judged on the others. None for half of the
-    test samples, but at most 200."""
+    test samples, but at most 200; of the last participant's samples None is all."""
+    auxiliary_from: Literal["test", "participant"] = "test"
+    """Where an attacker has labeled samples from: of the test samples, or those that
+    the last participant holds, which is then the adversary or works with it."""
+    target: TargetProperty | None = None
+    """A property of the first participant's batches, for attacks that watch the
+    training to find out when it occurs; None for none."""
+    records: int | None = None
+    """How many of the first participant's training samples, and as many test samples,
+    an attack is asked about whether they were trained on; None for all of the fewer of
+    them, at most 1,000."""
 
     def __post_init__(self):
         """Checks the ranges."""
         check_fields(self, {"concentration": POSITIVE | {"high_excluded": True}})
         name, number = "data.horizontal.auxiliary_samples", self.auxiliary_samples
         require(number is None or number >= 0, name, number, ">= 0")
+        name, number = "data.horizontal.records", self.records
+        require(number is None or number >= 1, name, number, ">= 1")
+        if self.target is not None:
+            allowed = "None with a target, whose property says who holds which samples"
+            require(self.rows is None, "data.horizontal.rows", self.rows, allowed)
+            name, allowed = "data.horizontal.partition", "even with a target"
+            require(self.partition == "even", name, self.partition, allowed)
 
     def num_auxiliary(self, num_test: int) -> int:
         """How many of so many test samples are the attacker's."""

@@ -50,7 +50,7 @@ class Programs:
         numbers, and the data.
         """
         alike = tuple(map(program_of, sharing))
-        kinds = frozenset(attack.sees for attack in alike)
+        kinds = frozenset((attack.sees, attack.reader) for attack in alike)
         make = functools.partial(make_victim, self.experiment, cell, alike)
         return self._program((cell, alike[0].victim, kinds), make, inputs)
 

@@ -109,10 +109,11 @@ def _releases(experiment, cell, num_samples):
     training = experiment.training
     if training.steps == 0:
         return Releases(number=1, batch_size=cell.batch_size)
-    steps_per_epoch = num_samples // training.batch_size
+    size = training.size(cell.batch_size)
+    steps_per_epoch = num_samples // size
     num_epochs = -(-training.steps // steps_per_epoch)
     num_views = len(experiment.train_steps) if experiment.same_samples else 1
-    return Releases(number=max(num_epochs, num_views), batch_size=training.batch_size)
+    return Releases(number=max(num_epochs, num_views), batch_size=size)
 
 
 @functools.lru_cache(maxsize=4096)

@@ -93,8 +93,8 @@ def run_sweep(
 
 
 def steps_of(experiment: Experiment, attack: Attack) -> tuple[int, ...]:
-    """The training steps an attack is run at: the last one, on a trained model."""
-    if attack.sees.is_final:
+    """The training steps an attack is run at: the last, of a whole training too."""
+    if attack.sees.is_final or attack.reader is not None:
         return (experiment.training.steps,)
     return experiment.train_steps
 

@@ -9,9 +9,10 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from vfljax import data
-from vfljax._checks import require
 from vfljax.defenses import check_for_messages, check_for_updates
-from vfljax.experiments.experiment import Data, Experiment
+from vfljax.experiments.experiment import Experiment
+from vfljax.experiments.participants import check_participants, load_participants
+from vfljax.experiments.watching import WatchedArrays
 
 
 class Arrays(NamedTuple):
@@ -25,6 +26,7 @@ class Arrays(NamedTuple):
         partition: Who holds which rows, where participants hold different ones.
         auxiliary_features: Of samples that an attacker of updates has of its own.
         auxiliary_labels: Their classes.
+        watched: What attacks that watch a training need.
     """
 
     features: tuple[Float[Array, "samples ..."], ...]
@@ -38,6 +40,7 @@ class Arrays(NamedTuple):
     partition: Any = ()
     auxiliary_features: Any = ()
     auxiliary_labels: Any = ()
+    watched: WatchedArrays = WatchedArrays()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -176,7 +179,7 @@ def check_fits(task: Task) -> None:
             experiment.network.check_width(num_classes, features)
     num_samples = sum(task.class_counts) if is_first else task.num_train
     sizes = [("batch_sizes", size) for size in experiment.batch_sizes]
-    if training.steps:
+    if training.steps and training.batch_size is not None:
         sizes.append(("training.batch_size", training.batch_size))
     for name, size in sizes:
         if size > num_samples:
@@ -186,37 +189,7 @@ def check_fits(task: Task) -> None:
             )
     _check_attacks(task)
     if is_horizontal:
-        _check_horizontal(task)
-
-
-def _check_horizontal(task: Task) -> None:
-    """Whether there are samples for every participant and for the attackers."""
-    experiment, spec = task.experiment, task.experiment.data.horizontal
-    is_all = task.num_classes == len(task.dataset.class_names)
-    allowed = "'first' where participants hold samples of some of the classes"
-    choice = experiment.data.class_choice
-    is_met = is_all or choice == "first"
-    require(is_met, "data.class_choice", choice, allowed)
-    num_test = int(np.sum(task.dataset.test_labels < task.num_classes))
-    number, name = spec.num_auxiliary(num_test), "data.horizontal.auxiliary_samples"
-    allowed = f"below {num_test}, the number of test samples"
-    require(number < num_test, name, number, allowed)
-    for label, attack in experiment.attacks.items():
-        allowed = f"> 0 for attacks.{label}, which has labeled samples of its own"
-        is_met = number > 0 or "auxiliary_features" not in attack.uses
-        require(is_met, name, number, allowed)
-        named, allowed = attack.named_per_class, "0, as an update has no rows"
-        require(not named, f"attacks.{label}.named_per_class", named, allowed)
-    allowed = "left as it is where participants hold different samples"
-    usual, others = Data(), ("record_alone", "record_confusion")
-    for name in ("split", "columns", "shares", "num_parties", "adversary"):
-        value = getattr(experiment.data, name)
-        require(value == getattr(usual, name), f"data.{name}", value, allowed)
-    for name in others:
-        require(not getattr(experiment, name), name, True, allowed)
-    labels, participants = task.dataset.train_labels, experiment.num_parties
-    labels = labels[labels < task.num_classes]
-    spec.divide(labels, participants, experiment.seed)
+        check_participants(experiment, task.dataset, num_classes)
 
 
 def _check_attacks(task: Task) -> None:
@@ -264,25 +237,9 @@ def load_arrays(task: Task) -> Arrays:
     total = len(dataset.class_names)
     if experiment.data.class_choice == "first" and num_classes < total:
         dataset = data.select_classes(dataset, range(num_classes))
-    horizontal, more = experiment.data.horizontal, {}
+    more = {}
     if experiment.protocol.shares_rows:
-        order = np.random.default_rng(0).permutation(len(dataset.test_labels))
-        number = horizontal.num_auxiliary(len(order))
-        own = order[:number]
-        more = {
-            "auxiliary_features": jnp.asarray(dataset.test_features[own]),
-            "auxiliary_labels": jnp.asarray(dataset.test_labels[own]),
-            "partition": jax.tree.map(
-                jnp.asarray,
-                horizontal.divide(
-                    dataset.train_labels,
-                    experiment.num_parties,
-                    experiment.seed,
-                ),
-            ),
-        }
-        others = np.sort(order[number:])
-        dataset = data.keep_rows(dataset, slice(None), others)
+        dataset, more = load_participants(experiment, dataset)
     train, test = (
         jax.tree.map(jnp.asarray, task.split(features))
         for features in (dataset.train_features, dataset.test_features)

@@ -18,9 +18,10 @@ class Training:
 
     steps: int = 0
     """Number of training steps; 0 trains nothing and reports no main-task accuracy."""
-    batch_size: int = 256
+    batch_size: int | None = 256
     """Samples per training step; every epoch is a new permutation of all samples, but
-    participants of horizontal learning draw theirs with replacement."""
+    participants of horizontal learning draw theirs with replacement. None for a
+    training of its own for each of the attacked sizes, with batches of that size."""
     optimizer: OptimizerName = "adam"
     """Optimizer that every party trains with: adam or sgd."""
     learning_rate: float = 0.001
@@ -47,10 +48,11 @@ class Training:
     def __post_init__(self):
         """Checks the ranges, and what goes with what."""
         top_rate, is_sgd = self.top_learning_rate, self.optimizer == "sgd"
+        size = self.batch_size
         steady = f"empty where the rate decays (training.decay = {self.decay})"
         for name, is_met, allowed in (
             ("steps", self.steps >= 0, ">= 0"),
-            ("batch_size", self.batch_size >= 1, ">= 1"),
+            ("batch_size", size is None or size >= 1, ">= 1"),
             ("learning_rate", self.learning_rate > 0, "> 0"),
             ("top_learning_rate", top_rate is None or top_rate > 0, "> 0"),
             ("momentum", 0 <= self.momentum < 1, "in [0, 1)"),
@@ -68,6 +70,10 @@ class Training:
         check_choice("training.optimizer", self.optimizer, get_args(OptimizerName))
         modes = get_args(optimizers.Mode)
         check_choice("training.malicious_mode", self.malicious_mode, modes)
+
+    def size(self, attacked: int) -> int:
+        """Samples per training step where batches of a size are attacked."""
+        return attacked if self.batch_size is None else self.batch_size
 
     def make(self) -> optax.GradientTransformation:
         """Returns one honest party's optimizer."""

@@ -22,6 +22,7 @@ from vfljax.experiments.alone import alone_accuracy
 from vfljax.experiments.experiment import Experiment
 from vfljax.experiments.scene import make_scene
 from vfljax.experiments.task import Arrays
+from vfljax.experiments.watching import name_of, readers_of
 from vfljax.experiments.world import (
     Cell,
     Observation,
@@ -75,14 +76,18 @@ class Victim(NamedTuple):
         finally_: What is seen of the trained model, by the name of the view.
         main: Rates of the main task, as columns of a row, and `trained`: whether all
             answers are finite, which they are not if training diverged.
+        watched: What attacks that watch the training kept of it, by their `name_of`.
     """
 
     at_steps: tuple[Observation, ...]
     finally_: dict[str, Observation]
     main: dict[str, Any]
+    watched: dict[str, Observation] = {}
 
     def seen(self, attack: Attack, number: int = 0) -> Observation:
-        """What an attack sees: of the trained model, or at the step of this number."""
+        """What an attack sees: of the trained model, of all rounds, or at one step."""
+        if attack.reader is not None:
+            return self.watched[name_of(attack)]
         if attack.sees.is_final:
             return self.finally_[attack.sees.name]
         return self.at_steps[number]
@@ -112,7 +117,8 @@ def make_victim(
     start from the same weights and see the same batches. `attacks` share the victim:
     all interfere alike. `numbers` are their traced options by name.
     """
-    kinds = {attack.sees for attack in attacks}
+    kinds = {attack.sees for attack in attacks if attack.reader is None}
+    readers = readers_of(attacks)
     at_steps = {kind for kind in kinds if not kind.is_final}
     wants = {want for attack in attacks for want in attack.goal.wants}
     layers = [getattr(attack, "layer", "") for attack in attacks]
@@ -125,10 +131,11 @@ def make_victim(
         given = experiment, cell, setting, arrays
         world = stages.World(*given)
         start = stages.start(world, key, attack, looks=bool(at_steps))
-        state, done, views = start.state, 0, {}
+        state, done, views, kept = start.state, 0, {}, []
         for step in sorted({*start.looks, experiment.training.steps}):
             if step > done:
-                state, done = stages.advance(start, state, done, step), step
+                state, of_part = stages.advance(start, state, done, step, readers)
+                kept, done = kept if of_part is None else [*kept, of_part], step
             if step in start.looks:
                 look = start.looks[step]
                 given = look, at_steps, wants, layer
@@ -139,6 +146,7 @@ def make_victim(
             at_steps=tuple(views[step] for step in experiment.train_steps if views),
             finally_=finally_,
             main=stages.rates(start, state),
+            watched=stages.watched(start, attacks, kept) if readers else {},
         )
 
     return victim
@@ -166,7 +174,7 @@ def start_trial(
     if attack.victim is not None:
         interference = attack.interferes(views_key, make_scene(world, state))
         views_key = jax.random.fold_in(views_key, _OTHER)
-    size, steps, batches = training.batch_size, training.steps, None
+    size, steps, batches = training.size(world.cell.batch_size), training.steps, None
     if steps and interference.batches is not None:
         batches = interference.batches(order_key, size, steps)
     elif steps:
@@ -241,12 +249,12 @@ def _look(
     return view, known, is_known
 
 
-def _advance(start: Start, state: ProtocolState, first: int, last: int):
-    """Trains from one step to another."""
+def _advance(start: Start, state: ProtocolState, first: int, last: int, *_):
+    """Trains from one step to another; nobody watches all of it."""
     arrays = start.world.arrays
     given = start.train_key, state, arrays.features, arrays.labels
     batches = start.batches[first:last]
-    return protocol.train(start.run, *given, batches, first_step=first)[0]
+    return protocol.train(start.run, *given, batches, first_step=first)[0], None
 
 
 def _observe(start: Start, state: ProtocolState, look: Look, kinds: Any, *_):

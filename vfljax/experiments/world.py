@@ -147,8 +147,9 @@ class World(AnyWorld):
         """The cell's defense at the strength of the setting, which may be traced."""
         experiment, cell = self.experiment, self.cell
         if batch_size is None:
-            is_trained = experiment.training.steps > 0
-            batch_size = (experiment.training if is_trained else cell).batch_size
+            batch_size = cell.batch_size
+            if experiment.training.steps > 0:
+                batch_size = experiment.training.size(batch_size)
         shapes = Shapes(
             num_samples=len(self.arrays.labels),
             batch_size=batch_size,

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 from scipy.optimize import linear_sum_assignment
 from scipy.stats import rankdata
 
@@ -81,6 +81,31 @@ def auc(scores: Float[np.ndarray, " batch"], truth: Classes) -> float:
         return float("nan")
     excess = rankdata(scores)[is_positive].sum() - positives * (positives + 1) / 2
     return float(excess / (positives * negatives))
+
+
+def binary_auc(
+    scores: Float[Array, " samples"], is_positive: Bool[Array, " samples"]
+) -> Float[Array, ""]:
+    """As `auc`, of a task with two classes and as a pure function of JAX.
+
+    Returns:
+        NaN without samples of both kinds, or if a score is NaN.
+
+    Example:
+        >>> scores = jnp.array([0.1, 0.4, 0.4, 0.9])
+        >>> float(binary_auc(scores, jnp.array([False, False, True, True])))
+        0.875
+    """
+    ordered = jnp.sort(scores)
+    below = jnp.searchsorted(ordered, scores, side="left")
+    not_above = jnp.searchsorted(ordered, scores, side="right")
+    ranks = (below + not_above + 1) / 2
+    positives = jnp.sum(is_positive)
+    pairs = positives * (len(scores) - positives)
+    excess = jnp.sum(jnp.where(is_positive, ranks, 0.0))
+    excess = excess - positives * (positives + 1) / 2
+    is_fit = (pairs > 0) & ~jnp.any(jnp.isnan(scores))
+    return jnp.where(is_fit, excess / jnp.maximum(pairs, 1), jnp.nan)
 
 
 def f1(labels: Classes, truth: Classes, positive: int = 1) -> float:

@@ -2,13 +2,14 @@
 
 from vfljax.models import PartyModel
 from vfljax.protocol.federated import FederatedAveraging, FederatedSGD
-from vfljax.protocol.federated_training import train_rounds
+from vfljax.protocol.federated_training import keep_view, train_rounds
 from vfljax.protocol.interference import (
     HONEST,
     AdversaryOptimizer,
     Interference,
     Manipulation,
     Scene,
+    Upload,
 )
 from vfljax.protocol.records import ProtocolState, Transcript
 from vfljax.protocol.rounds import (
@@ -68,6 +69,7 @@ __all__ = [
     "TrainedModelView",
     "Transcript",
     "UpdateView",
+    "Upload",
     "VerticalProtocol",
     "batch_gradient",
     "batch_gradient_view",
@@ -76,6 +78,7 @@ __all__ = [
     "epoch_batches",
     "head_of",
     "inputs_of_head",
+    "keep_view",
     "local_update",
     "make_view",
     "model_splitting",

@@ -16,6 +16,7 @@ from vfljax._checks import check_choice, require
 from vfljax.defenses import Defense
 from vfljax.known import OF_UPDATES
 from vfljax.models import PartyModel
+from vfljax.protocol.interference import Upload
 from vfljax.protocol.rounds import FederatedProtocol, Observer
 from vfljax.protocol.updates import UpdateView
 
@@ -102,6 +103,7 @@ class _Federated:
         num_classes: int,
         learning_rate: float,
         num_steps: int,
+        upload: Upload | None = None,
     ) -> FederatedProtocol:
         """Returns the protocol's pure functions.
 
@@ -112,6 +114,7 @@ class _Federated:
             num_classes: C.
             learning_rate: Of the training, at the server.
             num_steps: K, such as from `num_steps`.
+            upload: What the last participant sends in place of its update.
         """
         return FederatedProtocol(
             model=model,
@@ -124,6 +127,7 @@ class _Federated:
             defense=defense,
             secure_aggregation=self.secure_aggregation,
             observer=self.observer,
+            upload=upload,
         )
 
 

@@ -33,6 +33,22 @@ class Manipulation(NamedTuple):
     on_ciphertexts: Callable[[Any, int], Mapping[str, Any]] | None = None
 
 
+class Upload(NamedTuple):
+    """What a cheating participant of horizontal learning sends, as pure functions.
+
+    Attributes:
+        init: `init(key, params)` to what it keeps for itself, given the parameters of
+            the shared network before the first round.
+        send: `send(kept, update, model, params, forward, features, labels,
+            properties)` to the update that it sends and what it keeps then, in a round
+            that begins with `params`; `update` is its honest one, and features (steps,
+            batch, ...), labels and properties (steps, batch) are of its own samples.
+    """
+
+    init: Callable[..., Any]
+    send: Callable[..., tuple[Any, Any]]
+
+
 class Interference(NamedTuple):
     """What an adversary does besides looking; the default is to keep to the protocol.
 
@@ -46,6 +62,7 @@ class Interference(NamedTuple):
         asks: `asks(features)` to the features that it asks with, one array per party;
             given those of `asks_about`.
         facts: What the goal has to know of it, by name; arrays.
+        upload: What a participant of horizontal learning sends; None for its update.
     """
 
     optimizer: AdversaryOptimizer = "benign"
@@ -54,6 +71,7 @@ class Interference(NamedTuple):
     asks_about: Int[Array, " asked"] | None = None
     asks: Callable[[Sequence[Any]], Sequence[Any]] | None = None
     facts: Mapping[str, Any] = {}
+    upload: Upload | None = None
 
 
 HONEST = Interference()

@@ -12,6 +12,7 @@ from vfljax import models as networks
 from vfljax._checks import require
 from vfljax.defenses import Defense, check_for_updates
 from vfljax.models import Forward, Params, PartyModel, Statistics
+from vfljax.protocol.interference import Upload
 from vfljax.protocol.updates import UpdateView, local_update
 
 Observer = Literal["server", "participant"]
@@ -26,12 +27,14 @@ class FederatedState(NamedTuple):
         statistics: Its running statistics, the mean of the participants'; () if none.
         optimizer_state: The server's.
         defense_states: What each participant's defense remembers, stacked.
+        adversary: What a participant that cheats keeps for itself; () if none does.
     """
 
     params: Params
     statistics: Statistics
     optimizer_state: optax.OptState
     defense_states: PyTree[Any]
+    adversary: PyTree[Any] = ()
 
 
 class Batches(NamedTuple):
@@ -42,12 +45,15 @@ class Batches(NamedTuple):
         labels: Their classes, in [0, C).
         participants: Which participants take part.
         weights: The participants' shares of the aggregate, which sum to 1.
+        properties: A property of all samples, which a participant that cheats may use
+            of its own; None for none.
     """
 
     features: Float[Array, "chosen steps batch ..."]
     labels: Int[Array, "chosen steps batch"]
     participants: Int[Array, " chosen"]
     weights: Float[Array, " chosen"]
+    properties: Int[Array, "chosen steps batch"] | None = None
 
 
 class FederatedTranscript(NamedTuple):
@@ -95,6 +101,8 @@ class FederatedProtocol:
     """Whether nobody sees a single update, but only the aggregate."""
     observer: Observer
     """Who looks: the server, or a participant, which knows its own update."""
+    upload: Upload | None = None
+    """What the last participant sends in place of its update; None if it is honest."""
 
     def __post_init__(self):
         """Checks the ranges."""
@@ -111,7 +119,11 @@ class FederatedProtocol:
         """The state before training; `features` (batch, ...) are there for shapes."""
         params = self.model.init(key, features)
         statistics = networks.init_statistics(self.model, features)
-        return self.restart(FederatedState(params, statistics, (), ()))
+        state = self.restart(FederatedState(params, statistics, (), ()))
+        if self.upload is None:
+            return state
+        own_key = jax.random.fold_in(key, 1)
+        return state._replace(adversary=self.upload.init(own_key, params))
 
     def restart(self, state: FederatedState) -> FederatedState:
         """The same network, with what optimizer and defenses remember as at first."""
@@ -160,6 +172,7 @@ class FederatedProtocol:
         updates, after = jax.vmap(self.send, in_axes=(0, None, 0, 0, 0))(
             keys, state, before, batches.features, batches.labels
         )
+        updates, adversary = self._uploaded(state, updates, batches)
         aggregate = jax.tree.map(
             lambda leaf: jnp.tensordot(batches.weights, leaf, axes=1), updates
         )
@@ -167,7 +180,9 @@ class FederatedProtocol:
             lambda all_, new: all_.at[chosen].set(new), state.defense_states, after
         )
         transcript = FederatedTranscript(updates, aggregate, batches.weights)
-        return transcript, state._replace(defense_states=remembered)
+        return transcript, state._replace(
+            defense_states=remembered, adversary=adversary
+        )
 
     def step(
         self, key: RandomKey, state: FederatedState, batches: Batches
@@ -232,6 +247,24 @@ class FederatedProtocol:
             forward=self.forward(state),
             num_participants=number,
         )
+
+    def _uploaded(self, state, updates, batches):
+        """The updates with what a cheating participant puts in place of its own."""
+        if self.upload is None:
+            return updates, state.adversary
+        own = jax.tree.map(lambda leaf: leaf[-1], updates)
+        update, kept = self.upload.send(
+            state.adversary,
+            own,
+            self.model,
+            state.params,
+            self.forward(state),
+            batches.features[-1],
+            batches.labels[-1],
+            None if batches.properties is None else batches.properties[-1],
+        )
+        replaced = jax.tree.map(lambda all_, new: all_.at[-1].set(new), updates, update)
+        return replaced, kept
 
     def _statistics(self, state, batches):
         """The mean of the participants' running statistics after their last batch."""

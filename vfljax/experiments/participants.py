@@ -1,0 +1,151 @@
+"""Who holds which samples of horizontal learning, and does that fit the data."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from vfljax import data
+from vfljax._checks import require
+from vfljax.experiments.experiment import Data, Experiment
+from vfljax.experiments.watching import watched_arrays
+
+
+def load_participants(
+    experiment: Experiment, dataset: data.Dataset
+) -> tuple[data.Dataset, dict[str, Any]]:
+    """Divides samples between the participants and the adversary.
+
+    Returns the set without the adversary's test samples, and fields of `Arrays`.
+    """
+    horizontal = experiment.data.horizontal
+    target, rows = horizontal.target, None
+    if target is None:
+        labels, number = dataset.train_labels, experiment.num_parties
+        partition = horizontal.divide(labels, number, experiment.seed)
+    else:
+        rows = _rows_with_property(experiment, dataset)
+        partition = rows.partition
+    part, others = "test", dataset
+    if horizontal.auxiliary_from == "participant":
+        own = np.asarray(partition.rows[-1][: partition.counts[-1]])
+        part, own = "train", own[: horizontal.auxiliary_samples]
+    else:
+        order = np.random.default_rng(0).permutation(len(dataset.test_labels))
+        own = order[: horizontal.num_auxiliary(len(order))]
+        kept = np.sort(order[len(own) :])
+        others = data.keep_rows(dataset, slice(None), kept)
+    properties = getattr(dataset, f"{part}_properties")
+    column = None if target is None else properties[target.name][own]
+    return others, {
+        "auxiliary_features": jnp.asarray(getattr(dataset, f"{part}_features")[own]),
+        "auxiliary_labels": jnp.asarray(getattr(dataset, f"{part}_labels")[own]),
+        "partition": jax.tree.map(jnp.asarray, partition),
+        "watched": watched_arrays(experiment, others, rows, partition, column),
+    }
+
+
+def _rows_with_property(experiment, dataset) -> data.PropertyRows:
+    """The division where a property is to be inferred."""
+    target, number = experiment.data.horizontal.target, experiment.num_parties
+    values = target.values(dataset)
+    column = dataset.train_properties[target.name]
+    return data.partition_with_property(column, values, number, experiment.seed)
+
+
+def check_participants(
+    experiment: Experiment, dataset: data.Dataset, num_classes: int
+) -> None:
+    """Whether there are samples for every participant and for the attackers.
+
+    Raises:
+        ValueError: If not, or if an option has no meaning here.
+    """
+    spec = experiment.data.horizontal
+    is_all = num_classes == len(dataset.class_names)
+    allowed = "'first' where participants hold samples of some of the classes"
+    choice = experiment.data.class_choice
+    is_met = is_all or choice == "first"
+    require(is_met, "data.class_choice", choice, allowed)
+    _check_auxiliary(experiment, dataset, num_classes)
+    allowed = "left as it is where participants hold different samples"
+    usual = Data()
+    for name in ("split", "columns", "shares", "num_parties", "adversary"):
+        value = getattr(experiment.data, name)
+        require(value == getattr(usual, name), f"data.{name}", value, allowed)
+    require(not experiment.record_alone, "record_alone", True, allowed)
+    watches = any(attack.reader is not None for attack in experiment.attacks.values())
+    allowed = "False where no attack watches the training"
+    is_fit = watches or not experiment.record_confusion
+    require(is_fit, "record_confusion", True, allowed)
+    if watches:
+        _check_watched(experiment)
+    if spec.target is not None:
+        chosen = dataset
+        if not is_all:
+            chosen = data.select_classes(dataset, range(num_classes))
+        _check_target(experiment, chosen)
+    else:
+        labels = dataset.train_labels[dataset.train_labels < num_classes]
+        spec.divide(labels, experiment.num_parties, experiment.seed)
+
+
+def _check_auxiliary(experiment, dataset, num_classes) -> None:
+    """Whether the adversary has samples of its own, and the main task some left."""
+    spec = experiment.data.horizontal
+    num_test = int(np.sum(dataset.test_labels < num_classes))
+    number, name = spec.num_auxiliary(num_test), "data.horizontal.auxiliary_samples"
+    if spec.auxiliary_from == "participant":
+        number = 1 if spec.auxiliary_samples is None else spec.auxiliary_samples
+    else:
+        allowed = f"below {num_test}, the number of test samples"
+        require(number < num_test, name, number, allowed)
+    for label, attack in experiment.attacks.items():
+        used = attack.uses + (() if attack.reader is None else attack.reader.uses)
+        allowed = f"> 0 for attacks.{label}, which has labeled samples of its own"
+        is_met = number > 0 or "auxiliary_features" not in used
+        require(is_met, name, number, allowed)
+        named, allowed = attack.named_per_class, "0, as an update has no rows"
+        require(not named, f"attacks.{label}.named_per_class", named, allowed)
+        wants = "auxiliary_properties" in used or "property_counts" in attack.goal.wants
+        where, allowed = "data.horizontal.target", "TargetProperty(name=...)"
+        is_met, allowed = (
+            spec.target is not None or not wants,
+            f"{allowed} for attacks.{label}, which infers a property",
+        )
+        require(is_met, where, spec.target, allowed)
+
+
+def _check_watched(experiment) -> None:
+    """Whether there are rounds to watch, of batches of the attacked size."""
+    training, every = experiment.training, experiment.watch_every
+    allowed = "at least 1 where attacks watch the training"
+    require(training.steps > 0, "training.steps", training.steps, allowed)
+    left = training.steps - experiment.watch_from
+    allowed = f"so that one of {training.steps} rounds is watched"
+    where, value = "watch_from, watch_every", (experiment.watch_from, every)
+    require(left >= every, where, value, allowed)
+    size, allowed = training.batch_size, "None, or batch_sizes that is it alone"
+    is_fit = size is None or experiment.batch_sizes == (size,)
+    require(is_fit, "training.batch_size", size, allowed)
+
+
+def _check_target(experiment, dataset) -> None:
+    """Whether the property is one of the data, and who holds it takes part."""
+    target, protocol = experiment.data.horizontal.target, experiment.protocol
+    allowed = "None where a target's property is to be inferred, so that it takes part"
+    some = protocol.participants_per_round
+    require(some is None, "protocol.participants_per_round", some, allowed)
+    _rows_with_property(experiment, dataset)
+    last, steps = target.joins_at, experiment.training.steps
+    is_fit = last == 0 or protocol.num_participants >= 3
+    allowed = "3 or more where the target joins late"
+    number = protocol.num_participants
+    require(is_fit, "protocol.num_participants", number, allowed)
+    for name, value in (
+        ("joins_at", last),
+        *(("windows", window[0]) for window in target.windows),
+    ):
+        allowed = f"below training.steps = {steps}"
+        require(value == 0 or value < steps, f"target.{name}", value, allowed)

@@ -1,0 +1,225 @@
+"""A training that is watched: the target's batches, what is kept, what is true."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.tree_util import Partial
+from jaxtyping import Array, Bool, Float, Int, Key
+
+from vfljax import data
+from vfljax.attacks import Attack, Reader
+from vfljax.experiments.experiment import Experiment
+from vfljax.experiments.horizontal import TargetProperty
+from vfljax.experiments.world import Observation
+from vfljax.known import NOTHING, Known
+from vfljax.protocol import FederatedProtocol, FederatedState, UpdateView
+
+_MOST_RECORDS = 1000  # of each kind, unless another number is asked for
+
+
+class WatchedArrays(NamedTuple):
+    """What is there on the device for attacks that watch; () where nothing asks for it.
+
+    Attributes:
+        rows: Who holds which samples with the property.
+        window_codes: Codes of the values that the windows name.
+        auxiliary_properties: Which of the adversary's samples have the property.
+        records: Features of the records whose membership is asked.
+        is_member: Which of them are the target's training samples.
+    """
+
+    rows: Any = ()
+    window_codes: Any = ()
+    auxiliary_properties: Any = ()
+    records: Any = ()
+    is_member: Any = ()
+
+
+def readers_of(attacks: Sequence[Attack]) -> tuple[Reader, ...]:
+    """The readers of attacks that watch, each once."""
+    return tuple(dict.fromkeys(a.reader for a in attacks if a.reader is not None))
+
+
+def name_of(attack: Attack) -> str:
+    """What the observation of an attack that watches is called."""
+    return f"{attack.goal.name} by {attack.reader!r}"
+
+
+def draw_for(target: TargetProperty, arrays: WatchedArrays, partition: data.Partition):
+    """Returns `draw(key, t, chosen, shape)`: the rows of a round, as the target has it.
+
+    The target is the first participant; all others draw uniformly of their own, but the
+    last one, where a share of the property is given for its batches.
+    """
+
+    def draw(key, step, chosen, shape):
+        keys = jax.random.split(key, 4)
+        rows = data.draw_own_rows(keys[0], partition, chosen, shape)
+        code = _code_at(keys[1], step, target, arrays.window_codes)
+        number = round(target.fraction * shape[1])
+        of_target = data.draw_batches_with(
+            keys[2], arrays.rows.of_target, code, number, shape
+        )
+        rows = rows.at[0].set(of_target)
+        if target.adversary_fraction is None:
+            return rows
+        number = round(target.adversary_fraction * shape[1])
+        own = arrays.rows.of_adversary, jnp.array(1), number, shape
+        return rows.at[-1].set(data.draw_batches_with(keys[3], *own))
+
+    return draw
+
+
+def _code_at(key, step, target: TargetProperty, window_codes) -> Int[Array, ""]:
+    """Which value the target's batch has in a round, as a code; 0 for none."""
+    if not target.windows:
+        has_it = jax.random.bernoulli(key, 1 / target.one_in)
+        return has_it.astype(jnp.int32)
+    code = jnp.array(0, jnp.int32)
+    for number, (first, end, _) in enumerate(target.windows):
+        is_inside = (step >= first) & (step < end)
+        code = jnp.where(is_inside, window_codes[number], code)
+    return code
+
+
+def shares_for(
+    target: TargetProperty,
+) -> Callable[..., Float[Array, " chosen"]] | None:
+    """The participants' shares of a round where the target joins late; else None."""
+    if not target.joins_at:
+        return None
+
+    def shares(step, weights):
+        there = jnp.where(step < target.joins_at, 0.0, weights[0])
+        weights = weights.at[0].set(there)
+        return weights / jnp.sum(weights)
+
+    return shares
+
+
+def simulate_for(run: FederatedProtocol, view: UpdateView) -> Any:
+    """Returns `simulate(key, features, labels)`: what would be seen of these samples.
+
+    What is simulated starts with nothing remembered: of what a participant's defense
+    kept back in earlier rounds an adversary knows nothing.
+    """
+    number = view.num_participants
+
+    def simulate(key, features, labels):
+        state = FederatedState(view.params, view.forward.statistics, (), ())
+        size = view.batch_size // number
+        features, labels = (
+            jnp.moveaxis(x.reshape(-1, number, size, *x.shape[2:]), 1, 0)
+            for x in (features, labels)
+        )
+        keys = jax.random.split(key, number)
+        updates, _ = jax.vmap(run.send, in_axes=(0, None, None, 0, 0))(
+            keys, state, run.defense.init_update(view.params), features, labels
+        )
+        return jax.tree.map(lambda leaf: jnp.mean(leaf, axis=0), updates)
+
+    return Partial(simulate)
+
+
+def watch_for(
+    key: Key[Array, ""],
+    run: FederatedProtocol,
+    readers: Sequence[Reader],
+    own: dict[str, Any],
+):
+    """Returns `watch(t, view, batches)`: what each reader keeps, and the truth.
+
+    `own` are the fields of `Known` that an adversary has in every round. The truth is
+    the number of the target's samples with the property, 0 where there is none.
+    """
+
+    def watch(step, view, batches):
+        of_round = jax.random.fold_in(key, step)
+        known = Known(**own, simulate=simulate_for(run, view))
+        kept = tuple(
+            reader(jax.random.fold_in(of_round, number), view, known.only(reader.uses))
+            for number, reader in enumerate(readers)
+        )
+        counts = jnp.array(0, jnp.int32)
+        if batches.properties is not None:
+            counts = jnp.sum(batches.properties[0] == 1).astype(jnp.int32)
+        return kept, counts
+
+    return watch
+
+
+def observations(
+    attacks: Sequence[Attack],
+    readers: Sequence[Reader],
+    kept: Sequence[tuple[Any, Int[Array, " rounds"]]],
+    arrays: WatchedArrays,
+    batch_size: int,
+    setting: Any,
+) -> dict[str, Observation]:
+    """What attacks that watch are given, and what judges them, by `name_of`.
+
+    `kept` are results of the training's parts in order.
+    """
+    joined = jax.tree.map(lambda *parts: jnp.concatenate(parts), *kept)
+    readings, counts = joined
+    found = {}
+    for attack in attacks:
+        if attack.reader is None:
+            continue
+        about_records = "members" in attack.goal.wants
+        found[name_of(attack)] = Observation(
+            views={attack.sees.name: readings[readers.index(attack.reader)]},
+            rows=(),
+            truth=arrays.is_member if about_records else counts,
+            public=NOTHING,
+            is_unprotected=jnp.array(False),
+            facts={"batch_size": jnp.array(batch_size)},
+            setting=setting,
+        )
+    return found
+
+
+def watched_arrays(
+    experiment: Experiment,
+    dataset: data.Dataset,
+    rows: data.PropertyRows | None,
+    partition: data.Partition,
+    own_column: Int[np.ndarray, " auxiliary"] | None,
+) -> WatchedArrays:
+    """Puts on the device what attacks that watch need.
+
+    `rows` say who holds samples with the property, if there is one, and `own_column`
+    has its column for the adversary's samples.
+    """
+    horizontal, found = experiment.data.horizontal, {}
+    target = horizontal.target
+    if target is not None and rows is not None and own_column is not None:
+        values = target.values(dataset)
+        codes = [values.index(value) + 1 for value in target.window_values(dataset)]
+        found["rows"] = jax.tree.map(jnp.asarray, rows)
+        found["window_codes"] = jnp.array(codes, jnp.int32)
+        found["auxiliary_properties"] = jnp.asarray(own_column == values[0])
+    attacks = experiment.attacks.values()
+    if any("members" in attack.goal.wants for attack in attacks):
+        of_target = np.unique(np.asarray(partition.rows[0][: partition.counts[0]]))
+        records, is_member = _records(horizontal.records, dataset, of_target)
+        found["records"] = jnp.asarray(records)
+        found["is_member"] = jnp.asarray(is_member, jnp.int32)
+    return WatchedArrays(**found)
+
+
+def _records(
+    number: int | None, dataset: data.Dataset, rows: Int[np.ndarray, " own"]
+) -> tuple[np.ndarray, Bool[np.ndarray, " records"]]:
+    """As many of the target's samples as test samples, and which are which."""
+    num_test = len(dataset.test_labels)
+    most = min(len(rows), num_test)
+    number = min(most, _MOST_RECORDS) if number is None else min(number, most)
+    generator = np.random.default_rng(0)
+    inside = generator.permutation(rows)[:number]
+    outside = generator.permutation(num_test)[:number]
+    records = [dataset.train_features[inside], dataset.test_features[outside]]
+    return np.concatenate(records), np.arange(2 * number) < number
