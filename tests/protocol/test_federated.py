@@ -159,7 +159,7 @@ def test_a_whole_training_is_watched():
     run, state = run_of(FederatedSGD(num_participants=4, secure_aggregation=True))
     partition = data.partition_evenly(60, 4, seed=0)
     given = jax.random.key(5), state, FEATURES, LABELS, partition, jnp.arange(6)
-    options: Any = {"batch_size": 5, "num_in_round": 3, "watch": protocol.keep_view}
+    options: Any = {"batch_size": 5, "num_in_round": 3}
     after, views = jax.jit(
         lambda *given: protocol.train_rounds(
             run, *given, **options, watch=protocol.keep_view

@@ -1,15 +1,35 @@
 """Who holds which samples of horizontal learning, and does that fit the data."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Bool, Int
 
 from vfljax import data
 from vfljax._checks import require
 from vfljax.experiments.experiment import Data, Experiment
-from vfljax.experiments.watching import watched_arrays
+
+_MOST_RECORDS = 1000  # of each kind, unless another number is asked for
+
+
+class WatchedArrays(NamedTuple):
+    """What is there on the device for attacks that watch; () where nothing asks for it.
+
+    Attributes:
+        rows: Who holds which samples with the property.
+        window_codes: Codes of the values that the windows name.
+        auxiliary_properties: Which of the adversary's samples have the property.
+        records: Features of the records whose membership is asked.
+        is_member: Which of them are the target's training samples.
+    """
+
+    rows: Any = ()
+    window_codes: Any = ()
+    auxiliary_properties: Any = ()
+    records: Any = ()
+    is_member: Any = ()
 
 
 def load_participants(
@@ -42,7 +62,7 @@ def load_participants(
         "auxiliary_features": jnp.asarray(getattr(dataset, f"{part}_features")[own]),
         "auxiliary_labels": jnp.asarray(getattr(dataset, f"{part}_labels")[own]),
         "partition": jax.tree.map(jnp.asarray, partition),
-        "watched": watched_arrays(experiment, others, rows, partition, column),
+        "watched": _watched_arrays(experiment, others, rows, partition, column),
     }
 
 
@@ -52,6 +72,49 @@ def _rows_with_property(experiment, dataset) -> data.PropertyRows:
     values = target.values(dataset)
     column = dataset.train_properties[target.name]
     return data.partition_with_property(column, values, number, experiment.seed)
+
+
+def _watched_arrays(
+    experiment: Experiment,
+    dataset: data.Dataset,
+    rows: data.PropertyRows | None,
+    partition: data.Partition,
+    own_column: Int[np.ndarray, " auxiliary"] | None,
+) -> WatchedArrays:
+    """Puts on the device what attacks that watch need.
+
+    `rows` say who holds samples with the property, if there is one, and `own_column`
+    has its column for the adversary's samples.
+    """
+    horizontal, found = experiment.data.horizontal, {}
+    target = horizontal.target
+    if target is not None and rows is not None and own_column is not None:
+        values = target.values(dataset)
+        codes = [values.index(value) + 1 for value in target.window_values(dataset)]
+        found["rows"] = jax.tree.map(jnp.asarray, rows)
+        found["window_codes"] = jnp.array(codes, jnp.int32)
+        found["auxiliary_properties"] = jnp.asarray(own_column == values[0])
+    attacks = experiment.attacks.values()
+    if any("members" in attack.goal.wants for attack in attacks):
+        of_target = np.unique(np.asarray(partition.rows[0][: partition.counts[0]]))
+        records, is_member = _records(horizontal.records, dataset, of_target)
+        found["records"] = jnp.asarray(records)
+        found["is_member"] = jnp.asarray(is_member, jnp.int32)
+    return WatchedArrays(**found)
+
+
+def _records(
+    number: int | None, dataset: data.Dataset, rows: Int[np.ndarray, " own"]
+) -> tuple[np.ndarray, Bool[np.ndarray, " records"]]:
+    """As many of the target's samples as test samples, and which are which."""
+    num_test = len(dataset.test_labels)
+    most = min(len(rows), num_test)
+    number = min(most, _MOST_RECORDS) if number is None else min(number, most)
+    generator = np.random.default_rng(0)
+    inside = generator.permutation(rows)[:number]
+    outside = generator.permutation(num_test)[:number]
+    records = [dataset.train_features[inside], dataset.test_features[outside]]
+    return np.concatenate(records), np.arange(2 * number) < number
 
 
 def check_participants(

@@ -7,7 +7,7 @@ and `rows.py` scores what comes out.
 """
 
 import dataclasses
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -82,7 +82,7 @@ class Victim(NamedTuple):
     at_steps: tuple[Observation, ...]
     finally_: dict[str, Observation]
     main: dict[str, Any]
-    watched: dict[str, Observation] = {}
+    watched: Mapping[str, Observation] = {}
 
     def seen(self, attack: Attack, number: int = 0) -> Observation:
         """What an attack sees: of the trained model, of all rounds, or at one step."""

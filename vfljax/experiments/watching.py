@@ -1,41 +1,20 @@
 """A training that is watched: the target's batches, what is kept, what is true."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax.tree_util import Partial
-from jaxtyping import Array, Bool, Float, Int, Key
+from jaxtyping import Array, Float, Int, Key
 
 from vfljax import data
 from vfljax.attacks import Attack, Reader
-from vfljax.experiments.experiment import Experiment
 from vfljax.experiments.horizontal import TargetProperty
+from vfljax.experiments.participants import WatchedArrays
 from vfljax.experiments.world import Observation
 from vfljax.known import NOTHING, Known
 from vfljax.protocol import FederatedProtocol, FederatedState, UpdateView
-
-_MOST_RECORDS = 1000  # of each kind, unless another number is asked for
-
-
-class WatchedArrays(NamedTuple):
-    """What is there on the device for attacks that watch; () where nothing asks for it.
-
-    Attributes:
-        rows: Who holds which samples with the property.
-        window_codes: Codes of the values that the windows name.
-        auxiliary_properties: Which of the adversary's samples have the property.
-        records: Features of the records whose membership is asked.
-        is_member: Which of them are the target's training samples.
-    """
-
-    rows: Any = ()
-    window_codes: Any = ()
-    auxiliary_properties: Any = ()
-    records: Any = ()
-    is_member: Any = ()
 
 
 def readers_of(attacks: Sequence[Attack]) -> tuple[Reader, ...]:
@@ -180,46 +159,3 @@ def observations(
             setting=setting,
         )
     return found
-
-
-def watched_arrays(
-    experiment: Experiment,
-    dataset: data.Dataset,
-    rows: data.PropertyRows | None,
-    partition: data.Partition,
-    own_column: Int[np.ndarray, " auxiliary"] | None,
-) -> WatchedArrays:
-    """Puts on the device what attacks that watch need.
-
-    `rows` say who holds samples with the property, if there is one, and `own_column`
-    has its column for the adversary's samples.
-    """
-    horizontal, found = experiment.data.horizontal, {}
-    target = horizontal.target
-    if target is not None and rows is not None and own_column is not None:
-        values = target.values(dataset)
-        codes = [values.index(value) + 1 for value in target.window_values(dataset)]
-        found["rows"] = jax.tree.map(jnp.asarray, rows)
-        found["window_codes"] = jnp.array(codes, jnp.int32)
-        found["auxiliary_properties"] = jnp.asarray(own_column == values[0])
-    attacks = experiment.attacks.values()
-    if any("members" in attack.goal.wants for attack in attacks):
-        of_target = np.unique(np.asarray(partition.rows[0][: partition.counts[0]]))
-        records, is_member = _records(horizontal.records, dataset, of_target)
-        found["records"] = jnp.asarray(records)
-        found["is_member"] = jnp.asarray(is_member, jnp.int32)
-    return WatchedArrays(**found)
-
-
-def _records(
-    number: int | None, dataset: data.Dataset, rows: Int[np.ndarray, " own"]
-) -> tuple[np.ndarray, Bool[np.ndarray, " records"]]:
-    """As many of the target's samples as test samples, and which are which."""
-    num_test = len(dataset.test_labels)
-    most = min(len(rows), num_test)
-    number = min(most, _MOST_RECORDS) if number is None else min(number, most)
-    generator = np.random.default_rng(0)
-    inside = generator.permutation(rows)[:number]
-    outside = generator.permutation(num_test)[:number]
-    records = [dataset.train_features[inside], dataset.test_features[outside]]
-    return np.concatenate(records), np.arange(2 * number) < number

@@ -1,0 +1,308 @@
+"""Trainings that are watched: what readers are given, schedules, truths, refusals."""
+
+import dataclasses
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from vfljax import attacks, data, defenses, goals, models
+from vfljax.experiments import (
+    Data,
+    Experiment,
+    Horizontal,
+    TargetProperty,
+    Training,
+    Variant,
+)
+from vfljax.experiments.records import read_run
+from vfljax.experiments.sweep import run_sweep
+from vfljax.known import NOTHING
+from vfljax.protocol import (
+    Batches,
+    FederatedAveraging,
+    FederatedSGD,
+    UpdateView,
+    Upload,
+    head_of,
+)
+
+ROUNDS = 12
+
+
+def score_series(answer: Any, truth: goals.Truth, with_confusion: bool) -> dict:
+    """What was answered and what is true, for these tests to compare."""
+    return {
+        "attack_accuracy": 0.0,
+        "scores": np.asarray(answer.scores).tolist(),
+        "truth": np.asarray(truth.labels).tolist(),
+        "batch_size_of_target": int(truth.facts["batch_size"]),
+    }
+
+
+SERIES = goals.Goal("series", score_series, "rounds", "scores", ("property_counts",))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Sums(attacks.Reader):
+    """The first entry of the head's bias, seen and simulated, and what is known."""
+
+    uses = (
+        *("auxiliary_features", "auxiliary_labels", "auxiliary_properties"),
+        "simulate",
+    )
+
+    def __call__(self, key, view, known=NOTHING):
+        """Simulates what would be seen if all had the adversary's first samples."""
+        shape = (view.num_steps, view.batch_size)
+        rows = jnp.zeros(shape, jnp.int32)
+        update = known.simulate(
+            key, known.auxiliary_features[rows], known.auxiliary_labels[rows]
+        )
+        return {
+            "seen": head_of(view.update, "output")[1][0],
+            "simulated": head_of(update, "output")[1][0],
+            "participants": jnp.array(view.num_participants),
+            "share": jnp.mean(known.auxiliary_properties.astype(jnp.float32)),
+            "samples": jnp.array(len(known.auxiliary_labels)),
+        }
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Watcher(attacks.Attack):
+    """Answers with one of the readings."""
+
+    of: str = "seen"
+    sees = UpdateView
+    goal = SERIES
+    reader = Sums()
+
+    def __call__(self, key, readings, known=NOTHING):
+        """Returns them as scores."""
+        scores = readings[self.of].astype(jnp.float32)
+        return attacks.RoundInference(scores, jnp.nan * scores, jnp.array(True))
+
+
+def dataset() -> data.Dataset:
+    """Samples whose third feature is the property, in a quarter of them."""
+    generator = np.random.default_rng(0)
+    features = generator.normal(size=(160, 4)).astype(np.float32)
+    labels = (features[:, 0] > 0).astype(np.int32)
+    column = (np.arange(160) % 4).astype(np.int32)
+    features[:, 2] = column
+    return data.Dataset(
+        name="with_property",
+        train_features=features[:120],
+        train_labels=labels[:120],
+        test_features=features[120:],
+        test_labels=labels[120:],
+        class_names=("below", "above"),
+        train_properties={"quarter": column[:120]},
+        test_properties={"quarter": column[120:]},
+    )
+
+
+TARGET = TargetProperty(name="quarter", value=1)
+PARTICIPANT = FederatedSGD(num_participants=2, observer="participant")
+
+
+def experiment(**changes: Any) -> Experiment:
+    """Twelve rounds of two participants, of which the last one watches."""
+    target = changes.pop("target", TARGET)
+    options: dict[str, Any] = {
+        "name": "watched",
+        "data": Data(
+            dataset=dataset(),
+            horizontal=Horizontal(target=target, auxiliary_from="participant"),
+        ),
+        "model": models.MLP(hidden=(3,)),
+        "protocol": PARTICIPANT,
+        "training": Training(
+            steps=ROUNDS, batch_size=None, optimizer="sgd", learning_rate=0.1
+        ),
+        "batch_sizes": (8,),
+        "attacks": {"watcher": Watcher()},
+        "num_trials": 2,
+    }
+    return Experiment(**(options | changes))
+
+
+def rows_of(tmp_path, given: Experiment) -> list[dict]:
+    """Rows of a run."""
+    for _ in run_sweep(given, given.data.dataset, tmp_path):
+        pass
+    return read_run(tmp_path).rows
+
+
+def test_half_of_the_rounds_have_the_property(tmp_path):
+    for row in rows_of(
+        tmp_path,
+        experiment(
+            training=Training(
+                steps=60, batch_size=None, optimizer="sgd", learning_rate=0.1
+            )
+        ),
+    ):
+        truth = np.array(row["truth"])
+        assert row["train_step"] == len(truth) == 60
+        assert set(truth.tolist()) == {0, 8}
+        assert 15 <= np.sum(truth > 0) <= 45  # of 60 draws of one half
+        assert row["batch_size_of_target"] == 8
+        assert row["main_accuracy"] > row["chance_accuracy"] - 0.2
+        assert 0 <= row["main_auc"] <= 1
+
+
+@pytest.mark.parametrize(("fraction", "number"), [(0.0, 0), (0.3, 2), (1.0, 8)])
+def test_fractions_of_a_batch(tmp_path, fraction, number):
+    target = dataclasses.replace(TARGET, fraction=fraction, one_in=1)
+    for row in rows_of(tmp_path, experiment(target=target)):
+        assert row["truth"] == [number] * ROUNDS
+
+
+def test_windows_name_the_value_of_their_rounds(tmp_path):
+    """Another value's window has none of the property itself."""
+    target = dataclasses.replace(TARGET, windows=((2, 5, 1), (5, 9, 3)))
+    for row in rows_of(tmp_path, experiment(target=target)):
+        assert row["truth"] == [0, 0, 8, 8, 8, *[0] * 7]
+
+
+def test_some_rounds_are_watched_and_the_training_is_the_same(tmp_path):
+    all_, some = (
+        rows_of(tmp_path / name, experiment(**changes))
+        for name, changes in (
+            ("all", {}),
+            ("some", {"watch_from": 3, "watch_every": 2}),
+        )
+    )
+    for every, few in zip(all_, some, strict=True):
+        np.testing.assert_allclose(few["scores"], every["scores"][4::2], atol=1e-6)
+        assert few["truth"] == every["truth"][4::2]
+        assert few["main_accuracy"] == every["main_accuracy"]
+
+
+def test_the_adversary_has_its_own_samples_and_takes_its_part_away(tmp_path):
+    """With three participants it sees the mean of two, and half of the property."""
+    protocol = FederatedSGD(num_participants=3, observer="participant")
+    watchers = {name: Watcher(of=name) for name in ("participants", "share", "samples")}
+    rows = rows_of(tmp_path, experiment(protocol=protocol, attacks=watchers))
+    found = {row["attack"]: row["scores"][0] for row in rows}
+    assert found["participants"] == 2
+    assert found["samples"] == 40  # 15 of 30 with the property, 25 without
+    assert found["share"] == pytest.approx(15 / 40)
+
+
+def test_simulations_are_at_the_snapshot_of_the_round(tmp_path):
+    """Of equal samples, entries of the head's bias differ by whole labels over B.
+
+    That entry is p_0 − the share of class 0, with the same p_0 if it is the same
+    network; it changes from round to round.
+    """
+    equal = dataclasses.replace(
+        dataset(),
+        train_features=np.tile(dataset().train_features[:1], (120, 1)),
+        train_labels=np.array([0, 1] * 60, np.int32),
+    )
+    given = experiment(attacks={n: Watcher(of=n) for n in ("seen", "simulated")})
+    given = dataclasses.replace(
+        given, data=dataclasses.replace(given.data, dataset=equal)
+    )
+    rows = rows_of(tmp_path, given)
+    seen, simulated = (
+        np.array([row["scores"] for row in rows if row["attack"] == name])
+        for name in ("seen", "simulated")
+    )
+    labels = 8 * (seen - simulated)
+    np.testing.assert_allclose(labels, np.round(labels), atol=1e-4)
+    assert np.ptp(np.round(labels)) > 0
+    assert np.all(np.ptp(simulated, axis=1) > 0)
+
+
+def test_local_steps_and_late_targets(tmp_path):
+    protocol = FederatedAveraging(
+        num_participants=3, observer="participant", local_steps=2
+    )
+    late = dataclasses.replace(TARGET, joins_at=6, one_in=1)
+    variants = {
+        "averaging": Variant(protocol=protocol),
+        "SGD": Variant(
+            protocol=FederatedSGD(num_participants=3, observer="participant")
+        ),
+    }
+    for row in rows_of(tmp_path, experiment(target=late, variants=variants)):
+        steps = 2 if row["variant"] == "averaging" else 1
+        assert row["batch_size_of_target"] == 8 * steps
+        assert row["truth"] == [8 * steps] * ROUNDS
+
+
+def test_readers_are_shared_and_programs_compiled_once(tmp_path, watch_programs):
+    """One training for all attacks, and one program for each attack."""
+    watchers = {name: Watcher(of=name) for name in ("seen", "share")}
+    with watch_programs() as made:
+        rows_of(tmp_path, experiment(attacks=watchers))
+    (programs,) = made
+    assert len(programs._compiled) == 1 + len(watchers)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"training": Training(steps=5)}, "training.batch_size=256"),
+        ({"training": Training()}, "training.steps=0"),
+        ({"watch_from": 12}, "watch_from, watch_every"),
+        ({"target": None}, "data.horizontal.target=None"),
+        ({"target": TargetProperty(name="third")}, "target.name='third'"),
+        ({"target": TargetProperty(name="quarter", value=7)}, "value=7"),
+        ({"target": TargetProperty(name="quarter", value="x")}, "target.value='x'"),
+        (
+            {"protocol": FederatedSGD(num_participants=4, participants_per_round=2)},
+            "participants_per_round=2",
+        ),
+        ({"record_alone": True}, "record_alone"),
+    ],
+)
+def test_refusals_name_the_field(tmp_path, changes, words):
+    with pytest.raises(ValueError, match=words.replace(".", r"\.")):
+        rows_of(tmp_path, experiment(**changes))
+
+
+def test_a_cheating_participant_needs_its_properties():
+    """What is uploaded reaches the mean, and only the last one's part is replaced."""
+
+    def send(kept, update, model, params, forward, features, labels, properties):
+        changed = jax.tree.map(lambda leaf: leaf + jnp.sum(properties), update)
+        return changed, kept + 1
+
+    upload = Upload(init=lambda key, params: jnp.array(0), send=send)
+    given: dict[str, Any] = {
+        "defense": defenses.NoDefense(),
+        "num_classes": 2,
+        "learning_rate": 0.1,
+        "num_steps": 1,
+    }
+    model = models.MLP(hidden=(3,)).make(2)
+    honest, cheating = (
+        PARTICIPANT.make(model, optax.sgd(0.1), **given, upload=each)
+        for each in (None, upload)
+    )
+    set_ = dataset()
+    rows = np.arange(8).reshape(2, 1, 4)
+    batches = Batches(
+        jnp.asarray(set_.train_features[rows]),
+        jnp.asarray(set_.train_labels[rows]),
+        jnp.arange(2),
+        jnp.full(2, 0.5),
+        jnp.asarray((set_.train_properties["quarter"] == 1).astype(int)[rows]),
+    )
+    key = jax.random.key(0)
+    plain, _ = honest.exchange(key, honest.init(key, batches.features[0, 0]), batches)
+    start = cheating.init(key, batches.features[0, 0])
+    sent, after = cheating.exchange(key, start, batches)
+    assert int(after.adversary) == 1
+    for one, other in zip(
+        jax.tree.leaves(plain.updates), jax.tree.leaves(sent.updates), strict=True
+    ):
+        np.testing.assert_array_equal(one[0], other[0])
+        np.testing.assert_allclose(one[1] + 1, other[1], rtol=1e-6)
