@@ -296,10 +296,13 @@ def test_a_cheating_participant_needs_its_properties():
         jnp.full(2, 0.5),
         jnp.asarray((set_.train_properties["quarter"] == 1).astype(int)[rows]),
     )
-    key = jax.random.key(0)
-    plain, _ = honest.exchange(key, honest.init(key, batches.features[0, 0]), batches)
-    start = cheating.init(key, batches.features[0, 0])
-    sent, after = cheating.exchange(key, start, batches)
+    first = batches.features
+    (plain, _), (sent, after) = (
+        run.exchange(
+            jax.random.key(1), run.init(jax.random.key(0), first[0, 0]), batches
+        )
+        for run in (honest, cheating)
+    )
     assert int(after.adversary) == 1
     for one, other in zip(
         jax.tree.leaves(plain.updates), jax.tree.leaves(sent.updates), strict=True

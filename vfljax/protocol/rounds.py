@@ -117,12 +117,12 @@ class FederatedProtocol:
 
     def init(self, key: RandomKey, features: Any) -> FederatedState:
         """The state before training; `features` (batch, ...) are there for shapes."""
+        own_key = jax.random.fold_in(key, 1)
         params = self.model.init(key, features)
         statistics = networks.init_statistics(self.model, features)
         state = self.restart(FederatedState(params, statistics, (), ()))
         if self.upload is None:
             return state
-        own_key = jax.random.fold_in(key, 1)
         return state._replace(adversary=self.upload.init(own_key, params))
 
     def restart(self, state: FederatedState) -> FederatedState:
