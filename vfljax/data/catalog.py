@@ -12,12 +12,17 @@ from types import MappingProxyType
 from vfljax.data import (
     bhi,
     breast_cancer,
+    checkins,
     cifar,
+    cifar_animals,
     cinic10,
     criteo,
     digits,
+    fairface,
     mnist,
+    newsgroups,
     nus_wide,
+    opinions,
     yahoo_answers,
 )
 from vfljax.data.dataset import Dataset
@@ -33,6 +38,9 @@ _SOURCES = (
     *(criteo.CRITEO, cinic10.CINIC10),
     *(yahoo_answers.YAHOO_ANSWERS, yahoo_answers.YAHOO_2TOPICS),
     *(bhi.BHI, *bhi.BHI_OF_PARTIES, breast_cancer.BREAST_CANCER),
+    *(fairface.FAIRFACE, fairface.FAIRFACE_TILED, cifar_animals.CIFAR10_ANIMALS),
+    *(opinions.DECEPTIVE_OPINIONS, newsgroups.NEWSGROUPS_GROUPS),
+    checkins.CHECKINS_SYNTHETIC,
 )
 DATASETS: Mapping[str, Source] = MappingProxyType(
     {source.name: source for source in _SOURCES}
