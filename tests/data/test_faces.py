@@ -59,7 +59,7 @@ def test_missing_and_damaged_faces_are_named(tmp_path):
     with pytest.raises(DataError, match=r"val.npy.xz is an array .* \(2, 3, 32, 32\)"):
         load("fairface", tmp_path)
     table.write_text("file,gender\n")
-    with pytest.raises(DataError, match=r"val.csv .*columns in row 0|does not begin"):
+    with pytest.raises(DataError, match=r"val.csv has 2 columns in row 0; allowed"):
         load("fairface", tmp_path)
     (folder / "fairface32_train.npy.xz").write_bytes(lzma.compress(b"no array"))
     with pytest.raises(DataError, match=r"train.npy.xz cannot be read as .npy: "):
@@ -122,26 +122,15 @@ def test_the_real_faces_are_tiled(data_dir):
     assert dataset.train_features.shape == (1206, 64, 64, 3)
     assert dataset.test_features.shape == (280, 64, 64, 3)
     # Two of two genders are the same in half of the cases, three in a quarter
-    assert dataset.train_properties["same_gender"].mean() == pytest.approx(
-        3 / 8, abs=0.03
-    )
+    share = dataset.train_properties["same_gender"].mean()
+    assert share == pytest.approx(3 / 8, abs=0.03)
 
 
 def test_classes_are_identities_within_animals_and_vehicles(tmp_path, unchecked):
     folder = tmp_path / "cifar-10-batches-py"
     folder.mkdir()
-    names = [
-        "airplane",
-        "automobile",
-        "bird",
-        "cat",
-        "deer",
-        "dog",
-        "frog",
-        "horse",
-        "ship",
-        "truck",
-    ]
+    names = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse"]
+    names += ["ship", "truck"]
     for file in [*(f"data_batch_{number}" for number in range(1, 6)), "test_batch"]:
         batch = {"data": np.zeros((10, 3072), np.uint8), "labels": list(range(10))}
         (folder / file).write_bytes(pickle.dumps(batch))

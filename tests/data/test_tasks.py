@@ -1,6 +1,7 @@
 """Names of properties, tasks, and vocabularies of token numbers."""
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 import pytest
@@ -25,10 +26,11 @@ def people(**changes) -> Dataset:
 
 
 def texts(**changes) -> Dataset:
-    given = {"vocabulary": WORDS, "train_features": TOKENS}
-    labels = np.array([0, 1, 0, 1])
-    arrays = {"train_labels": labels, "test_features": TOKENS, "test_labels": labels}
-    return from_arrays(**(arrays | given | changes))
+    given: dict[str, Any] = {"train_features": TOKENS, "test_features": TOKENS}
+    for part in ("train", "test"):
+        given[f"{part}_labels"] = np.array([0, 1, 0, 1])
+    given["vocabulary"] = WORDS
+    return from_arrays(**(given | changes))
 
 
 def test_a_property_becomes_the_task():
@@ -125,7 +127,7 @@ def test_vocabulary_stays_with_the_set():
 
 
 def test_names_and_words_are_part_of_the_digest():
-    """All at their defaults leave it as it was before there were any: fixed, from then."""
+    """The last one is fixed, from before there were any: without them it stays."""
     plain = people(property_names={}, task_name=Dataset.task_name)
     sets = [
         plain,

@@ -95,7 +95,8 @@ def test_real_reviews_are_four_times_400(data_dir):
     assert len(dataset.property_names["hotel"]) == 20
     assert dataset.vocabulary is not None
     assert len(dataset.vocabulary) == 4001
-    assert ("hotel" in dataset.vocabulary[:20]) and ("don't" in dataset.vocabulary)
+    assert "hotel" in dataset.vocabulary[:20]
+    assert "don't" in dataset.vocabulary
     frequency = np.bincount(dataset.train_features.astype(int).ravel())[1:]
     # By frequency in whole reviews; few are cut
     assert (frequency[:50] >= frequency[50:100].max() * 0.9).all()
@@ -139,7 +140,7 @@ def test_other_tables_are_no_messages(tmp_path):
     with pytest.raises(DataError, match="tsv does not begin with the line split label"):
         load("newsgroups_groups", tmp_path)
     (tmp_path / NEWS).write_bytes(b"split\tlabel\tid\tsubject\tbody\n\xff\t\t\t\t\n")
-    with pytest.raises(DataError, match="20news_bydate.tsv is damaged in line 2"):
+    with pytest.raises(DataError, match=r"20news_bydate.tsv is damaged in line 2"):
         load("newsgroups_groups", tmp_path)
 
 
@@ -184,14 +185,9 @@ def test_synthetic_places_follow_zipf_and_gender():
     assert vocabulary is not None
     tokens = dataset.train_features.astype(int)
     ranks = np.array([int(word.removeprefix("place_")) for word in vocabulary[1:]])
-    by_gender = np.stack(
-        [
-            np.bincount(
-                tokens[dataset.train_labels == gender].ravel(), minlength=30_001
-            )
-            for gender in (0, 1)
-        ]
-    )[:, 1:]
+    of_gender = [tokens[dataset.train_labels == gender] for gender in (0, 1)]
+    by_gender = np.stack([np.bincount(t.ravel(), minlength=30_001) for t in of_gender])
+    by_gender = by_gender[:, 1:]
     counts = by_gender.sum(axis=0)
     often = (counts >= 200) & (ranks > 30)  # the first ten differ, which flattens
     slope, _ = np.polyfit(np.log(ranks[often]), np.log(counts[often]), 1)

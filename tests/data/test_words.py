@@ -73,5 +73,5 @@ def test_impossible_restrictions_are_refused():
     for number in (0, 3):
         with pytest.raises(ValueError, match=rf"number={number}: must be in \[1, 2\]"):
             top_words(dataset, number)
-    with pytest.raises(ValueError, match="dataset.vocabulary=None: must be that of"):
+    with pytest.raises(ValueError, match=r"dataset.vocabulary=None: must be that of"):
         top_words(tokens([[1, 2], [2, 1]]), 1)

@@ -17,13 +17,19 @@ from vfljax.data import (
     cifar_animals,
     cinic10,
     criteo,
+    csi,
     digits,
+    facescrub,
     fairface,
+    foursquare,
+    lfw,
     mnist,
     newsgroups,
     nus_wide,
     opinions,
+    pipa,
     yahoo_answers,
+    yelp,
 )
 from vfljax.data.dataset import Dataset
 from vfljax.data.images import read_prepared
@@ -40,7 +46,9 @@ _SOURCES = (
     *(bhi.BHI, *bhi.BHI_OF_PARTIES, breast_cancer.BREAST_CANCER),
     *(fairface.FAIRFACE, fairface.FAIRFACE_TILED, cifar_animals.CIFAR10_ANIMALS),
     *(opinions.DECEPTIVE_OPINIONS, newsgroups.NEWSGROUPS_GROUPS),
-    checkins.CHECKINS_SYNTHETIC,
+    *(lfw.LFW, facescrub.FACESCRUB, pipa.PIPA, csi.CSI),
+    *(yelp.YELP_HEALTH, yelp.YELP_AUTHOR),
+    *(foursquare.FOURSQUARE, checkins.CHECKINS_SYNTHETIC),
 )
 DATASETS: Mapping[str, Source] = MappingProxyType(
     {source.name: source for source in _SOURCES}
