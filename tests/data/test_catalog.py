@@ -56,7 +56,7 @@ def test_every_source_says_what_it_is_and_where_it_lies():
         # It comes with a library, or its files are named once
         assert bool(source.folders) == bool(source.files or source.checksums)
         assert not (source.files and source.checksums)
-    assert len({id(source) for source in DATASETS.values()}) == len(DATASETS) == 21
+    assert len({id(source) for source in DATASETS.values()}) == len(DATASETS) == 34
 
 
 # Unknown names.

@@ -28,8 +28,10 @@ from vfljax.data.property_rows import (
 from vfljax.data.rows import keep_rows, select_classes, take_rows
 from vfljax.data.source import DataError, Source
 from vfljax.data.splits import SPLITS, split_features
+from vfljax.data.tasks import with_task
 from vfljax.data.text import WordPiece, hash_tokens
 from vfljax.data.triggers import TRIGGERS, Trigger, add_trigger, trigger_mask
+from vfljax.data.words import top_words
 
 __all__ = [
     "DATASETS",
@@ -65,5 +67,7 @@ __all__ = [
     "select_classes",
     "split_features",
     "take_rows",
+    "top_words",
     "trigger_mask",
+    "with_task",
 ]

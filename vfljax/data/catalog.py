@@ -12,13 +12,24 @@ from types import MappingProxyType
 from vfljax.data import (
     bhi,
     breast_cancer,
+    checkins,
     cifar,
+    cifar_animals,
     cinic10,
     criteo,
+    csi,
     digits,
+    facescrub,
+    fairface,
+    foursquare,
+    lfw,
     mnist,
+    newsgroups,
     nus_wide,
+    opinions,
+    pipa,
     yahoo_answers,
+    yelp,
 )
 from vfljax.data.dataset import Dataset
 from vfljax.data.images import read_prepared
@@ -33,6 +44,11 @@ _SOURCES = (
     *(criteo.CRITEO, cinic10.CINIC10),
     *(yahoo_answers.YAHOO_ANSWERS, yahoo_answers.YAHOO_2TOPICS),
     *(bhi.BHI, *bhi.BHI_OF_PARTIES, breast_cancer.BREAST_CANCER),
+    *(fairface.FAIRFACE, fairface.FAIRFACE_TILED, cifar_animals.CIFAR10_ANIMALS),
+    *(opinions.DECEPTIVE_OPINIONS, newsgroups.NEWSGROUPS_GROUPS),
+    *(lfw.LFW, facescrub.FACESCRUB, pipa.PIPA, csi.CSI),
+    *(yelp.YELP_HEALTH, yelp.YELP_AUTHOR),
+    *(foursquare.FOURSQUARE, checkins.CHECKINS_SYNTHETIC),
 )
 DATASETS: Mapping[str, Source] = MappingProxyType(
     {source.name: source for source in _SOURCES}

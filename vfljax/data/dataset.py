@@ -23,9 +23,11 @@ class Dataset:
         ValueError: The arrays do not fit together: there is no row or no feature, a
             part has not one label per row or another shape than the other, a feature is
             not finite, a label is not in 0 to C-1, all training rows have one label,
-            not every column has a name of its own although some have, or further label
-            columns are not as many in both parts or have negative numbers. The message
-            names the argument, the offending value and what it must be.
+            not every column has a name of its own although some have, further label
+            columns are not as many in both parts, have negative numbers or more values
+            than names, or the features of a set with a vocabulary are not rows of
+            numbers of its words. The message names the argument, the offending value
+            and what it must be.
     """
 
     name: str
@@ -54,6 +56,13 @@ class Dataset:
         default_factory=dict
     )
     """As `train_properties`, of the same names."""
+    property_names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """The names of the values 0, 1, ... of those properties whose values have names."""
+    task_name: str = "class"
+    """What the labels are of, such as "gender"."""
+    vocabulary: tuple[str, ...] | None = None
+    """The word of each token number, where the features are token numbers: whole ones,
+    where 0, whose word is empty, fills the end of a row."""
 
     def __post_init__(self):
         """Checks that the arrays fit together."""
@@ -74,6 +83,11 @@ class Dataset:
         given, needed = sorted(self.test_properties), sorted(self.train_properties)
         allowed = f"those of train_properties, {needed}"
         require(given == needed, "test_properties", given, allowed)
+        _check_property_names(self)
+        is_free, allowed = self.task_name not in needed, f"none of {needed}"
+        require(is_free, "task_name", self.task_name, allowed)
+        if self.vocabulary is not None:
+            _check_tokens(self, self.vocabulary)
 
     def __eq__(self, other: object) -> bool:
         """Whether another set has the same content."""
@@ -121,7 +135,10 @@ def _header(dataset: Dataset) -> str:
     """Names and shapes as one text."""
     shapes = [(name, array.shape) for name, array in _arrays(dataset)]
     names = (dataset.name, dataset.class_names, dataset.feature_names)
-    return json.dumps([names, shapes])
+    further = dataset.task_name, dataset.vocabulary, dict(dataset.property_names)
+    # Sets without any of it keep the digest that run folders were written with.
+    is_plain = further == (Dataset.task_name, None, {})
+    return json.dumps([names, shapes] if is_plain else [names, shapes, further])
 
 
 def _check_part(dataset: Dataset, part: str) -> None:
@@ -140,6 +157,34 @@ def _check_part(dataset: Dataset, part: str) -> None:
         require(column.shape == rows, f"{argument}.shape", column.shape, allowed)
         is_label = argument == f"{part}_labels"
         check_labels(argument, column, len(dataset.class_names) if is_label else None)
+
+
+def _check_property_names(dataset: Dataset) -> None:
+    """Refuses names of no property, and fewer names than a property has values."""
+    for name, names in dataset.property_names.items():
+        columns = dataset.train_properties, dataset.test_properties
+        allowed = f"of one of the properties {sorted(columns[0])}"
+        require(name in columns[0], "property_names", name, allowed)
+        number = 1 + max(int(each[name].max(initial=-1)) for each in columns)
+        is_fit = number <= len(names) == len(set(names))
+        allowed = f"{number} or more distinct names, one for each value"
+        require(is_fit, f"property_names[{name!r}]", names, allowed)
+
+
+def _check_tokens(dataset: Dataset, vocabulary: tuple[str, ...]) -> None:
+    """Refuses words that repeat, and features that are no numbers of words."""
+    is_distinct = len(set(vocabulary)) == len(vocabulary)
+    is_fit = vocabulary[:1] == ("",) and is_distinct
+    require(is_fit, "vocabulary", vocabulary, "the empty word, then distinct words")
+    for part in ("train", "test"):
+        tokens = getattr(dataset, f"{part}_features")
+        allowed = "(N, length), as token numbers have a vocabulary"
+        require(tokens.ndim == 2, f"{part}_features.shape", tokens.shape, allowed)
+        is_number = (tokens >= 0) & (tokens < len(vocabulary)) & (tokens % 1 == 0)
+        for row, place in np.argwhere(~is_number)[:1]:
+            argument = f"{part}_features[{row}, {place}]"
+            allowed = f"a whole number 0 to {len(vocabulary) - 1}, of a word"
+            require(False, argument, float(tokens[row, place]), allowed)
 
 
 def check_labels(argument: str, labels: np.ndarray, num_classes: int | None) -> None:

@@ -94,12 +94,15 @@ def read_verified(
 
 
 def read_image(
-    path: Path, size: tuple[int, int] | None = None
+    path: Path,
+    size: tuple[int, int] | None = None,
+    box: tuple[float, float, float, float] | None = None,
 ) -> UInt8[np.ndarray, "height width 3"]:
     """Reads a picture in any format that Pillow reads, as red, green and blue.
 
     Where a `size` (height, width) is given, a picture of another one is scaled to it by
-    bilinear interpolation.
+    bilinear interpolation; of it, only the part in a `box` if there is one, in shares
+    of the whole picture: left, top, right, bottom.
     """
     try:
         from PIL import Image
@@ -110,8 +113,14 @@ def read_image(
     try:
         with Image.open(path) as image:
             image = image.convert("RGB")
-            if size is not None and image.size != (size[1], size[0]):
-                image = image.resize((size[1], size[0]), Image.Resampling.BILINEAR)
+            if size is not None and (box or image.size != (size[1], size[0])):
+                left, top, right, bottom = box or (0, 0, 1, 1)
+                width, height = image.size
+                image = image.resize(
+                    (size[1], size[0]),
+                    Image.Resampling.BILINEAR,
+                    (left * width, top * height, right * width, bottom * height),
+                )
             return np.asarray(image)
     except Exception as error:  # a damaged picture can raise nearly anything
         raise DataError(

@@ -25,6 +25,9 @@ def from_arrays(
     feature_names: Sequence[str] | None = None,
     train_properties: Mapping[str, AnyArray] | None = None,
     test_properties: Mapping[str, AnyArray] | None = None,
+    property_names: Mapping[str, Sequence[str]] | None = None,
+    task_name: str = Dataset.task_name,
+    vocabulary: Sequence[str] | None = None,
     origin: str = Dataset.origin,
     seed: int = 0,
 ) -> Dataset:
@@ -46,9 +49,13 @@ def from_arrays(
         class_names: The C names. If None, they are "0", "1", ..., and every class
             must occur, so that labels counted from 1 are noticed.
         feature_names: Names of the flattened columns, if they have names.
-        train_properties: Further label columns by name: integers 0, 1, ..., of which
-            each occurs, one per row.
+        train_properties: Further label columns by name: integers 0, 1, ..., one per
+            row, of which each occurs unless `property_names` names the values.
         test_properties: As `train_properties`; given if `test_features` are.
+        property_names: Names of the values of properties, by name of the property.
+        task_name: What the labels are of.
+        vocabulary: The word of each token number, if the features are token numbers;
+            the first is empty, as 0 fills the end of a row.
         origin: Where the arrays came from, in one sentence.
         seed: Of the split into train and test rows.
 
@@ -78,7 +85,10 @@ def from_arrays(
         labels = train["train_labels"], test["test_labels"]
         number = _count_values("train_labels and test_labels", labels)
         class_names = [str(label) for label in range(number)]
+    named = {key: tuple(names) for key, names in (property_names or {}).items()}
     for key, column in train["train_properties"].items():
+        if key in named:
+            continue
         columns = column, test["test_properties"].get(key, column)
         _count_values(f"properties[{key!r}]", columns)
     dataset = Dataset(
@@ -87,6 +97,9 @@ def from_arrays(
         **test,
         class_names=tuple(class_names),
         feature_names=None if feature_names is None else tuple(feature_names),
+        property_names=named,
+        task_name=task_name,
+        vocabulary=None if vocabulary is None else tuple(vocabulary),
         origin=origin,
     )
     if not is_split_here:
