@@ -284,3 +284,33 @@ def test_names_say_who_sees_what():
     looking = FederatedSGD(observer="participant")
     assert looking.name == "federated_sgd, seen by a participant"
     assert protocol.UpdateView in record.views
+
+
+def test_parameters_tell_momentum_and_weight_decay_too():
+    """What a participant makes of new parameters is the mean of the others' updates
+    with the server's own terms: decay of the weights, and momentum of rounds before.
+    """
+    options: Any = {"num_participants": 3, "observer": "participant"}
+    decay, momentum = 0.01, 0.5
+    optimizer = optax.chain(
+        optax.add_decayed_weights(decay), optax.sgd(RATE, momentum=momentum)
+    )
+    views = {}
+    for told in ("mean", "parameters"):
+        record = FederatedSGD(**options, announces=told)
+        run, state = run_of(record, server=optimizer)
+        partition = data.partition_evenly(60, 3, seed=0)
+        given = jax.random.key(5), state, FEATURES, LABELS, partition, jnp.arange(3)
+        watch = protocol.keep_view
+        _, views[told] = protocol.train_rounds(run, *given, batch_size=4, watch=watch)
+    plain, told = views["mean"], views["parameters"]
+    for weights, mean, seen in zip(
+        jax.tree.leaves(told.params),
+        jax.tree.leaves(plain.update),
+        jax.tree.leaves(told.update),
+        strict=True,
+    ):
+        # With others' mean m, own part o and share 1/3: what moved is 2/3 m + o/3 + ...
+        extra = 2 / 3 * (seen - mean)
+        np.testing.assert_allclose(extra[0], decay * weights[0], atol=1e-5)
+        assert np.max(np.abs(extra[1] - decay * weights[1])) > 1e-3

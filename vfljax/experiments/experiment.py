@@ -14,7 +14,7 @@ from vfljax import models
 from vfljax._checks import check_choice, require, require_all
 from vfljax.attacks import Attack, LinearRecovery
 from vfljax.attacks.base import check_attack
-from vfljax.data import Dataset
+from vfljax.data import Dataset, take_rows, top_words, with_task
 from vfljax.defenses import Defense, NoDefense
 from vfljax.defenses.base import check_defense
 from vfljax.experiments.encryption import Encryption
@@ -42,6 +42,12 @@ class Data:
     dataset: str | Dataset = "digits"
     """Name of a data set that `vfljax list` shows, or in Python a data set of one's own
     from `vfljax.data.from_arrays`."""
+    task: str | None = None
+    """Name of a further label column of the data set that is the main task instead of
+    its labels, which become such a column; None for the labels."""
+    vocabulary_size: int | None = None
+    """How many of the most frequent words of a data set of texts are used, all others
+    being left out; None for all."""
     split: str = "rows"
     """Vertical split between the parties by name: rows, columns, quadrants or
     features."""
@@ -79,6 +85,18 @@ class Data:
         """Positions of all parties but the label party."""
         return tuple(p for p in self.parties if p != self.parties[self.label_party])
 
+    def choose(self, dataset: Dataset) -> Dataset:
+        """The data set with the task, words and samples that are used.
+
+        Raises:
+            ValueError: If it has no such task or samples, or no words.
+        """
+        if self.task is not None:
+            dataset = with_task(dataset, self.task)
+        if self.vocabulary_size is not None:
+            dataset = top_words(dataset, self.vocabulary_size)
+        return take_rows(dataset, self.train_samples, self.test_samples)
+
     def split_argument(self) -> str | list[list[int | str]]:
         """The split as `data.split_features` takes it: a name, or lists of columns."""
         if self.columns is None:
@@ -99,7 +117,7 @@ class Data:
         shares, allowed = self.shares, f"one for each of the {parties} parties"
         is_fit = shares is None or len(shares) == parties
         require(is_fit, "data.shares", shares, allowed)
-        for name in ("train_samples", "test_samples"):
+        for name in ("train_samples", "test_samples", "vocabulary_size"):
             number = getattr(self, name)
             require(number is None or number >= 1, f"data.{name}", number, ">= 1")
         for name in ("adversary", "label_party"):

@@ -144,6 +144,10 @@ def check_participants(
     require(is_fit, "record_confusion", True, allowed)
     if watches:
         _check_watched(experiment)
+    looks = any(attack.reader is None for attack in experiment.attacks.values())
+    allowed = "mean where attacks look at a round that is not part of the training"
+    told = experiment.protocol.announces
+    require(told == "mean" or not looks, "protocol.announces", told, allowed)
     if spec.target is not None:
         chosen = dataset
         if not is_all:

@@ -136,7 +136,7 @@ def make_tasks(
         part = experiment.variant(variant) if experiment.variants else experiment
         spec = part.data
         try:
-            kept = data.take_rows(dataset, spec.train_samples, spec.test_samples)
+            kept = spec.choose(dataset)
             for num_classes in spec.class_counts or (len(kept.class_names),):
                 tasks[variant, num_classes] = Task(part, kept, num_classes)
                 check_fits(tasks[variant, num_classes])

@@ -17,7 +17,7 @@ from vfljax.defenses import Defense
 from vfljax.known import OF_UPDATES
 from vfljax.models import PartyModel
 from vfljax.protocol.interference import Upload
-from vfljax.protocol.rounds import FederatedProtocol, Observer
+from vfljax.protocol.rounds import Announcement, FederatedProtocol, Observer
 from vfljax.protocol.updates import UpdateView
 
 
@@ -36,6 +36,10 @@ class _Federated:
     observer: Observer = "server"
     """Who looks: the server, or a participant, which knows the mean of the updates and
     its own, so that it sees the mean of all others'."""
+    announces: Announcement = "mean"
+    """What participants are told after a round of training: the mean of the updates, or
+    the new parameters alone, so that what they see, (w_before - w_after) over the
+    training's learning rate, has the server's momentum and weight decay in it."""
     views: ClassVar[tuple[Any, ...]] = (UpdateView,)
     knowledge: ClassVar[tuple[str, ...]] = OF_UPDATES
     sums_logits: ClassVar[bool] = False
@@ -49,6 +53,7 @@ class _Federated:
         name, allowed = "protocol.participants_per_round", f"in [1, {number}]"
         require(some is None or 1 <= some <= number, name, some, allowed)
         check_choice("protocol.observer", self.observer, get_args(Observer))
+        check_choice("protocol.announces", self.announces, get_args(Announcement))
         if self.observer == "participant":
             allowed = "2 or more where one of them looks"
             require(self.num_in_round >= 2, name, self.num_in_round, allowed)
@@ -128,6 +133,7 @@ class _Federated:
             secure_aggregation=self.secure_aggregation,
             observer=self.observer,
             upload=upload,
+            announced_rate=learning_rate if self.announces == "parameters" else None,
         )
 
 

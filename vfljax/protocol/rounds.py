@@ -16,6 +16,7 @@ from vfljax.protocol.interference import Upload
 from vfljax.protocol.updates import UpdateView, local_update
 
 Observer = Literal["server", "participant"]
+Announcement = Literal["mean", "parameters"]
 RandomKey = Key[Array, ""]
 
 
@@ -62,7 +63,8 @@ class FederatedTranscript(NamedTuple):
     Attributes:
         updates: Each participant's update as sent, after its defense, in gradient
             units, stacked.
-        aggregate: Their weighted mean, which the server announces with the network.
+        aggregate: Their weighted mean, which the server announces with the network, or
+            what participants make of how its parameters moved.
         weights: The participants' shares of it.
     """
 
@@ -103,6 +105,9 @@ class FederatedProtocol:
     """Who looks: the server, or a participant, which knows its own update."""
     upload: Upload | None = None
     """What the last participant sends in place of its update; None if it is honest."""
+    announced_rate: Any = None
+    """The server's learning rate, by which participants divide how the parameters moved
+    where they are told nothing else; None where they are told the aggregate."""
 
     def __post_init__(self):
         """Checks the ranges."""
@@ -192,6 +197,9 @@ class FederatedProtocol:
         moves, optimizer_state = self.server_optimizer.update(
             transcript.aggregate, state.optimizer_state, state.params
         )
+        if self.announced_rate is not None:
+            told = jax.tree.map(lambda move: -move / self.announced_rate, moves)
+            transcript = transcript._replace(aggregate=told)
         return after._replace(
             params=optax.apply_updates(state.params, moves),
             statistics=self._statistics(state, batches),
