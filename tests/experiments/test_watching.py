@@ -105,7 +105,7 @@ def dataset() -> data.Dataset:
     )
 
 
-TARGET = TargetProperty(name="quarter", value=1)
+TARGET = TargetProperty(name="quarter", values=(1,))
 PARTICIPANT = FederatedSGD(num_participants=2, observer="participant")
 
 
@@ -254,8 +254,11 @@ def test_readers_are_shared_and_programs_compiled_once(tmp_path, watch_programs)
         ({"watch_from": 12}, "watch_from, watch_every"),
         ({"target": None}, "data.horizontal.target=None"),
         ({"target": TargetProperty(name="third")}, "target.name='third'"),
-        ({"target": TargetProperty(name="quarter", value=7)}, "value=7"),
-        ({"target": TargetProperty(name="quarter", value="x")}, "target.value='x'"),
+        ({"target": TargetProperty(name="quarter", values=(7,))}, "codes"),
+        (
+            {"target": TargetProperty(name="quarter", values=("x",))},
+            "target.values='x'",
+        ),
         (
             {"protocol": FederatedSGD(num_participants=4, participants_per_round=2)},
             "participants_per_round=2",

@@ -34,48 +34,44 @@ class PropertyRows(NamedTuple):
 
 
 def partition_with_property(
-    column: Int[np.ndarray, " samples"],
-    values: tuple[int, ...],
-    num_participants: int,
-    seed: int,
+    codes: Int[np.ndarray, " samples"], num_participants: int, seed: int
 ) -> PropertyRows:
     """Divides samples so that only the first and the last participant have a property.
 
-    Samples with one of the values are divided evenly between these two, the others so
+    Samples of each code but 0 are divided evenly between these two, those of code 0 so
     that all participants have as many samples, as far as that goes: at least half of an
-    even share of the samples without the property is everybody's.
+    even share of them is everybody's.
 
     Args:
-        column: A property of each training sample.
-        values: The values that are looked at, at least one.
+        codes: Which of the looked-at values each training sample has; 0 for none.
         num_participants: K >= 2.
         seed: Of what is drawn.
 
     Raises:
-        ValueError: There are fewer than two participants, or fewer than two samples
-            with one of the values, or fewer than K without any of them.
+        ValueError: There are fewer than two participants, or fewer than two samples of
+            a code up to the highest, or fewer than K of code 0.
 
     Example:
-        >>> rows = partition_with_property(np.array([0, 1] * 6), (1,), 3, seed=0)
+        >>> rows = partition_with_property(np.array([0, 1] * 6), 3, seed=0)
         >>> rows.partition.counts.tolist(), rows.codes[rows.partition.rows[1]].tolist()
         ([4, 3, 4], [0, 0, 0, 0])
     """
     require(num_participants >= 2, "num_participants", num_participants, ">= 2")
     generator = np.random.default_rng(seed)
-    codes = np.zeros(len(column), np.int32)
+    num_values = int(codes.max())
     first: list[int] = []
     last: list[int] = []
-    for number, value in enumerate(values):
-        rows = generator.permutation(np.flatnonzero(column == value))
-        allowed = "a value that two or more training samples have"
-        require(len(rows) >= 2, "value", value, allowed)
-        codes[rows] = number + 1
+    for code in range(1, num_values + 1):
+        rows = generator.permutation(np.flatnonzero(codes == code))
+        allowed = f"of which two or more are {code}"
+        require(len(rows) >= 2, "codes", f"{len(rows)} samples of it", allowed)
         first.extend(rows[::2].tolist())
         last.extend(rows[1::2].tolist())
     free = generator.permutation(np.flatnonzero(codes == 0))
-    allowed = f"values that leave at least {num_participants} samples without any"
-    require(len(free) >= num_participants, "values", values, allowed)
-    even = len(column) // num_participants
+    allowed = f"of which {num_participants} or more are 0"
+    is_fit = len(free) >= num_participants
+    require(is_fit, "codes", f"{len(free)} samples of it", allowed)
+    even = len(codes) // num_participants
     least = max(1, len(free) // (2 * num_participants))
     sizes = [max(even - len(own), least) for own in (first, last)]
     others = (len(free) - sum(sizes)) // max(num_participants - 2, 1)
@@ -86,8 +82,8 @@ def partition_with_property(
     own = [part[:size].tolist() for part, size in zip(parts, shares, strict=True)]
     own[0], own[-1] = own[0] + first, own[-1] + last
     partition = partition_by_rows(own)
-    tables = (_table(codes, np.array(own[place]), len(values)) for place in (0, -1))
-    return PropertyRows(partition, codes, *tables)
+    tables = (_table(codes, np.array(own[place]), num_values) for place in (0, -1))
+    return PropertyRows(partition, codes.astype(np.int32), *tables)
 
 
 def draw_batches_with(

@@ -4,6 +4,7 @@ import dataclasses
 from typing import Literal
 
 import numpy as np
+from jaxtyping import Int32
 
 from vfljax import data
 from vfljax._checks import POSITIVE, check_fields, require
@@ -21,8 +22,8 @@ class TargetProperty:
 
     name: str
     """Name of a further label column of the data set, such as race."""
-    value: int | str = 1
-    """Number or name of the column's value that is the property."""
+    values: tuple[int | str, ...] = (1,)
+    """Numbers or names of the column's values that are the property, at least one."""
     fraction: float = 1.0
     """Share of the samples of a property batch that have the property, in [0, 1],
     rounded to whole samples; the others don't have it."""
@@ -43,6 +44,7 @@ class TargetProperty:
         unit = {"low": 0.0, "high": 1.0}
         check_fields(self, {"fraction": unit, "joins_at": {"low": 0}})
         require(self.one_in >= 1, "one_in", self.one_in, ">= 1")
+        require(bool(self.values), "values", self.values, "not empty")
         share = self.adversary_fraction
         is_fit = share is None or 0 <= share <= 1
         require(is_fit, "adversary_fraction", share, "in [0, 1]")
@@ -51,19 +53,35 @@ class TargetProperty:
             allowed = "first round, a later round, and a value"
             require(is_fit, "windows", window, allowed)
 
-    def values(self, dataset: data.Dataset) -> tuple[int, ...]:
-        """Numbers of the values that are looked at, the property's own first.
+    def codes(
+        self, dataset: data.Dataset, part: Literal["train", "test"] = "train"
+    ) -> Int32[np.ndarray, " samples"]:
+        """Which value each sample has.
+
+        1 is the property, 2, 3, ... are other values that windows name, in their order,
+        and 0 is anything else.
 
         Raises:
             ValueError: If the data set has no such column or value.
         """
-        own = _number_of(self.value, self.name, dataset)
-        return tuple(dict.fromkeys((own, *self.window_values(dataset))))
+        own = [_number_of(value, self.name, dataset) for value in self.values]
+        others = dict.fromkeys(self._window_numbers(dataset))
+        column = getattr(dataset, f"{part}_properties")[self.name]
+        found = np.isin(column, own).astype(np.int32)
+        for code, number in enumerate((n for n in others if n not in own), start=2):
+            found[column == number] = code
+        return found
 
-    def window_values(self, dataset: data.Dataset) -> tuple[int, ...]:
-        """Numbers of the values of the windows, one for each."""
-        given = (value for *_, value in self.windows)
-        return tuple(_number_of(value, self.name, dataset) for value in given)
+    def window_codes(self, dataset: data.Dataset) -> tuple[int, ...]:
+        """The code of the value of each window."""
+        own = [_number_of(value, self.name, dataset) for value in self.values]
+        numbers = self._window_numbers(dataset)
+        others = [n for n in dict.fromkeys(numbers) if n not in own]
+        return tuple(1 if n in own else others.index(n) + 2 for n in numbers)
+
+    def _window_numbers(self, dataset) -> list[int]:
+        """Numbers of the values of the windows."""
+        return [_number_of(value, self.name, dataset) for *_, value in self.windows]
 
 
 def _number_of(value: int | str, name: str, dataset: data.Dataset) -> int:
@@ -75,7 +93,7 @@ def _number_of(value: int | str, name: str, dataset: data.Dataset) -> int:
         return int(value)
     names = dataset.property_names.get(name, ())
     allowed = f"of {', '.join(names) or 'numbers, as its values have no names'}"
-    require(value in names, "target.value", value, allowed)
+    require(value in names, "target.values", value, allowed)
     return names.index(value)
 
 

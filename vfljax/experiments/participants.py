@@ -1,6 +1,6 @@
 """Who holds which samples of horizontal learning, and does that fit the data."""
 
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -47,7 +47,8 @@ def load_participants(
     else:
         rows = _rows_with_property(experiment, dataset)
         partition = rows.partition
-    part, others = "test", dataset
+    part: Literal["train", "test"] = "test"
+    others = dataset
     if horizontal.auxiliary_from == "participant":
         own = np.asarray(partition.rows[-1][: partition.counts[-1]])
         part, own = "train", own[: horizontal.auxiliary_samples]
@@ -56,22 +57,23 @@ def load_participants(
         own = order[: horizontal.num_auxiliary(len(order))]
         kept = np.sort(order[len(own) :])
         others = data.keep_rows(dataset, slice(None), kept)
-    properties = getattr(dataset, f"{part}_properties")
-    column = None if target is None else properties[target.name][own]
+    codes = None if target is None else target.codes(dataset, part)[own]
     return others, {
         "auxiliary_features": jnp.asarray(getattr(dataset, f"{part}_features")[own]),
         "auxiliary_labels": jnp.asarray(getattr(dataset, f"{part}_labels")[own]),
         "partition": jax.tree.map(jnp.asarray, partition),
-        "watched": _watched_arrays(experiment, others, rows, partition, column),
+        "watched": _watched_arrays(experiment, others, rows, partition, codes),
     }
 
 
 def _rows_with_property(experiment, dataset) -> data.PropertyRows:
     """The division where a property is to be inferred."""
     target, number = experiment.data.horizontal.target, experiment.num_parties
-    values = target.values(dataset)
-    column = dataset.train_properties[target.name]
-    return data.partition_with_property(column, values, number, experiment.seed)
+    codes = target.codes(dataset)
+    missing = set(range(1, 1 + max([1, *target.window_codes(dataset)]))) - set(codes)
+    allowed = "values that training samples have"
+    require(not missing, "target.values, target.windows", target.values, allowed)
+    return data.partition_with_property(codes, number, experiment.seed)
 
 
 def _watched_arrays(
@@ -79,21 +81,19 @@ def _watched_arrays(
     dataset: data.Dataset,
     rows: data.PropertyRows | None,
     partition: data.Partition,
-    own_column: Int[np.ndarray, " auxiliary"] | None,
+    own_codes: Int[np.ndarray, " auxiliary"] | None,
 ) -> WatchedArrays:
     """Puts on the device what attacks that watch need.
 
-    `rows` say who holds samples with the property, if there is one, and `own_column`
-    has its column for the adversary's samples.
+    `rows` say who holds samples with the property, if there is one, and `own_codes`
+    are those of the adversary's samples.
     """
     horizontal, found = experiment.data.horizontal, {}
     target = horizontal.target
-    if target is not None and rows is not None and own_column is not None:
-        values = target.values(dataset)
-        codes = [values.index(value) + 1 for value in target.window_values(dataset)]
+    if target is not None and rows is not None and own_codes is not None:
         found["rows"] = jax.tree.map(jnp.asarray, rows)
-        found["window_codes"] = jnp.array(codes, jnp.int32)
-        found["auxiliary_properties"] = jnp.asarray(own_column == values[0])
+        found["window_codes"] = jnp.array(target.window_codes(dataset), jnp.int32)
+        found["auxiliary_properties"] = jnp.asarray(own_codes == 1)
     attacks = experiment.attacks.values()
     if any("members" in attack.goal.wants for attack in attacks):
         of_target = np.unique(np.asarray(partition.rows[0][: partition.counts[0]]))
@@ -146,8 +146,9 @@ def check_participants(
         _check_watched(experiment)
     looks = any(attack.reader is None for attack in experiment.attacks.values())
     allowed = "mean where attacks look at a round that is not part of the training"
-    told = experiment.protocol.announces
-    require(told == "mean" or not looks, "protocol.announces", told, allowed)
+    protocol: Any = experiment.protocol
+    is_fit = protocol.announces == "mean" or not looks
+    require(is_fit, "protocol.announces", protocol.announces, allowed)
     if spec.target is not None:
         chosen = dataset
         if not is_all:
