@@ -71,7 +71,10 @@ def test_reviews_of_doctors_have_one_specialty(tmp_path):
 
 
 def test_reviews_of_the_busiest_authors(tmp_path):
-    """Author u5 wrote five times three reviews; u1 to u9 wrote all, u10 did too few."""
+    """Author u5 wrote five times three reviews, u4 and u6 four times, and so on.
+
+    Of four more with two reviews each, the first by the name is the tenth.
+    """
     write_yelp(tmp_path / "yelp")
     more = {"user_id": "rare", "stars": 1, "text": "once", "business_id": "heart"}
     lines = [more] + [{**more, "user_id": f"x{number}"} for number in range(4)] * 2

@@ -126,7 +126,7 @@ def test_actors_are_folders_of_two_sexes(tmp_path):
 
 
 def test_the_people_with_most_pictures_are_kept(tmp_path):
-    """101 people: two pictures of the one who would come last, two of all but one."""
+    """101 people with two pictures and later five, but one of them with fewer."""
     folder = tmp_path / "facescrub"
     for number in range(101):
         sex = "actors" if number % 2 else "actresses"
@@ -210,8 +210,7 @@ def test_damaged_albums_are_named(tmp_path):
     write_pipa(folder, 1, attributes="0_9,7,senior,male")
     with pytest.raises(DataError, match=r"index.txt has the photo 0_9, but .* has not"):
         load("pipa", tmp_path)
-    (folder / "attributes.csv").write_text(
-        "photo,identity,age,gender\n1_1,1,child,male"
-    )
+    one = "photo,identity,age,gender\n1_1,1,child,male"
+    (folder / "attributes.csv").write_text(one)
     with pytest.raises(DataError, match=r"index.txt has no photo with one to three"):
         load("pipa", tmp_path)

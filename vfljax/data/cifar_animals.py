@@ -20,7 +20,8 @@ VEHICLES = ("airplane", "automobile", "ship", "truck")
 def _read(name: str, folder: Path) -> Dataset:
     """Reads CIFAR-10; labels are 0 for its four vehicles and 1 for its six animals.
 
-    The property `identity` is the class of CIFAR-10.
+    The property `identity` is the class of CIFAR-10. Its original files are needed; it
+    is not read as TFDS prepares it.
     """
     dataset = CIFAR10.read(CIFAR10.name, folder)
     kinds = [each not in VEHICLES for each in dataset.class_names]

@@ -73,7 +73,8 @@ def _read_tiled(name: str, folder: Path) -> Dataset:
 
     Every face is in one picture at most. Each stands in a random quarter, and quarters
     without a face are black. Labels say whether any of the faces is 20 to 29 years old;
-    properties are whether all have the same gender, and how many faces there are.
+    properties are whether all have the same gender, and how many faces there are. Two
+    have the same one more often than three, so the number tells something of it.
     """
     arrays, properties = [], []
     for seed, part in enumerate(("train", "val")):

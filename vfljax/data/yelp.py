@@ -34,7 +34,8 @@ def _read_health(name: str, folder: Path) -> Dataset:
     """Reads the reviews of doctors as the numbers of their first 200 words.
 
     Labels are the stars, the property is the specialty: of ten categories of businesses
-    the one that this doctor has. Doctors of several of them are left out.
+    the one that this doctor has. Doctors of several of them are left out. (The paper
+    has 17,938 reviews; the dataset has grown since.)
     """
     businesses = require_file(name, folder, BUSINESSES)
     specialty = {}
@@ -49,7 +50,8 @@ def _read_health(name: str, folder: Path) -> Dataset:
 def _read_author(name: str, folder: Path) -> Dataset:
     """Reads the reviews of the ten who wrote most, as the numbers of 200 words.
 
-    Labels are the stars, the property is the author.
+    Labels are the stars, the property is the author. (The paper has 16,207 reviews of
+    ten; it does not say which.)
     """
     reviews = require_file(name, folder, REVIEWS)
     counts = collections.Counter(user for _, (user,) in _records(reviews, "user_id"))
