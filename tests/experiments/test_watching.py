@@ -254,7 +254,7 @@ def test_readers_are_shared_and_programs_compiled_once(tmp_path, watch_programs)
         ({"watch_from": 12}, "watch_from, watch_every"),
         ({"target": None}, "data.horizontal.target=None"),
         ({"target": TargetProperty(name="third")}, "target.name='third'"),
-        ({"target": TargetProperty(name="quarter", values=(7,))}, "codes"),
+        ({"target": TargetProperty(name="quarter", values=(7,))}, "target.values"),
         (
             {"target": TargetProperty(name="quarter", values=("x",))},
             "target.values='x'",

@@ -54,7 +54,7 @@ def partition_with_property(
     Example:
         >>> rows = partition_with_property(np.array([0, 1] * 6), 3, seed=0)
         >>> rows.partition.counts.tolist(), rows.codes[rows.partition.rows[1]].tolist()
-        ([4, 3, 4], [0, 0, 0, 0])
+        ([4, 4, 4], [0, 0, 0, 0])
     """
     require(num_participants >= 2, "num_participants", num_participants, ">= 2")
     generator = np.random.default_rng(seed)
