@@ -43,7 +43,7 @@ class ActivePropertyInference(Attack):
     of: Attack = dataclasses.field(default_factory=PropertyInference)
     """The attack that infers the property from what is watched."""
     property_weight: float = 0.5
-    """Weight alpha in [0, 1] of the property's loss; with 0 the adversary is passive."""
+    """Weight alpha in [0, 1] of the property's loss; with 0 it is a passive attack."""
     reading: Literal["figures", "printed"] = "figures"
     """Which loss has the weight alpha: that of the property, as in the paper's figures
     and code (figures), or the main task's, as its equation 2 is printed (printed)."""
