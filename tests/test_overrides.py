@@ -79,6 +79,8 @@ WORDS = {
     "reading": "released",
     "covers-label-party": "True",
     "residual": "by_row",
+    "selection": "random",
+    "num-participants": "3",
     "memory-shape": "4 6",
     "exhausted": "zero",
     "epsilon": "2.5",

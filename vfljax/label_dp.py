@@ -133,8 +133,8 @@ def label_budget(
 
     if mechanism == "gaussian":
         distance = min(longest_row, 2 * clip_norm) / noise
-        epsilon = _gaussian_epsilon(distance, delta)
-        epsilon_training = _gaussian_epsilon(distance * math.sqrt(num_releases), delta)
+        epsilon = gaussian_epsilon(distance, delta)
+        epsilon_training = gaussian_epsilon(distance * math.sqrt(num_releases), delta)
         bound = _bound_from_epsilon(epsilon, delta, num_classes)
         # Clipped rows are no farther apart than corners of this simplex, and by
         # Slepian's argument (E max_c exp(X_c − Var X_c / 2) for Gaussian X grows with
@@ -183,7 +183,7 @@ def describe(
         √2/B = 0.0028 long).
     """
     training = (
-        f", {_short(budget.epsilon_training)} over {num_releases} messages about the "
+        f", {short(budget.epsilon_training)} over {num_releases} messages about the "
         "same sample"
         if num_releases > 1
         else ""
@@ -196,19 +196,19 @@ def describe(
         else ""
     )
     return (
-        f"ε = {_short(budget.epsilon)} per message{training} (δ = {budget.delta:g}); "
+        f"ε = {short(budget.epsilon)} per message{training} (δ = {budget.delta:g}); "
         f"an attacker may still find {100 * budget.allowed_accuracy:.1f} % of the "
         f"labels from a sample's own message{clip}."
     )
 
 
-def _short(epsilon: float) -> str:
-    """Three digits, or ∞."""
+def short(epsilon: float) -> str:
+    """Three digits of an epsilon, or ∞."""
     return f"{epsilon:.3g}" if math.isfinite(epsilon) else "∞"
 
 
-def _gaussian_epsilon(distance: float, delta: int | float) -> float:
-    """Of unit noise on vectors `distance` apart; k messages are √k times as far."""
+def gaussian_epsilon(distance: float, delta: int | float) -> float:
+    """Epsilon of unit noise on vectors so far apart; k messages are √k times as far."""
     if distance <= delta:  # total variation is at most 0.4·distance
         return 0.0
     if distance > 1e3:  # digits cancel: P(privacy loss > ε) = δ, a close upper bound

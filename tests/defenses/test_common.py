@@ -28,6 +28,7 @@ from vfljax.defenses import (
     Marvell,
     MaxNorm,
     NoDefense,
+    ParticipantDP,
     PerTensor,
     ReleasedCompression,
     Shapes,
@@ -79,6 +80,10 @@ ROWS = {
     "signs": Row(Signs(), nothing=None),
     "sparsification": Row(
         Sparsification(keep_fraction=SHARES, residual="none"), nothing=1.0
+    ),
+    "sparsification_at_random": Row(
+        Sparsification(keep_fraction=SHARES, residual="none", selection="random"),
+        nothing=1.0,
     ),
     "sparsification_by_sample": Row(Sparsification(keep_fraction=SHARES), nothing=1.0),
     "sparsification_by_row": Row(
@@ -141,6 +146,7 @@ ROWS = {
     "released_compression": Row(
         ReleasedCompression(withheld=SHARES), None, perturbs=False
     ),
+    "participant_dp": Row(ParticipantDP(noise_multiplier=SHARES), None, perturbs=False),
 }
 
 EXPORTS = [getattr(defenses, name) for name in defenses.__all__]

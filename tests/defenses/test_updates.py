@@ -28,6 +28,7 @@ from vfljax.defenses import (
     Marvell,
     MaxNorm,
     NoDefense,
+    ParticipantDP,
     PerTensor,
     ReleasedCompression,
     Signs,
@@ -79,6 +80,13 @@ ROWS = {
     "signs": Row(Signs(), None),
     "pruning": Row(Sparsification(keep_fraction=SHARES), 1.0),
     "pruning_by_row": Row(Sparsification(keep_fraction=SHARES, residual="by_row"), 1.0),
+    "random_sharing": Row(
+        Sparsification(keep_fraction=SHARES, residual="none", selection="random"), 1.0
+    ),
+    "random_sharing_with_memory": Row(
+        Sparsification(keep_fraction=SHARES, selection="random"), 1.0
+    ),
+    "participant_dp": Row(ParticipantDP(noise_multiplier=(0.0, 1.0)), None),
     "compression": Row(GradientCompression(keep_fraction=SHARES), 1.0),
     "rounding": Row(DiscreteSGD(bins=(6.0, 12.0)), None),
     "ppdl": Row(PPDL(release_fraction=SHARES), None),
@@ -320,6 +328,35 @@ def test_pruning_of_the_whole_and_per_tensor():
     sent = act(PerTensor(of=prune), 0.25, update)[0]
     np.testing.assert_array_equal(sent["large"], [0, 0, 0, 0, 0, 0, 7, 8])
     np.testing.assert_array_equal(sent["small"], np.array([0, 0, 0, 0.04], np.float32))
+
+
+def test_random_sharing_is_blind_to_magnitudes():
+    """A tenth of the entries each time, others anew, and each as often as any other."""
+    share: Any = Sparsification(
+        keep_fraction=0.1, residual="none", selection="random"
+    ).at(0.1, SHAPES)
+    update = {"a": jnp.arange(1.0, 101.0)}
+    keys = jax.random.split(jax.random.key(5), 400)
+    sent = jax.vmap(lambda key: share.perturb_update(key, (), update)[0]["a"])(keys)
+    is_sent = np.asarray(sent != 0)
+    np.testing.assert_array_equal(is_sent.sum(axis=1), 10)
+    np.testing.assert_array_equal(np.asarray(sent)[is_sent] % 1, 0)
+    times = is_sent.sum(axis=0)
+    assert scipy.stats.chisquare(times).pvalue > 0.01  # expected 40 each
+    assert abs(times[:50].sum() - 2000) < 150  # of 4000, four standard errors are 120
+    assert len(np.unique(is_sent, axis=0)) > 390
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 1.0])
+@pytest.mark.parametrize("selection", ["largest", "random"])
+def test_the_published_fractions_are_shared(share, selection):
+    """10, 50 and 100 % of 1,000 entries."""
+    record = Sparsification(
+        keep_fraction=share, residual="none", selection=selection
+    ).at(share, SHAPES)
+    update = {"a": jax.random.normal(jax.random.key(1), (1000,))}
+    sent = record.perturb_update(jax.random.key(2), (), update)[0]["a"]
+    assert np.sum(np.asarray(sent) != 0) == round(1000 * share)
 
 
 def test_a_chain_acts_in_turn():

@@ -8,8 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from vfljax import attacks, defenses, models
+from vfljax import attacks, defenses, models, update_dp
 from vfljax.attacks.counting import CountAttack, count_inference
+from vfljax.defenses import UpdateReleases
 from vfljax.experiments import (
     Data,
     Execution,
@@ -19,8 +20,10 @@ from vfljax.experiments import (
     Variant,
 )
 from vfljax.experiments.records import read_run
+from vfljax.experiments.rows import update_releases
 from vfljax.experiments.sweep import run_sweep
 from vfljax.experiments.task import make_tasks
+from vfljax.experiments.world import Cell
 from vfljax.known import NOTHING
 from vfljax.protocol import FederatedAveraging, FederatedSGD, head_of
 
@@ -95,6 +98,7 @@ def test_rows(digits, tmp_path):
     rows = rows_of(experiment_of(), digits, tmp_path)
     assert [row["status"] for row in rows] == ["ok"] * 4
     for row in rows:
+        assert "guarantee" not in row
         assert row["protocol"] == "federated_sgd"
         assert row["num_parties"] == 5
         assert (row["view"], row["goal"]) == ("update", "label counts")
@@ -191,8 +195,17 @@ class _Number(CountAttack):
         (defenses.DPGaussian(noise_std=10.0, clip_norm=float("inf")), 0.9, 1.1),
         (defenses.DPGaussian(noise_std=0.0, clip_norm=1e-3), 0.999, 1.001),
         (defenses.Signs(), 0.6, 1.6),
+        (defenses.ParticipantDP(noise_multiplier=100.0), 0.9, 1.1),
+        (defenses.ExampleClipping(noise_multiplier=100.0), 0.9, 1.1),
+        (
+            defenses.Sparsification(
+                keep_fraction=0.1, residual="none", selection="random"
+            ),
+            0.3,
+            3.0,
+        ),
     ],
-    ids=["none", "noise", "clip", "signs"],
+    ids=["none", "noise", "clip", "signs", "participant", "example", "random"],
 )
 def test_attackers_simulate_the_defense(defense, low, high, digits, tmp_path):
     """The size of what is seen is that of what the adversary simulates."""
@@ -214,6 +227,91 @@ def test_attackers_simulate_secure_aggregation(digits, tmp_path):
     for row in rows_of(experiment, digits, tmp_path):
         if row["defense"] == "noise":
             assert 0.9 < row["residual"] < 1.1
+
+
+def test_the_noise_of_all_participants_is_the_central_one(digits, tmp_path):
+    """z·S/M per entry of the mean of M = 25, whose 810 entries are clipped to nothing.
+
+    The attacker simulates it with as much.
+    """
+    defense = defenses.ParticipantDP(clip_norm=0.01, noise_multiplier=50.0)
+    experiment = experiment_of(
+        protocol=FederatedSGD(num_participants=25, secure_aggregation=True),
+        defenses={"dp": defense},
+        attacks={"norm": SimulatedNorm(), "size": _Size()},
+    )
+    rows = rows_of(experiment, digits, tmp_path)
+    assert len(rows) == 8
+    for row in rows:
+        expected = {"norm": 1.0, "size": 50 * 0.01 / 25}[row["attack"]]
+        assert row["residual"] == pytest.approx(expected, rel=0.12)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Size(CountAttack):
+    """Says how large an entry of what is seen is, as a root of a mean square."""
+
+    def __call__(self, key, view, known=NOTHING):
+        leaves = jax.tree.leaves(view.update)
+        number = sum(leaf.size for leaf in leaves)
+        size = jnp.sqrt(sum(jnp.sum(leaf**2) for leaf in leaves) / number)
+        estimates = jnp.full(view.num_classes, 1.0)
+        return count_inference(estimates, view.num_labels, _Ratio(size))
+
+
+def test_rows_say_what_a_defense_of_updates_guarantees(digits, tmp_path):
+    """Six rounds of two of the five participants, and the attacked one, under secure
+    aggregation: vectors 2/z apart, in 2/5 of the rounds.
+    """
+    experiment = experiment_of(
+        protocol=FederatedSGD(
+            num_participants=5, participants_per_round=2, secure_aggregation=True
+        ),
+        training=Training(steps=6, batch_size=4, optimizer="sgd", learning_rate=0.1),
+        defenses={"dp": defenses.ParticipantDP(noise_multiplier=(0.0, 5.0))},
+        num_trials=1,
+    )
+    without, row = rows_of(experiment, digits, tmp_path)
+    drawn = [update_dp.drawn_from_all(6, 0.4), update_dp.Draws(1)]
+    expected = update_dp.epsilon_of_sums(5.0, drawn, 1e-5 - 1e-9)
+    assert (row["epsilon"], row["delta"]) == (pytest.approx(expected), 1e-5)
+    assert row["protects"] == "a participant"
+    assert "Properties that several share" in row["guarantee"]
+    assert without["epsilon"] is None  # infinite, which JSON has not
+    assert "label_epsilon" not in row
+
+
+def test_what_is_seen_of_updates_is_counted():
+    """FedAvg of 90 samples, 18 or more each; a participant looks at two rounds."""
+    lines = tuple(tuple(range(20 * p, 20 * p + 18 + (p == 0))) for p in range(4))
+    horizontal = Horizontal(batch_labels="own", rows=lines)
+    experiment = experiment_of(
+        data=Data(dataset="digits", horizontal=horizontal),
+        protocol=FederatedAveraging(
+            num_participants=4,
+            participants_per_round=3,
+            observer="participant",
+            local_epochs=1,
+        ),
+        training=Training(steps=7, batch_size=4, optimizer="sgd", learning_rate=0.1),
+        train_steps=(0, 7),
+        same_samples=True,
+    )
+    cell = Cell(10, 8, "none")
+    assert update_releases(experiment, cell, np.zeros(90, int)) == UpdateReleases(
+        rounds=7,
+        attacked_rounds=2,
+        participants=3,
+        share=0.75,
+        seen=2,
+        are_equal=False,
+        local_steps=5,
+        attacked_steps=2,
+        batch_size=4,
+        attacked_batch_size=8,
+        records=18,
+        has_statistics=False,
+    )
 
 
 def test_strengths_of_a_defense_reach_the_simulation(digits, tmp_path):

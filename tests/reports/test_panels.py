@@ -5,7 +5,7 @@ import pytest
 from vfljax.reports.frame import summarize
 from vfljax.reports.panels import PANELS
 from vfljax.reports.panels.all_attacks import ALL_ATTACKS, BACKDOORS, COMPLETION_PANEL
-from vfljax.reports.panels.budget import BUDGET
+from vfljax.reports.panels.budget import BUDGET, UPDATE_BUDGET
 from vfljax.reports.panels.defenses import DEFENSES, table
 from vfljax.reports.panels.who_sees import WHO_SEES
 
@@ -261,3 +261,31 @@ def test_budgets_beside_the_strongest_attack(make_row):
     assert "dp_gaussian noise_std=0, batch size 8: ε = None." in notes
     assert "a measured rate above it is no contradiction" in notes
     assert not BUDGET.fill(summarize([make_row()]))
+
+
+def test_budgets_of_updates_say_whom_they_protect(make_row):
+    def noised(defense, protects, epsilon):
+        return make_row(
+            defense=defense,
+            view="update",
+            protects=protects,
+            epsilon=epsilon,
+            delta=1e-5,
+            guarantee=f"For {protects}.",
+        )
+
+    rows = [
+        noised("dp", "a participant", 2.34567),
+        noised("sgd", "a record", None),
+        make_row(),
+    ]
+    found, notes = fill(UPDATE_BUDGET, rows)
+    assert [(line["protected is"], line["ε"]) for line in found] == [
+        ("a participant", "2.35"),
+        ("a record", "∞"),
+    ]
+    assert "dp: For a participant." in notes
+    assert "neither properties that several of them share" in notes
+    assert "ε per message" not in found[0]
+    assert not BUDGET.fill(summarize(rows))
+    assert not UPDATE_BUDGET.fill(summarize([make_row()]))

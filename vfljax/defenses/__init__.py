@@ -12,6 +12,7 @@ from vfljax.defenses.base import (
     NoDefense,
     Releases,
     Shapes,
+    UpdateReleases,
     check_defense,
     check_for_messages,
     check_for_updates,
@@ -30,6 +31,7 @@ from vfljax.defenses.logit_dropout import LogitDropout, logit_dropout
 from vfljax.defenses.marvell import Marvell, count_unprotected, marvell, optimal_noise
 from vfljax.defenses.noise import DPGaussian, DPLaplace, dp_gaussian, dp_laplace
 from vfljax.defenses.norm_noise import Isotropic, MaxNorm, isotropic, max_norm
+from vfljax.defenses.participant_dp import ParticipantDP, participant_dp
 from vfljax.defenses.per_tensor import PerTensor
 from vfljax.defenses.ppdl import PPDL, ppdl
 from vfljax.defenses.released_compression import (
@@ -57,12 +59,14 @@ __all__ = [
     "Marvell",
     "MaxNorm",
     "NoDefense",
+    "ParticipantDP",
     "PerTensor",
     "ReleasedCompression",
     "Releases",
     "Shapes",
     "Signs",
     "Sparsification",
+    "UpdateReleases",
     "autoencoder_epochs",
     "cae",
     "check_defense",
@@ -82,6 +86,7 @@ __all__ = [
     "marvell",
     "max_norm",
     "optimal_noise",
+    "participant_dp",
     "ppdl",
     "released_compression",
     "sparsification",

@@ -38,13 +38,22 @@ class Shapes(NamedTuple):
     embed: int  # width of a message; C where logits are summed
     sums_logits: bool = True  # no top model: the rows of messages sum to zero
     tensors: tuple[int, ...] = ()  # entries of each tensor of an update, in their order
+    participants: int = 1  # that take part in a round
 
 
-def update_shapes(update: PyTree[Any]) -> Shapes:
-    """Shapes for a defense of updates like this one: all entries in one row."""
+def update_shapes(update: PyTree[Any], participants: int = 1) -> Shapes:
+    """Shapes for a defense of updates like this one: all entries in one row.
+
+    `participants` is how many take part in a round.
+    """
     sizes = tuple(leaf.size for leaf in jax.tree.leaves(update))
     return Shapes(
-        num_samples=1, batch_size=1, embed=sum(sizes), sums_logits=False, tensors=sizes
+        num_samples=1,
+        batch_size=1,
+        embed=sum(sizes),
+        sums_logits=False,
+        tensors=sizes,
+        participants=participants,
     )
 
 
@@ -53,6 +62,41 @@ class Releases(NamedTuple):
 
     number: int  # at most
     batch_size: int  # theirs, which may differ from that of the message attacked
+
+
+class UpdateReleases(NamedTuple):
+    """What an adversary sees of updates, in a whole training and in rounds attacked.
+
+    In an attacked round the participants are always the same, and their batches may be
+    drawn by label, which protects no record.
+
+    Attributes:
+        rounds: Of the training.
+        attacked_rounds: Which are no part of it.
+        participants: M, that take part in a round.
+        share: M/N, of all participants, in (0, 1].
+        seen: How many updates are in what is seen of a round, 1 to M.
+        are_equal: Whether all participants' shares of an aggregate are equal.
+        local_steps: K, of a round of the training.
+        attacked_steps: K of an attacked round.
+        batch_size: B of the training.
+        attacked_batch_size: B of an attacked round; None if drawn by label.
+        records: n, of the participant that has the fewest.
+        has_statistics: Whether running statistics of the network are sent as well.
+    """
+
+    rounds: int
+    attacked_rounds: int
+    participants: int
+    share: float
+    seen: int
+    are_equal: bool
+    local_steps: int
+    attacked_steps: int
+    batch_size: int
+    attacked_batch_size: int | None
+    records: int
+    has_statistics: bool
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -215,6 +259,10 @@ class Defense:
         self, batch_size: int, num_classes: int, releases: Releases
     ) -> tuple[Any, str] | None:
         """The `label_dp.LabelBudget` of a message and of all, in words too, or None."""
+        return None
+
+    def update_budget(self, releases: UpdateReleases) -> Any:
+        """The `update_dp.UpdateBudget` of all that is seen of updates, or None."""
         return None
 
     @property

@@ -185,6 +185,23 @@ class Chain(Defense):
         """
         return self.parts[0].budget(batch_size, num_classes, releases)
 
+    def update_budget(self, releases):
+        """That of the first part with one, as far as the other parts leave it.
+
+        A part that perturbs single updates after it works on what each participant has
+        noised, so that the account is one of single updates. A part that perturbs the
+        gradients of local steps before it leaves nothing to account for.
+        """
+        for place, part in enumerate(self.parts):
+            before, after = self.parts[:place], self.parts[place + 1 :]
+            of_updates = any(map(_changes_updates, after)) and not part.acts_in_steps
+            seen = releases._replace(seen=1) if of_updates else releases
+            budget = part.update_budget(seen)
+            steps_change = any(other.overrides("perturb_gradient") for other in before)
+            if budget is not None and not (part.acts_in_steps and steps_change):
+                return budget
+        return None
+
     def at(self, strength, shapes, prepared=()):
         """The chain of all parts, the swept one at a, possibly traced, strength."""
         prepared = prepared or ((),) * len(self.parts)
@@ -208,6 +225,11 @@ class Chain(Defense):
         strengths: list[Any] = [part.strengths[0] for part in self.parts]
         strengths[_swept_place(self.parts)] = strength
         return strengths
+
+
+def _changes_updates(part):
+    """Whether a part changes a whole update, rather than a local step."""
+    return part.overrides("perturb") or part.overrides("perturb_update")
 
 
 def _swept_place(parts):

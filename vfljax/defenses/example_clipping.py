@@ -1,7 +1,7 @@
 """Clip the gradient of each sample and add noise to their mean: DP-SGD.
 
 Abadi et al. (2016, "Deep learning with differential privacy",
-https://arxiv.org/abs/1607.00133), Algorithm 1.
+https://arxiv.org/abs/1607.00133), Algorithm 1. What it guarantees: `update_dp`.
 """
 
 import dataclasses
@@ -42,6 +42,29 @@ class ExampleClipping(Defense):
     def example_clip_norm(self) -> Number:
         """C."""
         return self.clip_norm
+
+    def update_budget(self, releases):
+        """Of a record: all local steps of the rounds in which its participant is.
+
+        Batches of an attacked round that are drawn by label are taken to have the
+        record in them, once.
+        """
+        from vfljax import update_dp  # slow to import, and needed for reports alone
+
+        rounds = update_dp.most_rounds(releases.rounds, releases.share)
+        steps, size = rounds * releases.local_steps, releases.batch_size
+        attacked = update_dp.Draws(releases.attacked_rounds * releases.attacked_steps)
+        if releases.attacked_batch_size is not None:
+            attacked = update_dp.drawn_with_replacement(
+                attacked.number, releases.attacked_batch_size, releases.records
+            )
+        return update_dp.update_budget(
+            "a record",
+            self.noise_multiplier,
+            training=update_dp.drawn_with_replacement(steps, size, releases.records),
+            attacked=attacked,
+            what=f"of {steps} local steps with {size} of {releases.records} records",
+        )
 
     def perturb_gradient(self, key, gradient, batch_size):
         """Adds the noise to a mean of clipped gradients."""

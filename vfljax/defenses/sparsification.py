@@ -1,13 +1,16 @@
-"""Send only the largest entries of a message.
+"""Send only the largest entries of a message, or random ones.
 
 Zou et al. (2022, https://arxiv.org/abs/2112.05409), "gradient sparsification", after
 Aji and Heafield (2017). Their parameter s is the percentage dropped; `keep_fraction`
-is 1 − s/100.
+is 1 − s/100. Melis et al. (2019, https://arxiv.org/abs/1805.04049, section VIII-A)
+share a tenth, half or all of a participant's gradient, after Shokri and Shmatikov
+(2015), and don't say which entries; nothing is remembered there (`residual="none"`).
 """
 
 import dataclasses
 from typing import Any, ClassVar, Literal
 
+import jax
 import jax.numpy as jnp
 
 from vfljax._checks import SHARE
@@ -20,7 +23,18 @@ class Sparsification(Defense):
 
     Zeroes the entries below the (1 − keep_fraction) quantile of their magnitudes. The
     quantile is taken over the whole message with linear interpolation; entries equal to
-    it are kept, so `keep_fraction=1` is exactly no defense.
+    it are kept, so `keep_fraction=1` is exactly no defense. Where entries are selected
+    at random, the quantile is that of a uniform draw for each entry, anew each time.
+
+    Example:
+        >>> message = jnp.array([[0.1, -0.4], [0.2, 0.3]])
+        >>> half = Sparsification(keep_fraction=0.5, residual="none")
+        >>> half.perturb(jax.random.key(0), (), message, None, None)[0]
+        Array([[ 0. , -0.4],
+               [ 0. ,  0.3]], dtype=float32)
+        >>> half = dataclasses.replace(half, selection="random")
+        >>> jnp.sum(half.perturb(jax.random.key(0), (), message, None, None)[0] != 0)
+        Array(2, dtype=int32)
     """
 
     keep_fraction: Swept = (0.1, 0.05, 0.01, 0.001)
@@ -31,6 +45,9 @@ class Sparsification(Defense):
     (by_sample, the paper's reading), to the same row of the next batch, whichever
     sample that is now (by_row, the released code), or nowhere (none, as in the
     published attacks on one batch)."""
+    selection: Literal["largest", "random"] = "largest"
+    """Which entries are kept: the largest of the whole message (largest), or as many
+    that are drawn anew for every message, whatever is in it (random)."""
     memory_shape: tuple[int, int] | None = None
     """Shape of what is remembered: samples of the training set by embed, or batch by
     embed where it is remembered by row; None is filled in from the data."""
@@ -65,9 +82,9 @@ class Sparsification(Defense):
         return jnp.zeros(self.memory_shape or ())
 
     def perturb(self, key, state, gradients, labels, sample_ids):
-        """Sends the largest entries of message and residual, and remembers the rest."""
+        """Sends entries of message and residual, and remembers the rest."""
         if self.residual == "none":
-            return self._keep_largest(gradients), state
+            return self._keep(key, gradients), state
         if self.remembers_rows and len(gradients) > len(state):
             raise ValueError(
                 f"memory_shape={state.shape}: too small for a batch of "
@@ -75,17 +92,19 @@ class Sparsification(Defense):
             )
         rows = jnp.arange(len(gradients)) if self.remembers_rows else sample_ids
         wanted = gradients + state[rows]
-        sent = self._keep_largest(wanted)
+        sent = self._keep(key, wanted)
         return sent, state.at[rows].set(wanted - sent)
 
     def public(self, batch_size, num_classes):
         """The share that is kept."""
         return UNCHANGED.replace(keep_fraction=self.keep_fraction)
 
-    def _keep_largest(self, gradients):
-        magnitudes = jnp.abs(gradients)
-        threshold = jnp.quantile(magnitudes, 1.0 - self.keep_fraction)
-        return jnp.where(magnitudes >= threshold, gradients, 0.0)
+    def _keep(self, key, gradients):
+        scores = jnp.abs(gradients)
+        if self.selection == "random":
+            scores = jax.random.uniform(key, gradients.shape, gradients.dtype)
+        threshold = jnp.quantile(scores, 1.0 - self.keep_fraction)
+        return jnp.where(scores >= threshold, gradients, 0.0)
 
 
 def sparsification(keep_fraction: Number, **options: Any) -> Sparsification:

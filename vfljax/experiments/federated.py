@@ -81,7 +81,7 @@ class World(AnyWorld):
         """The cell's defense at the strength of the setting, which may be traced."""
         features = self.arrays.features[0][:1]
         params = jax.eval_shape(self.model.init, jax.random.key(0), features)
-        return self.defense_for(update_shapes(params))
+        return self.defense_for(update_shapes(params, self.protocol.num_in_round))
 
     @property
     def train_size(self) -> int:

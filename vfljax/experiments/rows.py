@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from vfljax.defenses.base import Releases, Shapes
+from vfljax.defenses.base import Releases, Shapes, UpdateReleases
 from vfljax.experiments.experiment import Experiment
 from vfljax.experiments.trial import Answer
 from vfljax.experiments.world import Cell, Observation
@@ -40,6 +40,9 @@ def make_rows(
     """
     attack, defense = experiment.attacks[label], experiment.defenses[cell.defense]
     releases, made = _releases(experiment, cell, len(train_labels)), []
+    sent = None
+    if experiment.protocol.shares_rows:
+        sent = update_releases(experiment, cell, train_labels)
     for place, (strength, trial) in enumerate(settings):
         of_unit, of_seen, of_main = jax.tree.map(
             lambda leaf, place=place: leaf[place], (answer, seen, main)
@@ -65,6 +68,8 @@ def make_rows(
         }
         if experiment.protocol.sums_logits:  # the account is one of messages S − Y
             row |= _budget(defense, strength, cell, releases)
+        if sent is not None:
+            row |= _update_budget(defense, strength, sent)
         status = _status(is_trained, inference.finite, of_seen.is_unprotected)
         made.append(row | {"status": status})
     return made
@@ -133,6 +138,48 @@ def _budget(defense, strength, cell, releases):
         "label_epsilon_training": in_training,
         "allowed_accuracy": budget.allowed_accuracy,
         "budget": words,
+    }
+
+
+def update_releases(
+    experiment: Experiment, cell: Cell, train_labels: np.ndarray
+) -> UpdateReleases:
+    """What is seen of updates: rounds of the training, and views of attacked ones."""
+    protocol: Any = experiment.protocol
+    horizontal, training = experiment.data.horizontal, experiment.training
+    number = protocol.num_participants
+    counts = horizontal.divide(train_labels, number, experiment.seed).counts
+    each, size = len(train_labels) // number, cell.batch_size
+    seen = protocol.num_in_round if protocol.sees_aggregate else 1
+    network = experiment.network.make(cell.num_classes)
+    return UpdateReleases(
+        rounds=training.steps,
+        attacked_rounds=len(experiment.train_steps) if experiment.same_samples else 1,
+        participants=protocol.num_in_round,
+        share=protocol.num_in_round / number,
+        seen=seen - (protocol.observer == "participant"),
+        are_equal=min(counts) == max(counts),
+        local_steps=protocol.num_steps(training.batch_size, each),
+        attacked_steps=protocol.num_steps(size, each),
+        batch_size=training.batch_size,
+        attacked_batch_size=size if horizontal.batch_labels == "own" else None,
+        records=int(min(counts)),
+        has_statistics=network.init_statistics is not None and training.steps > 0,
+    )
+
+
+@functools.lru_cache(maxsize=4096)
+def _update_budget(defense, strength, releases):
+    """What a defense of updates guarantees over training and attack, as columns."""
+    shapes = Shapes(1, 1, 1, participants=releases.participants)
+    budget = defense.at(strength, shapes).update_budget(releases)
+    if budget is None:
+        return {}
+    return {
+        "protects": budget.protects,
+        "epsilon": budget.epsilon,
+        "delta": budget.delta,
+        "guarantee": budget.words,
     }
 
 

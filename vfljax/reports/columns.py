@@ -158,6 +158,12 @@ _WORDS: dict[tuple[Any, ...], str] = {
     "message can give away in expectation, if labels are uniform whatever the features "
     "are.",
     ("account", "budget", "account", pl.String): "The privacy account in a sentence.",
+    ("account", "protects", "protected is", pl.String): "Whose replacement by another "
+    "the guarantee is about: a participant, or a record of one.",
+    ("account", "epsilon", "ε"): "Differential privacy of all that is seen of a "
+    "participant's updates, in training and attack; infinite where nothing is bounded.",
+    ("account", "delta", "δ of it"): "The δ of that guarantee.",
+    ("account", "guarantee", "guarantee", pl.String): "That guarantee in a sentence.",
     ("judgment", "below_chance", "below chance"): "No trial failed and the attack "
     "finds less than blind uniform guessing (1 / classes): read it as leakage, not "
     "protection. With its whole interval, so the attacker knows more than nothing; or "
@@ -207,6 +213,10 @@ POINT = (*SCENE, "defense_label")
 """One attacked model under one threat model: a defense of one strength, one view."""
 MODEL = tuple(name for name in POINT if name not in ("view", "goal"))
 """One trained model, whatever the attacker sees of it and infers."""
+
+
+OF_UPDATES = ("protects", "epsilon", "delta", "guarantee")
+"""The account of updates; the other one is of messages."""
 
 
 class View(NamedTuple):

@@ -139,7 +139,8 @@ def _accounted(name: str) -> pl.Expr:
 
     JSON has no infinity, so an ε that is null beside a sentence is infinite.
     """
-    has_one = pl.col("budget").is_not_null()
+    sentence = "guarantee" if name in columns.OF_UPDATES else "budget"
+    has_one = pl.col(sentence).is_not_null()
     field = pl.col(name).filter(has_one).first()
     if "epsilon" in name:
         field = pl.when(has_one.any()).then(field.fill_null(float("inf")))

@@ -2,7 +2,7 @@
 
 from vfljax.reports.panels.all_attacks import ALL_ATTACKS, BACKDOORS, COMPLETION_PANEL
 from vfljax.reports.panels.amplification import AMPLIFICATION
-from vfljax.reports.panels.budget import BUDGET
+from vfljax.reports.panels.budget import BUDGET, UPDATE_BUDGET
 from vfljax.reports.panels.curves import CURVES
 from vfljax.reports.panels.defenses import DEFENSES
 from vfljax.reports.panels.restored import RESTORED
@@ -21,6 +21,7 @@ PANELS = (
     AMPLIFICATION,
     BACKDOORS,
     BUDGET,
+    UPDATE_BUDGET,
     WHO_LEARNED,
     RESTORED,
 )
