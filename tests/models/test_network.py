@@ -14,24 +14,33 @@ from flax import linen
 from vfljax import models
 from vfljax.models import (
     MLP,
+    FaceCNN,
+    FaceVGG,
+    GRUClassifier,
     LeNet,
     Network,
     PartyModel,
     ResNet,
     ResNet18,
     SigmoidCNN,
+    TextCNN,
     TextEncoder,
     Top,
 )
 
 FEATURES = jax.random.normal(jax.random.key(0), (5, 8, 6))
 TOKENS = jnp.zeros((5, 3))
+FACES = jnp.zeros((5, 32, 33, 3))
 SMALL: dict[type[Network], tuple[Network, jax.Array]] = {
     MLP: (MLP(hidden=(4,)), FEATURES),
+    FaceCNN: (FaceCNN(filters=(2, 3), hidden=4), FACES),
+    FaceVGG: (FaceVGG(filters=(2, 2, 3, 3, 3), hidden=4), FACES),
+    GRUClassifier: (GRUClassifier(vocabulary_size=6, embedding=2, hidden=3), TOKENS),
     LeNet: (LeNet(), FEATURES),
     ResNet: (ResNet(depth=8, width=2), FEATURES),
     ResNet18: (ResNet18(width=2), FEATURES),
     SigmoidCNN: (SigmoidCNN(width=2), FEATURES),
+    TextCNN: (TextCNN(vocabulary_size=6, embedding=2, windows=(2, 3)), TOKENS),
     TextEncoder: (
         TextEncoder(hidden=4, layers=1, heads=2, intermediate=4, pooled=4, length=3),
         TOKENS,

@@ -67,6 +67,7 @@ class PartyModel(NamedTuple):
         init_statistics: `init_statistics(features) -> statistics`, or `None`.
         run: `run(params, features, forward) -> (embedding, statistics)`, or `None`;
             the statistics are the updated ones in training, else those it was given.
+        drops: Whether `run` drops units in training, given a key.
     """
 
     init: Callable[[Key[Array, ""], Features], Params]
@@ -74,6 +75,7 @@ class PartyModel(NamedTuple):
     tapped: Callable[..., tuple[Embedding, dict[str, Any]]] | None = None
     init_statistics: Callable[[Features], Statistics] | None = None
     run: Callable[..., tuple[Embedding, Statistics]] | None = None
+    drops: bool = False
 
 
 def init_statistics(model: PartyModel, features: Features) -> Statistics:

@@ -74,7 +74,11 @@ def _cached_completed(bottom, head):
         return logits, {"bottom": bottom_statistics, "head": head_statistics}
 
     return PartyModel(
-        init=init, apply=head.apply, init_statistics=init_statistics, run=run
+        init=init,
+        apply=head.apply,
+        init_statistics=init_statistics,
+        run=run,
+        drops=bottom.drops,
     )
 
 

@@ -130,7 +130,9 @@ class TextEncoder(Network):
 
     def build(self, embed: int) -> PartyModel:
         """Builds one party's network."""
-        return stateful_model(_TextEncoder(embed, self), has_statistics=False)
+        network = _TextEncoder(embed, self)
+        drops = self.dropout > 0
+        return stateful_model(network, has_statistics=False, drops=drops)
 
     def pretrained(self, embed: int, features) -> Params:
         """The encoder's embeddings and blocks, if they are in a file."""

@@ -34,6 +34,17 @@ def default_bias(num_inputs):
     return uniform
 
 
+def glorot_uniform(key, shape, dtype=jnp.float32):
+    """Glorot's start, not PyTorch's: uniform in ±sqrt(6/(inputs + outputs)).
+
+    Of a convolution these are the channels, times the places of the kernel.
+    """
+    places = math.prod(shape[:-2])
+    bound = (6 / (places * (shape[-2] + shape[-1]))) ** 0.5
+    numbers = jax.random.uniform(key, (math.prod(shape),), dtype, -bound, bound)
+    return numbers.reshape(shape)
+
+
 def linear(x, width, kernel_init, name):
     """Applies a dense layer with PyTorch's default bias; in a compact method only."""
     bias_init = default_bias(x.shape[-1])

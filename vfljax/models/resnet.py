@@ -50,7 +50,7 @@ class _ResNet(nn.Module):
     shortcut: Callable
     activation: Callable
     kernel_init: Callable
-    dropout: float = 0.0
+    dropout: int | float = 0.0
 
     @nn.compact
     def __call__(self, images, is_training):
@@ -196,7 +196,7 @@ class ResNet18(Network):
             kernel_init=default_kernel,
             dropout=self.dropout,
         )
-        return stateful_model(network)
+        return stateful_model(network, drops=self.dropout > 0)
 
 
 def resnet18(*, embed: int, **options: Any) -> PartyModel:

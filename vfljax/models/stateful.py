@@ -32,7 +32,9 @@ def from_linen(module: nn.Module) -> PartyModel:
     return PartyModel(init=init, apply=apply)
 
 
-def stateful_model(network: nn.Module, *, has_statistics: bool = True) -> PartyModel:
+def stateful_model(
+    network: nn.Module, *, has_statistics: bool = True, drops: bool = False
+) -> PartyModel:
     """Returns the model of a linen module with batch normalization, dropout or both.
 
     The module is called as `network(features, is_training)`, `is_training` being a
@@ -48,6 +50,8 @@ def stateful_model(network: nn.Module, *, has_statistics: bool = True) -> PartyM
             shapes that do not depend on the size of the batch.
         has_statistics: Whether it has `batch_stats`; without them, as with dropout
             alone, its statistics are ().
+        drops: Whether it has dropout above zero: participants of horizontal learning
+            then draw masks in their local steps.
     """
 
     def variables(key, features):
@@ -81,6 +85,7 @@ def stateful_model(network: nn.Module, *, has_statistics: bool = True) -> PartyM
         apply=_refuse_to_apply,
         init_statistics=init_statistics if has_statistics else None,
         run=run,
+        drops=drops,
     )
 
 

@@ -1,5 +1,6 @@
 """The gradient of a local step in which a participant's defense acts."""
 
+import dataclasses
 from typing import Any
 
 import jax
@@ -25,7 +26,8 @@ def defended_gradient(
     """Gradient of the mean cross-entropy as the defense lets a local step have it.
 
     The loss is one of perturbed logits. If the defense clips the gradients of single
-    samples, these are computed one by one and averaged. At last it perturbs the mean.
+    samples, these are computed one by one, each with dropout's masks of its own, and
+    averaged. At last it perturbs the mean.
 
     Raises:
         ValueError: If gradients of single samples are to be clipped, and there are
@@ -34,15 +36,17 @@ def defended_gradient(
     key_logits, key_gradient = jax.random.split(key)
     clip_norm = defense.example_clip_norm
 
-    def gradient_of(key, features, targets):
+    def gradient_of(key, features, targets, forward=forward):
         def loss(params):
             logits = models.embed(model, params, features, forward)
             return losses.cross_entropy(defense.perturb_logits(key, logits), targets)
 
         return jax.grad(loss)(params)
 
-    def clipped(key, sample, target):
-        return clip_tree(gradient_of(key, sample[None], target[None]), clip_norm)
+    def clipped(key, mask_key, sample, target):
+        of_sample = dataclasses.replace(forward, dropout_key=mask_key)
+        gradient = gradient_of(key, sample[None], target[None], of_sample)
+        return clip_tree(gradient, clip_norm)
 
     if clip_norm is None:
         mean = gradient_of(key_logits, features, targets)
@@ -51,7 +55,10 @@ def defended_gradient(
         allowed = "False to clip single samples: batch statistics mix their gradients"
         require(not is_of_batch, "forward.is_training", True, allowed)
         keys = jax.random.split(key_logits, len(features))
-        of_samples = jax.vmap(clipped)(keys, features, targets)
+        mask_keys = forward.dropout_key
+        if mask_keys is not None:
+            mask_keys = jax.random.split(mask_keys, len(features))
+        of_samples = jax.vmap(clipped)(keys, mask_keys, features, targets)
         mean = jax.tree.map(lambda each: jnp.mean(each, axis=0), of_samples)
     return defense.perturb_gradient(key_gradient, mean, len(features))
 

@@ -140,8 +140,12 @@ class FederatedProtocol:
         )
 
     def forward(self, state: FederatedState) -> Forward:
-        """How participants run the network in a round."""
-        return Forward(state.statistics, None, self.model.init_statistics is not None)
+        """How participants run the network in a round, apart from dropout's masks.
+
+        These each participant draws in each of its steps.
+        """
+        has_modes = self.model.init_statistics is not None or self.model.drops
+        return Forward(state.statistics, None, has_modes)
 
     def send(
         self,

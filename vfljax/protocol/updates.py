@@ -40,7 +40,8 @@ class UpdateView:
         batch_size: B >= 1, samples of each local step, of all participants together.
         sample_shape: Shape of one sample's features.
         num_steps: K >= 1, local steps.
-        forward: How participants run the network.
+        forward: How participants run the network, without the key of their masks, which
+            are theirs.
         num_participants: M >= 1, participants whose updates the mean is of, each with
             B/M samples in a local step.
     """
@@ -93,7 +94,8 @@ def local_update(
         optimizer: Of the steps, begun anew; None for plain SGD.
         defense: The participant's, at one strength; None for none.
         key: Of what the defense draws in the steps; needed if it does
-            (`defense.acts_in_steps`).
+            (`defense.acts_in_steps`). A network that drops units in training draws its
+            masks from it too, new ones in each step, unless `forward` has a key.
 
     Returns:
         (w_before − w_after)/η. With plain SGD it is the sum of the K batch gradients,
@@ -140,6 +142,10 @@ def batch_gradient(
     `defense` and `key` as for `local_update`: the gradient is then the one that a local
     step takes.
     """
+    is_masked = model.drops and forward.is_training and forward.dropout_key is None
+    if is_masked and key is not None:
+        key_masks, key = jax.random.split(key)
+        forward = dataclasses.replace(forward, dropout_key=key_masks)
     targets = jax.nn.one_hot(labels, num_classes)
     if defense is not None and defense.acts_in_steps:
         allowed = f"a key: {type(defense).__name__} acts in local steps"
