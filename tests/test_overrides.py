@@ -142,6 +142,16 @@ WORDS = {
     "num-batch-iterations": "9",
     "num-groups": "9",
     "num-completion-starts": "9",
+    "width": "9",
+    "batches-at-once": "9",
+    "features": "published",
+    "fractions": "0.5 0.25",
+    "num-negatives": "9",
+    "classifier": "forest",
+    "batches-per-class": "9",
+    "table": "other",
+    "weight-decay": "0.25",
+    "momentum": "0.25",
 }
 """Another value than the default of every field."""
 

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 
 from vfljax import attacks, models, protocol
@@ -36,6 +37,10 @@ def make_sight(make_exchange):
     """Draws what an attack sees of a batch, with everything that may be known."""
 
     def make(attack, seed=0, batch=8, classes=3) -> Sight:
+        if isinstance(attack.reader, attacks.TokensPresent):
+            return see_tokens(attack, seed)
+        if attack.reader is not None:
+            return see_rounds(attack, seed, batch)
         if attack.sees is protocol.UpdateView:
             return see_update(seed, batch, classes)
         exchange = make_exchange(seed=seed, batch=batch, classes=classes)
@@ -139,3 +144,122 @@ def _sender(model, classes):
 def make_update():
     """Draws the update of a small network, with everything that may be known."""
     return see_update
+
+
+def see_rounds(attack, seed=0, batch=8, participants=1, num_steps=1) -> Sight:
+    """What an attack keeps of 12 rounds; every second batch has a property in full.
+
+    A sample with it is larger in the last column. Of several participants it is the
+    first. The truth is the number of its samples that have the property.
+    """
+    counts = jnp.arange(12) % 2 * batch * num_steps
+    keys, views, known = _draw_rounds(seed, batch, participants, num_steps)
+    return Sight(_kept(attack.reader, keys, views, known), known, counts)
+
+
+@functools.cache
+def _reading(reader):
+    """One object for equal readers, so that programs are found again."""
+    return jax.jit(functools.partial(attacks.read_rounds, reader))
+
+
+def _kept(reader, keys, views, known):
+    return _reading(reader)(keys, views, known)
+
+
+@functools.partial(jax.jit, static_argnums=(1, 2, 3))
+def _draw_rounds(seed, batch, participants, num_steps):
+    model, classes = models.mlp((16,), embed=2), 2
+    keys = jax.random.split(jax.random.key(seed), 5)
+    shape = (12, num_steps, participants * batch)
+    is_target = jnp.arange(shape[2]) < batch
+    rounds = (jnp.arange(12) % 2)[:, None, None]
+    properties = jnp.broadcast_to(rounds * is_target[None, None], shape)
+    own = jnp.arange(NUM_AUXILIARY)
+
+    def features_of(key, labels, properties):
+        base = jax.random.uniform(key, (*labels.shape, _WIDTH))
+        base = base + 0.3 * jax.nn.one_hot(labels, _WIDTH)
+        return base.at[..., -1].add(2.0 * properties)
+
+    truth = jax.random.randint(keys[0], shape, 0, classes)
+    features = features_of(keys[1], truth, properties)
+    params = model.init(keys[2], features[0, 0])
+    simulate = jax.tree_util.Partial(_sender(model, classes), params, _RATE)
+    known = Known(
+        auxiliary_features=features_of(keys[3], own % 2, own // 2 % 2),
+        auxiliary_labels=own % 2,
+        auxiliary_properties=own // 2 % 2 == 1,
+        simulate=simulate,
+    )
+
+    def view(features, labels):
+        return protocol.UpdateView(
+            model=model,
+            params=params,
+            update=simulate(None, features, labels),
+            learning_rate=jnp.array(_RATE),
+            num_classes=classes,
+            batch_size=shape[2],
+            sample_shape=(_WIDTH,),
+            num_steps=num_steps,
+            num_participants=participants,
+        )
+
+    views = jax.vmap(view)(features, truth)
+    return jax.random.split(keys[4], 12), views, known
+
+
+_TOKENS, _LENGTH = 40, 5  # of the texts that members are
+
+
+def see_tokens(attack, seed=0) -> Sight:
+    """What is kept of 40 rounds with two texts each, and 60 texts, half of them there.
+
+    Texts have up to five different tokens of 39; number 0 is padding. The truth is what
+    the rule says, in plain Python.
+    """
+    key_texts, key_table, key_keys = jax.random.split(jax.random.key(seed), 3)
+    texts = jax.random.randint(key_texts, (110, _LENGTH), 0, _TOKENS)
+    batches = texts[:80].reshape(40, 1, 2, _LENGTH).astype(jnp.float32)
+    params = {
+        "words": {"embedding": jax.random.normal(key_table, (_TOKENS, 4))},
+        "output": {"kernel": jnp.array([[1.0, -1], [2, 0], [0, 1], [1, 1]])},
+    }
+    views = _views_of_texts(params, batches)
+    records = texts[50:110]
+    sets = [set(np.asarray(batch, int).ravel().tolist()) | {0} for batch in batches]
+    truth = [
+        any(set(record) <= found for found in sets) and any(record)
+        for record in np.asarray(records).tolist()
+    ]
+    keys = jax.random.split(key_keys, 40)
+    kept = _kept(attack.reader, keys, views, Known())
+    return Sight(kept, Known(records=records), jnp.array(truth, jnp.int32))
+
+
+@jax.jit
+def _views_of_texts(params, batches):
+    def logits(params, tokens):
+        tokens = tokens.astype(jnp.int32)
+        found = params["words"]["embedding"][tokens] * (tokens != 0)[..., None]
+        return jnp.sum(found, axis=1) @ params["output"]["kernel"]
+
+    model = models.PartyModel(init=lambda key, x: params, apply=logits)
+
+    def view(tokens):
+        labels = jnp.array([[0, 1]])
+        update = protocol.local_update(
+            model, params, tokens, labels, learning_rate=_RATE, num_classes=2
+        )
+        return protocol.UpdateView(
+            model, params, update, jnp.array(_RATE), 2, 2, (_LENGTH,)
+        )
+
+    return jax.vmap(view)(batches)
+
+
+@pytest.fixture(scope="session")
+def make_rounds():
+    """Draws what an attack keeps of several rounds."""
+    return see_rounds

@@ -11,16 +11,15 @@ from vfljax import attacks
 from vfljax.attacks.calibrated_counts import (
     _draw_labels,
     _regress,
-    _rows_of_classes,
 )
-from vfljax.data import draw_rows_of
+from vfljax.data import draw_rows_of, rows_of_classes
 from vfljax.goals.label_counts import overlap
 
 
 def test_rows_have_the_class_that_was_drawn():
     """Classes 0, 1 and 3; each of a class's rows comes up."""
     labels = np.array([3, 1, 1, 0, 3, 3, 1, 0, 3])
-    table = _rows_of_classes(labels, 4)
+    table = rows_of_classes(jnp.asarray(labels), 4)
     np.testing.assert_array_equal(table.counts, [2, 3, 0, 4])
     wanted = jnp.array([0, 1, 3] * 100).reshape(3, 100)
     rows = draw_rows_of(jax.random.key(0), table, wanted)
@@ -31,7 +30,7 @@ def test_rows_have_the_class_that_was_drawn():
 def test_label_sets_are_broad_and_skip_classes_without_samples(make_update):
     """Of 400 sets of eight some have one class alone, some all that there are."""
     view = make_update(classes=4).view
-    table = _rows_of_classes(jnp.array([0, 1, 1, 3]), 4)
+    table = rows_of_classes(jnp.array([0, 1, 1, 3]), 4)
     keys = jax.random.split(jax.random.key(1), 400)
     draw = jax.jit(jax.vmap(lambda key: _draw_labels(key, view, table)))
     labels = np.asarray(draw(keys)).reshape(400, 8)

@@ -101,6 +101,18 @@ EXAMPLES = {
     "joint": Example(
         attacks.JointFactorization(num_starts=8, num_groups=8), classes=5, batch=3
     ),
+    "property": Example(attacks.PropertyInference(), "neither"),
+    "property_logistic": Example(
+        attacks.PropertyInference(classifier="logistic"), "neither"
+    ),
+    "property_forest": Example(
+        attacks.PropertyInference(
+            classifier="forest", reader=attacks.PropertyReader(features="published")
+        ),
+        "neither",
+    ),
+    "property_counts": Example(attacks.PropertyCounts(), "neither"),
+    "membership": Example(attacks.MembershipFromEmbedding(), "neither"),
 }
 
 DEFAULTS = {
@@ -208,6 +220,9 @@ def test_undefended_labels_are_found(case):
             jax.random.key(seed), case.views[seed], case.known[seed]
         )
         assert inference.finite
+        if watches(case):
+            assert_told(case, inference, case.truths[seed])
+            continue
         if counts_labels(case):
             assert inference.scores.shape == (case.example.classes,)
             assert_counted(case.example, inference.counts, case.truths[seed])
@@ -232,9 +247,10 @@ def test_vmap_equals_loop(case):
         key = jax.random.split(jax.random.key(0), 3)[place]
         alone = case.jitted(key, case.views[place], case.known[place])
         chex.assert_trees_all_equal(answer_of(mapped)[place], answer_of(alone))
-        chex.assert_trees_all_close(
-            mapped.scores[place], alone.scores, rtol=1e-2, atol=1e-2
-        )
+        if hasattr(mapped, "scores"):
+            chex.assert_trees_all_close(
+                mapped.scores[place], alone.scores, rtol=1e-2, atol=1e-2
+            )
 
 
 def test_second_call_compiles_nothing(case):
@@ -307,7 +323,7 @@ def test_nothing_but_the_view_and_what_is_known_goes_in(case):
 
 def test_permuting_the_batch_permutes_the_labels(case):
     """Where rows of the batch have names in what is known, these move along."""
-    if counts_labels(case):
+    if counts_labels(case) or watches(case):
         return  # an update is a sum over the batch already
     if case.example.finds == "neither" and case.attack.sees.is_final:
         return  # a training is drawn anew, and predictions are rows of their own
@@ -345,6 +361,11 @@ def test_the_order_of_auxiliary_samples_does_not_matter(case):
 def test_nan_is_a_result_not_an_error(case):
     """Of what a diverged training sends, or of what its model answers."""
     view, known = case.views[0], case.known[0]
+    if watches(case):
+        if case.attack.goal is goals.PROPERTY:
+            broken = jax.tree.map(lambda leaf: leaf * jnp.nan, view)
+            assert not case.jitted(jax.random.key(0), broken, known).finite
+        return  # a boolean is never NaN
     changes = {
         name: jax.tree.map(lambda leaf: jnp.full_like(leaf, jnp.nan), value)
         for name in ("gradients", "gradient", "logits", "update")
@@ -373,8 +394,29 @@ def counts_labels(case):
     return case.attack.goal in (goals.LABEL_COUNTS, goals.SAMPLES)
 
 
+def watches(case):
+    """Whether the attack is given what was kept of all rounds in place of a view."""
+    return case.attack.reader is not None
+
+
+def assert_told(case, inference, truth):
+    """Rounds with the property score above the others; memberships are as ruled."""
+    if case.attack.goal is goals.MEMBERSHIP:
+        np.testing.assert_array_equal(inference.is_member, truth == 1)
+        assert 0 < np.mean(truth) < 1
+        return
+    judged = case.attack.goal.score(
+        inference, goals.Truth(truth, truth, truth, 2, {"batch_size": 8}), False
+    )
+    assert judged["auc"] >= 0.85
+
+
 def answer_of(inference):
-    """The labels or the counts."""
+    """The labels or the counts; of an answer about rounds or records what it says."""
+    if isinstance(inference, attacks.MembershipInference):
+        return inference.is_member
+    if isinstance(inference, attacks.RoundInference):
+        return inference.scores > 0.5
     is_count = isinstance(inference, attacks.CountInference)
     return inference.counts if is_count else inference.labels
 

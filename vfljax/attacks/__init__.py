@@ -41,6 +41,7 @@ from vfljax.attacks.label_flip import LabelFlip, label_flip
 from vfljax.attacks.label_replacement import LabelReplacement, label_replacement
 from vfljax.attacks.linear_recovery import LinearRecovery, linear_recovery
 from vfljax.attacks.llg import LLG, LLGPlus, LLGStar
+from vfljax.attacks.membership import MembershipFromEmbedding, TokensPresent
 from vfljax.attacks.message_smoothing import MessageSmoothing, message_smoothing
 from vfljax.attacks.mixmatch import LabeledRows, MixMatch
 from vfljax.attacks.model_completion import ModelCompletion, model_completion
@@ -50,6 +51,8 @@ from vfljax.attacks.noise_aware_recovery import (
 )
 from vfljax.attacks.norm_scoring import NormScoring, norm_scoring
 from vfljax.attacks.own_prediction import OwnPrediction, own_prediction
+from vfljax.attacks.property_counts import PropertyCountReader, PropertyCounts
+from vfljax.attacks.property_inference import PropertyInference, PropertyReader
 from vfljax.attacks.repeated_observation import (
     RepeatedObservation,
     repeated_observation,
@@ -88,6 +91,7 @@ __all__ = [
     "LabelReplacement",
     "LabeledRows",
     "LinearRecovery",
+    "MembershipFromEmbedding",
     "MembershipInference",
     "MessageSmoothing",
     "MixMatch",
@@ -95,10 +99,15 @@ __all__ = [
     "NoiseAwareRecovery",
     "NormScoring",
     "OwnPrediction",
+    "PropertyCountReader",
+    "PropertyCounts",
+    "PropertyInference",
+    "PropertyReader",
     "Reader",
     "RepeatedObservation",
     "RoundInference",
     "SmallestColumns",
+    "TokensPresent",
     "check_attack",
     "cluster_matching",
     "cluster_rows",

@@ -22,7 +22,7 @@ from vfljax.attacks.counting import (
     count_inference,
     sum_over_auxiliary,
 )
-from vfljax.data import ClassTable, draw_rows_of
+from vfljax.data import ClassTable, draw_rows_of, rows_of_classes
 from vfljax.known import NOTHING, Known
 from vfljax.protocol import UpdateView, check_update, head_of
 
@@ -74,7 +74,7 @@ class CalibratedCounts(CountAttack):
         means = _mean_inputs(view, known, self.layer)
         keys = jax.random.split(key, self.num_simulations)
         samples = jnp.asarray(known.auxiliary_features)
-        table = _rows_of_classes(known.auxiliary_labels, view.num_classes)
+        table = rows_of_classes(known.auxiliary_labels, view.num_classes)
 
         def simulate(numbers):
             key = jax.random.wrap_key_data(numbers, impl=jax.random.key_impl(keys))
@@ -92,14 +92,6 @@ class CalibratedCounts(CountAttack):
         found = _read(view.update, means, self.layer)
         estimates, info = _regress(readings, shares, found)
         return count_inference(view.num_labels * estimates, view.num_labels, info)
-
-
-def _rows_of_classes(labels, num_classes) -> ClassTable:
-    """The rows of the auxiliary samples by class, of which some may have none."""
-    labels = jnp.asarray(labels)
-    counts = jnp.sum(jax.nn.one_hot(labels, num_classes, dtype=jnp.int32), axis=0)
-    order = jnp.argsort(labels, stable=True).astype(jnp.int32)
-    return ClassTable(order, jnp.cumsum(counts) - counts, counts)
 
 
 def _draw_labels(

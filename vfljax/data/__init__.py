@@ -9,6 +9,7 @@ from vfljax.data.draws import (
     draw_classes,
     draw_known_labels,
     draw_known_rows,
+    rows_of_classes,
 )
 from vfljax.data.horizontal import (
     Partition,
@@ -64,6 +65,7 @@ __all__ = [
     "partition_by_rows",
     "partition_evenly",
     "partition_with_property",
+    "rows_of_classes",
     "select_classes",
     "split_features",
     "take_rows",

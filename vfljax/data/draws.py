@@ -17,7 +17,7 @@ class ClassTable(NamedTuple):
     Attributes:
         order: Row numbers, those of class 0 first, each class in ascending order.
         starts: Where each class begins in `order`.
-        counts: How many rows each class has; at least one.
+        counts: How many rows each class has.
     """
 
     order: Int32[np.ndarray | Array, " rows"]
@@ -45,6 +45,20 @@ def class_table(labels: Int[np.ndarray, " rows"], num_classes: int) -> ClassTabl
         starts=(np.cumsum(counts) - counts).astype(np.int32),
         counts=counts,
     )
+
+
+def rows_of_classes(labels: Int[Array, " rows"], num_classes: int) -> ClassTable:
+    """The same in a trace, where some classes may have no row.
+
+    Example:
+        >>> table = rows_of_classes(jnp.array([2, 0, 2]), num_classes=3)
+        >>> table.order.tolist(), table.counts.tolist()
+        ([1, 0, 2], [1, 0, 2])
+    """
+    labels = jnp.asarray(labels)
+    counts = jnp.sum(jax.nn.one_hot(labels, num_classes, dtype=jnp.int32), axis=0)
+    order = jnp.argsort(labels, stable=True).astype(jnp.int32)
+    return ClassTable(order, jnp.cumsum(counts) - counts, counts)
 
 
 def draw_classes(

@@ -6,6 +6,8 @@ from vfljax.goals.backdoor import BACKDOOR
 from vfljax.goals.base import Goal, Truth
 from vfljax.goals.label_counts import LABEL_COUNTS
 from vfljax.goals.labels import LABELS
+from vfljax.goals.membership import MEMBERSHIP
+from vfljax.goals.properties import PROPERTY
 from vfljax.goals.samples import SAMPLES
 
 __all__ = [
@@ -13,6 +15,8 @@ __all__ = [
     "BACKDOOR",
     "LABELS",
     "LABEL_COUNTS",
+    "MEMBERSHIP",
+    "PROPERTY",
     "SAMPLES",
     "Goal",
     "Truth",

@@ -27,6 +27,8 @@ USUAL_GOALS = dict.fromkeys(goal.words for goal in (LABELS, ALL_LABELS, BACKDOOR
 BLIND = {
     "matched_accuracy": "matched_chance",
     "mutual_information": "mutual_information_chance",
+    "count_error": "count_error_chance",
+    "precision": "chance_precision",
 }
 """The columns of what blind guesses get of a rate, which is shown in brackets."""
 
@@ -127,6 +129,20 @@ _WORDS: dict[tuple[Any, ...], str] = {
     "with the label counts over the classes (property 2 of LLG).",
     ("rate", "corrected_explained", "corrected explained %"): "The same after the "
     "offset, what samples of other classes add, has been taken off.",
+    (
+        "rate",
+        "mean_score",
+        "mean score",
+    ): "Mean over watched rounds of the score that "
+    "one has the property, by which a property of the whole training is told.",
+    ("rate", "count_error", "count error % (chance)"): "Mean absolute error of the "
+    "number of samples with the property in a round, as a share of the target's "
+    "samples, and in brackets that of always answering the mean number.",
+    ("rate", "count_error_chance", "blind count error %"): "Of the mean number.",
+    ("rate", "precision", "precision % (chance)"): "Of the records that are called "
+    "members, the share that is, and in brackets that of calling all members.",
+    ("rate", "chance_precision", "blind precision %"): "Of calling all members.",
+    ("rate", "recall", "recall %"): "Of the members, the share that is called so.",
     ("rate", "main_accuracy", "main task %"): "Test accuracy of the trained model, "
     "which is what a defense costs.",
     ("rate", "main_top5", "main task top-5 %"): "Top-5 test accuracy of that model.",
@@ -191,6 +207,15 @@ _WORDS: dict[tuple[Any, ...], str] = {
         ("trial", name, "counts", pl.List(pl.Int64)): "By true and given class."
         for name in ("confusion", "published_confusion")
     },
+    ("trial", "score_series", "scores", pl.List(pl.Float64)): "Of watched rounds.",
+    (
+        "trial",
+        "count_series",
+        "found",
+        pl.List(pl.Float64),
+    ): "Samples with the property that are found in each watched round.",
+    ("trial", "true_series", "there", pl.List(pl.Int64)): "Samples with the "
+    "property that there are in each watched round.",
 }
 COLUMNS = tuple(
     Column(kind, name, heading, type_[0] if type_ else _TYPES[kind], words)

@@ -1,0 +1,218 @@
+"""Classifiers of rows of features, trained and asked in one call.
+
+Two are JAX and see whole arrays; trees are grown by scikit-learn on the host.
+"""
+
+from typing import Any, Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int, Key
+
+ClassifierKind = Literal["ridge", "logistic", "forest", "boosting", "released_forest"]
+"""Names of the classifiers of `classify`."""
+
+_STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)  # of a ridge, of the mean eigenvalue
+_WEIGHT_DECAY = 0.1  # of logistic regression, on columns of variance one
+_NUM_STEPS = 200  # of logistic regression
+_NUM_POWER_STEPS = 30
+_MARGIN = 1.1  # above what that many steps find of the largest eigenvalue
+
+
+class Judgment(NamedTuple):
+    """What a classifier says of rows that are asked about.
+
+    Attributes:
+        scores: Higher means more likely that the row is a positive one; above .5 the
+            classifier takes it for one.
+        shares: Estimated share in [0, 1]; NaN of a classifier that does not estimate.
+    """
+
+    scores: Float[Array, " asked"]
+    shares: Float[Array, " asked"]
+
+
+def classify(
+    kind: ClassifierKind,
+    key: Key[Array, ""],
+    features: Float[Array, "rows features"],
+    shares: Float[Array, " rows"],
+    halves: Int[Array, " rows"],
+    asked: Float[Array, "asked features"],
+) -> Judgment:
+    """Learns to tell rows of share zero from others, and judges the rows asked about.
+
+    Columns are standardized by the training rows first.
+
+    Args:
+        kind: Name of a classifier.
+        key: Of what it draws.
+        features: Training rows.
+        shares: Of each training row, such as of the samples with the property.
+        halves: 0 or 1 for each training row. Rows of different halves have no sample in
+            common, so that the one says how well a fit to the other does.
+        asked: Rows to judge.
+
+    Returns:
+        Scores; NaN for all rows if a training row is not finite, and for each row asked
+        about that is not.
+    """
+    middle, width = jnp.mean(features, axis=0), jnp.std(features, axis=0)
+    width = jnp.where(width > 0, width, 1.0)
+    rows = (features - middle[None, :]) / width[None, :]
+    there = (asked - middle[None, :]) / width[None, :]
+    is_positive = shares > 0
+    is_finite = jnp.all(jnp.isfinite(rows)) & jnp.all(jnp.isfinite(there), axis=1)
+    nothing = jnp.full(len(asked), jnp.nan)
+    if kind == "ridge":
+        both = jnp.stack([is_positive.astype(rows.dtype), shares], axis=1)
+        found = ridge(rows, both, halves, there)
+        scores, estimates = found[:, 0], jnp.clip(found[:, 1], 0.0, 1.0)
+    elif kind == "logistic":
+        scores, estimates = logistic(rows, is_positive, there), nothing
+    else:
+        scores, estimates = trees(kind, key, rows, is_positive, there), nothing
+    return Judgment(
+        scores=jnp.where(is_finite, scores, jnp.nan),
+        shares=jnp.where(is_finite, estimates, jnp.nan),
+    )
+
+
+def ridge(
+    rows: Float[Array, "rows features"],
+    targets: Float[Array, "rows targets"],
+    halves: Int[Array, " rows"],
+    asked: Float[Array, "asked features"],
+) -> Float[Array, "asked targets"]:
+    """Linear regression of the targets with a penalty on the squared weights.
+
+    The penalty is the one whose fits to either half do best on the other, in the first
+    target. (Leaving out single rows would choose one that is far too small, as batches
+    share samples.) Equations are solved in rows or features, whichever are fewer.
+    Columns are taken to have mean zero.
+    """
+    middle = jnp.mean(targets, axis=0)
+    others = targets - middle[None, :]
+    is_in = [(halves == half).astype(rows.dtype)[:, None] for half in (0, 1)]
+    fits = [_Fit(rows * part, others * part) for part in is_in]
+
+    def error(strength):
+        lost = jnp.zeros((), rows.dtype)
+        for fit, part in zip(fits, is_in, strict=True):
+            left = (others - rows @ fit.weights(strength)) * (1.0 - part)
+            lost += jnp.sum(jnp.square(left[:, 0]))
+        return lost
+
+    strengths = jnp.array(_STRENGTHS, rows.dtype)
+    best = strengths[jnp.argmin(jax.lax.map(error, strengths))]
+    return middle[None, :] + asked @ _Fit(rows, others).weights(best)
+
+
+class _Fit:
+    """(XᵀX + r)⁻¹Xᵀy = Xᵀ(XXᵀ + r)⁻¹y with r = strength · mean eigenvalue."""
+
+    def __init__(self, rows, targets):
+        self.rows, self.targets = rows, targets
+        self.is_wide = rows.shape[0] < rows.shape[1]
+        self.gram = rows @ rows.T if self.is_wide else rows.T @ rows
+
+    def weights(self, strength):
+        """The weights (features, targets)."""
+        penalty = strength * jnp.trace(self.gram) / len(self.gram)
+        penalty = jnp.where(penalty > 0, penalty, 1.0)
+        system = self.gram + penalty * jnp.eye(len(self.gram), dtype=self.gram.dtype)
+        if self.is_wide:
+            return self.rows.T @ _solve(system, self.targets)
+        return _solve(system, self.rows.T @ self.targets)
+
+
+@jax.custom_batching.sequential_vmap
+def _solve(system, targets):
+    """One after the other, as batches on several CPU devices wait for each other."""
+    return jax.scipy.linalg.solve(system, targets, assume_a="pos")
+
+
+def logistic(
+    rows: Float[Array, "rows features"],
+    is_positive: Bool[Array, " rows"],
+    asked: Float[Array, "asked features"],
+) -> Float[Array, " asked"]:
+    """Probabilities by logistic regression with a penalty on the squared weights.
+
+    Accelerated gradient descent with the step that the largest curvature allows:
+    Nesterov's method for losses whose least curvature is known, the penalty's.
+    """
+    targets = is_positive.astype(rows.dtype)
+    number = len(rows)
+    share = jnp.mean(targets)
+    weights = jnp.zeros(rows.shape[1], rows.dtype)
+
+    def power_step(direction, _):
+        moved = rows.T @ (rows @ direction)
+        return moved / jnp.maximum(jnp.linalg.norm(moved), 1e-30), None
+
+    first = jnp.ones(rows.shape[1], rows.dtype) / rows.shape[1] ** 0.5
+    direction, _ = jax.lax.scan(power_step, first, None, length=_NUM_POWER_STEPS)
+    largest = jnp.sum(jnp.square(rows @ direction)) / number
+    curvature = _MARGIN * 0.25 * jnp.maximum(largest, 1.0) + _WEIGHT_DECAY
+    root = jnp.sqrt(_WEIGHT_DECAY / curvature)
+    momentum = (1.0 - root) / (1.0 + root)
+
+    def step(carry, _):
+        (weights, constant), (before, constant_before) = carry
+        ahead = weights + momentum * (weights - before)
+        constant_ahead = constant + momentum * (constant - constant_before)
+        errors = jax.nn.sigmoid(rows @ ahead + constant_ahead) - targets
+        slope = rows.T @ errors / number + _WEIGHT_DECAY * ahead
+        moved = ahead - slope / curvature
+        constant_moved = constant_ahead - jnp.mean(errors) / curvature
+        return ((moved, constant_moved), (weights, constant)), None
+
+    odds = jnp.log(jnp.maximum(share, 1e-6)) - jnp.log(jnp.maximum(1.0 - share, 1e-6))
+    start = weights, odds
+    ((weights, constant), _), _ = jax.lax.scan(
+        step, (start, start), None, length=_NUM_STEPS
+    )
+    return jax.nn.sigmoid(asked @ weights + constant)
+
+
+def trees(
+    kind: ClassifierKind,
+    key: Key[Array, ""],
+    rows: Float[Array, "rows features"],
+    is_positive: Bool[Array, " rows"],
+    asked: Float[Array, "asked features"],
+) -> Float[Array, " asked"]:
+    """Probabilities of a forest, or of boosted trees, by scikit-learn on the host."""
+
+    def on_host(seed, *arrays):
+        return _grow(kind, int(seed), *(np.asarray(array) for array in arrays))
+
+    seed = jax.random.randint(key, (), 0, np.iinfo(np.int32).max)
+    answer = jax.ShapeDtypeStruct((len(asked),), rows.dtype)
+    given = seed, rows, is_positive, asked
+    return jax.pure_callback(on_host, answer, *given, vmap_method="sequential")
+
+
+def _grow(
+    kind: str, seed: int, rows: np.ndarray, is_positive: np.ndarray, asked: np.ndarray
+) -> Any:
+    """The host's part, NumPy alone: JAX would wait for the program that called it."""
+    from sklearn import ensemble
+
+    nothing = np.full(len(asked), np.nan, rows.dtype)
+    is_fit = np.isfinite(asked).all(axis=1)
+    if not np.isfinite(rows).all() or not is_fit.any():
+        return nothing
+    if kind == "boosting":
+        model = ensemble.HistGradientBoostingClassifier(random_state=seed)
+    elif kind == "forest":
+        model = ensemble.RandomForestClassifier(50, random_state=seed)
+    else:
+        model = ensemble.RandomForestClassifier(
+            100, min_samples_leaf=5, min_samples_split=5, random_state=seed
+        )
+    model.fit(rows, is_positive)
+    nothing[is_fit] = model.predict_proba(asked[is_fit])[:, 1]
+    return nothing
