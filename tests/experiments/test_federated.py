@@ -298,7 +298,8 @@ def test_what_is_seen_of_updates_is_counted():
         same_samples=True,
     )
     cell = Cell(10, 8, "none")
-    assert update_releases(experiment, cell, np.zeros(90, int)) == UpdateReleases(
+    held = np.array([19, 18, 18, 18])
+    assert update_releases(experiment, cell, 90, held) == UpdateReleases(
         rounds=7,
         attacked_rounds=2,
         participants=3,

@@ -4,6 +4,7 @@ All raise a `ValueError` for an option or noise scale outside its range, for arr
 whose shapes do not fit, and for a view whose parts do not fit together.
 """
 
+from vfljax.attacks.active_property import ActivePropertyInference
 from vfljax.attacks.base import (
     Attack,
     CountInference,
@@ -68,6 +69,7 @@ __all__ = [
     "LLG",
     "NOTHING",
     "RLU",
+    "ActivePropertyInference",
     "Attack",
     "CalibratedCounts",
     "ClusterMatching",

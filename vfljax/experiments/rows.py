@@ -29,6 +29,7 @@ def make_rows(
     *,
     train_labels: np.ndarray,
     test_labels: np.ndarray,
+    held: np.ndarray | None = None,
     **common: Any,
 ) -> list[dict[str, Any]]:
     """One row per strength and trial of a chunk.
@@ -37,12 +38,14 @@ def make_rows(
     and the rates of the `main` task are stacked, in host memory, and may have more
     entries (padding). `label` is the attack's, `step` that of the view; `common` are
     further columns.
+    `held` are the numbers of samples that participants of horizontal learning hold.
     """
     attack, defense = experiment.attacks[label], experiment.defenses[cell.defense]
     releases, made = _releases(experiment, cell, len(train_labels)), []
     sent = None
-    if experiment.protocol.shares_rows:
-        sent = update_releases(experiment, cell, train_labels)
+    if held is not None:
+        sent = update_releases(experiment, cell, len(train_labels), held)
+        sent = sent._replace(attacked_rounds=0) if attack.reader is not None else sent
     for place, (strength, trial) in enumerate(settings):
         of_unit, of_seen, of_main = jax.tree.map(
             lambda leaf, place=place: leaf[place], (answer, seen, main)
@@ -142,14 +145,14 @@ def _budget(defense, strength, cell, releases):
 
 
 def update_releases(
-    experiment: Experiment, cell: Cell, train_labels: np.ndarray
+    experiment: Experiment, cell: Cell, num_samples: int, held: np.ndarray
 ) -> UpdateReleases:
     """What is seen of updates: rounds of the training, and views of attacked ones."""
     protocol: Any = experiment.protocol
     horizontal, training = experiment.data.horizontal, experiment.training
     number = protocol.num_participants
-    counts = horizontal.divide(train_labels, number, experiment.seed).counts
-    each, size = len(train_labels) // number, cell.batch_size
+    each, size = num_samples // number, cell.batch_size
+    train_size = training.size(size)
     seen = protocol.num_in_round if protocol.sees_aggregate else 1
     network = experiment.network.make(cell.num_classes)
     return UpdateReleases(
@@ -158,12 +161,12 @@ def update_releases(
         participants=protocol.num_in_round,
         share=protocol.num_in_round / number,
         seen=seen - (protocol.observer == "participant"),
-        are_equal=min(counts) == max(counts),
-        local_steps=protocol.num_steps(training.batch_size, each),
+        are_equal=bool(min(held) == max(held)),
+        local_steps=protocol.num_steps(train_size, each),
         attacked_steps=protocol.num_steps(size, each),
-        batch_size=training.batch_size,
+        batch_size=train_size,
         attacked_batch_size=size if horizontal.batch_labels == "own" else None,
-        records=int(min(counts)),
+        records=int(min(held)),
         has_statistics=network.init_statistics is not None and training.steps > 0,
     )
 

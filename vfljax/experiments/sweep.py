@@ -201,7 +201,7 @@ class _RunningChunk:
         chunks, num_units = self._chunks, len(self._units)
         victim, main, train_seconds = self._victim(label, attack)
         answer, seconds = self._answer(attack, attack.victim, number)
-        seen = victim.seen(attack, number)
+        seen, partition = victim.seen(attack, number), chunks.arrays.partition
         return rows.make_rows(
             self._experiment,
             self._cell,
@@ -215,6 +215,7 @@ class _RunningChunk:
             main,
             train_labels=np.asarray(chunks.arrays.labels),
             test_labels=np.asarray(chunks.arrays.test_labels),
+            held=np.asarray(partition.counts) if partition else None,
             dataset=chunks.task.dataset_name,
             num_parties=self._experiment.num_parties,
             seconds=seconds / num_units,

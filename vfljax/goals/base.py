@@ -41,7 +41,10 @@ class Goal(NamedTuple):
             the {words}".
         answer: Field of an answer that it is judged by: "labels", or "counts".
         wants: What the truth has to hold besides labels, among its facts: of updates
-            "head_inputs", what the last layer was given for each sample.
+            "head_inputs", what the last layer was given for each sample. Of a training
+            that is watched the labels are then something else: "property_counts", how
+            many of the target's samples have the property in each round; or "members",
+            whether each record was trained on.
     """
 
     name: str

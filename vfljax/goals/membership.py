@@ -32,4 +32,6 @@ def score_membership(answer: Any, truth: Truth, with_confusion: bool) -> dict[st
     }
 
 
-MEMBERSHIP = Goal("membership", score_membership, "memberships", "is_member")
+MEMBERSHIP = Goal(
+    *("membership", score_membership, "memberships", "is_member"), wants=("members",)
+)

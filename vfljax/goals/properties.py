@@ -64,4 +64,7 @@ def _series(values: np.ndarray) -> list[float | None]:
     return [float(value) if np.isfinite(value) else None for value in values]
 
 
-PROPERTY = Goal("property", score_property, "rounds with the property", "scores")
+PROPERTY = Goal(
+    *("property", score_property, "rounds with the property", "scores"),
+    wants=("property_counts",),
+)
