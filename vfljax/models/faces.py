@@ -42,7 +42,10 @@ class _Faces(nn.Module):
         return _dense(self.embed, "output")(x)
 
     def _convolution(self, width, name):
-        """Padded ones are of large images, whose patches would fill the memory."""
+        """Keeps patches, as that is faster where many batches' gradients are mapped.
+
+        Padded ones are of large images, whose patches would fill the memory.
+        """
         return Convolution(
             width,
             3,
