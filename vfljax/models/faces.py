@@ -42,7 +42,10 @@ class _Faces(nn.Module):
         return _dense(self.embed, "output")(x)
 
     def _convolution(self, width, name):
-        """Padded ones are of large images, whose patches would fill the memory."""
+        """Keeps patches, as that is faster where many batches' gradients are mapped.
+
+        Padded ones are of large images, whose patches would fill the memory.
+        """
         return Convolution(
             width,
             3,
@@ -106,7 +109,8 @@ class FaceCNN(Network):
             pool. `hidden` (batch, units): after the linear layer with ReLU.
 
         Example:
-            >>> import jax.numpy as jnp
+            >>> import jax, jax.numpy as jnp
+            >>> from vfljax.models import FaceCNN
             >>> images = jnp.ones((4, 12, 10))
             >>> network = FaceCNN(filters=(2, 3), hidden=5)
             >>> params = network.make(2).init(jax.random.key(0), images)
