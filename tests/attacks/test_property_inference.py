@@ -155,7 +155,7 @@ def test_an_injected_direction_is_found_and_an_absent_one_is_not(classifier):
     """A pure batch is standard deviations away; the AUC grows with its share."""
     shares = np.array([1, 1, 0.4, 0.4, 0.6, 0.6, 0.8, 0.8] + 8 * [0.0])
     attack = attacks.PropertyInference(classifier=classifier)
-    run = jax.jit(attack)
+    run = attack if attack.runs_on_host else jax.jit(attack)
     found = []
     for share in (1.0, 0.3, 0.0):
         observed = np.tile([share, 0.0], 40)
