@@ -214,5 +214,5 @@ def _grow(
             100, min_samples_leaf=5, min_samples_split=5, random_state=seed
         )
     model.fit(rows, is_positive)
-    nothing[is_fit] = model.predict_proba(asked[is_fit])[:, 1]
+    nothing[is_fit] = np.asarray(model.predict_proba(asked[is_fit]))[:, 1]
     return nothing
