@@ -14,6 +14,7 @@ ClassifierKind = Literal["ridge", "logistic", "forest", "boosting", "released_fo
 """Names of the classifiers of `classify`."""
 
 _STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)  # of a ridge, of the mean eigenvalue
+_FARTHEST = 3.0  # standard deviations from the mean, for linear classifiers
 _WEIGHT_DECAY = 0.1  # of logistic regression, on columns of variance one
 _NUM_STEPS = 200  # of logistic regression
 _NUM_POWER_STEPS = 30
@@ -43,7 +44,9 @@ def classify(
 ) -> Judgment:
     """Learns to tell rows of share zero from others, and judges the rows asked about.
 
-    Columns are standardized by the training rows first.
+    Columns are standardized by the training rows first. For linear classifiers, which
+    one far entry would sway, entries then end at three standard deviations: a unit that
+    hardly any batch excites has a column that is nearly constant.
 
     Args:
         kind: Name of a classifier.
@@ -65,6 +68,10 @@ def classify(
     is_positive = shares > 0
     is_finite = jnp.all(jnp.isfinite(rows)) & jnp.all(jnp.isfinite(there), axis=1)
     nothing = jnp.full(len(asked), jnp.nan)
+    if kind in ("ridge", "logistic"):
+        rows, there = (jnp.clip(x, -_FARTHEST, _FARTHEST) for x in (rows, there))
+        moved = jnp.mean(rows, axis=0)[None, :]
+        rows, there = rows - moved, there - moved
     if kind == "ridge":
         both = jnp.stack([is_positive.astype(rows.dtype), shares], axis=1)
         found = ridge(rows, both, halves, there)
