@@ -408,7 +408,7 @@ def assert_told(case, inference, truth):
     judged = case.attack.goal.score(
         inference, goals.Truth(truth, truth, truth, 2, {"batch_size": 8}), False
     )
-    assert judged["auc"] >= 0.85
+    assert judged["auc"] >= 0.7  # of six and six rounds of eight samples
 
 
 def answer_of(inference):

@@ -132,6 +132,20 @@ def _nan_in_row(row, like):
     return np.where(np.arange(len(like)) == row, np.nan, 1.0)[:, None].astype("f")
 
 
+@pytest.mark.parametrize("kind", ["ridge", "logistic"])
+def test_a_column_that_is_nearly_constant_sways_nothing(kind):
+    """One training row differs by .01, half of the rows asked about by 1."""
+    rows, shares, halves, asked, truth = draw()
+    rare = 0.01 * (np.arange(len(rows)) == 7)
+    far = np.arange(len(asked)) % 2
+    rows, asked = (
+        np.concatenate([x, column[:, None].astype("f")], axis=1)
+        for x, column in ((rows, rare), (asked, far))
+    )
+    found = judge(kind, jax.random.key(0), rows, shares, halves, asked)
+    assert metrics.auc(np.asarray(found.scores), (truth > 0).astype(int)) > 0.8
+
+
 def test_a_constant_column_is_no_trouble():
     rows, shares, halves, asked, _ = draw()
     rows[:, 3] = 2.0
