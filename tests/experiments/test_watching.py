@@ -312,3 +312,43 @@ def test_a_cheating_participant_needs_its_properties():
     ):
         np.testing.assert_array_equal(one[0], other[0])
         np.testing.assert_allclose(one[1] + 1, other[1], rtol=1e-6)
+
+
+def test_an_active_adversary_without_weight_is_a_passive_one(tmp_path):
+    """Bit for bit the same scores; with weight another training."""
+    passive = attacks.PropertyInference()
+    given = experiment(
+        attacks={
+            "passive": passive,
+            "none": attacks.ActivePropertyInference(of=passive, property_weight=0.0),
+            "half": attacks.ActivePropertyInference(of=passive, property_weight=0.5),
+        },
+        record_confusion=True,
+    )
+    series: dict[str, list[Any]] = {}
+    for row in rows_of(tmp_path, given):
+        assert row["status"] == "ok"
+        series.setdefault(row["attack"], []).append(row["score_series"])
+        assert len(row["score_series"]) == len(row["true_series"]) == ROUNDS
+    assert series["passive"] == series["none"]
+    assert series["passive"] != series["half"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"protocol": FederatedSGD(num_participants=2)}, "observer='server'"),
+        (
+            {
+                "protocol": FederatedAveraging(
+                    num_participants=2, observer="participant", local_steps=2
+                )
+            },
+            "one local step",
+        ),
+    ],
+)
+def test_an_active_adversary_takes_part_in_single_steps(tmp_path, changes, words):
+    active = {"active": attacks.ActivePropertyInference()}
+    with pytest.raises(ValueError, match=words):
+        rows_of(tmp_path, experiment(attacks=active, **changes))
