@@ -105,13 +105,12 @@ EXAMPLES = {
     "property_logistic": Example(
         attacks.PropertyInference(classifier="logistic"), "neither"
     ),
-    "property_forest": Example(
-        attacks.PropertyInference(
-            classifier="forest", reader=attacks.PropertyReader(features="published")
-        ),
+    "property_published": Example(
+        attacks.PropertyInference(reader=attacks.PropertyReader(features="published")),
         "neither",
     ),
     "property_counts": Example(attacks.PropertyCounts(), "neither"),
+    "property_active": Example(attacks.ActivePropertyInference(), "neither"),
     "membership": Example(attacks.MembershipFromEmbedding(), "neither"),
 }
 
