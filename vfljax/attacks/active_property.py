@@ -52,7 +52,7 @@ class ActivePropertyInference(Attack):
     code does."""
     head_learning_rate: float = 0.1
     """Learning rate, above 0, of the second head, which is trained by plain SGD."""
-    layer: str = "output"
+    head_layer: str = "output"
     """Name of the network's last dense layer, beside which the second head stands."""
     sees: ClassVar[Any] = UpdateView
     goal: ClassVar[Goal] = PROPERTY
@@ -105,15 +105,20 @@ class ActivePropertyInference(Attack):
         """Uploads the joint gradient in every round."""
 
         def init(key, params):
-            kernel, bias = head_of(params, self.layer)
-            require(bias is not None, "layer", self.layer, "a dense layer with a bias")
+            kernel, bias = head_of(params, self.head_layer)
+            require(
+                bias is not None,
+                "head_layer",
+                self.head_layer,
+                "a dense layer with a bias",
+            )
             width = kernel.shape[1]
             drawn = jax.random.normal(key, kernel.T.shape, kernel.dtype)
             return {"kernel": drawn / jnp.sqrt(width), "bias": jnp.zeros_like(bias)}
 
         def send(kept, update, model, params, forward, features, labels, properties):
             def loss(params, head):
-                changed = dict(params) | {self.layer: head}
+                changed = dict(params) | {self.head_layer: head}
                 logits = models.embed(model, changed, features[0], forward)
                 has_it = (properties[0] == 1).astype(jnp.int32)
                 targets = jax.nn.one_hot(has_it, logits.shape[1])
