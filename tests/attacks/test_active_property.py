@@ -73,7 +73,7 @@ def test_without_weight_the_honest_update_is_sent_bit_for_bit():
 
 
 def test_printed_the_weight_is_that_of_the_main_task():
-    printed, *_ = uploaded(property_weight=0.3, reading="printed")
+    printed, *_ = uploaded(property_weight=0.3, loss="printed")
     figures, *_ = uploaded(property_weight=0.7)
     check_equal(printed, figures, atol=1e-6)
 

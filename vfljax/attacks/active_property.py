@@ -11,7 +11,7 @@ with respect to the shared parameters; the second head stays with it. The networ
 learns features by which the property is seen, and the updates of the others tell more.
 
 Equation 2 as printed has α at the main task, but the paper's Figure 7 and its code have
-it where it stands here; `reading="printed"` is the former. The released code makes a
+it where it stands here; `loss="printed"` is the former. The released code makes a
 function that trains the second head and never calls it: `head="frozen"`.
 """
 
@@ -44,7 +44,7 @@ class ActivePropertyInference(Attack):
     """The attack that infers the property from what is watched."""
     property_weight: float = 0.5
     """Weight alpha in [0, 1] of the property's loss; with 0 it is a passive attack."""
-    reading: Literal["figures", "printed"] = "figures"
+    loss: Literal["figures", "printed"] = "figures"
     """Which loss has the weight alpha: that of the property, as in the paper's figures
     and code (figures), or the main task's, as its equation 2 is printed (printed)."""
     head: Literal["trained", "frozen"] = "trained"
@@ -126,7 +126,7 @@ class ActivePropertyInference(Attack):
 
             of_shared, of_head = jax.grad(loss, argnums=(0, 1))(params, kept)
             weight = self.property_weight
-            weight = 1 - weight if self.reading == "printed" else weight
+            weight = 1 - weight if self.loss == "printed" else weight
             joint = jax.tree.map(
                 lambda main, own: (1 - weight) * main + weight * own, update, of_shared
             )
