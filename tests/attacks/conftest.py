@@ -14,6 +14,7 @@ from vfljax.attacks import Known
 NUM_AUXILIARY = 40
 _RATE = 0.1  # of local steps
 _WIDTH = 12  # of a sample
+_NUM_OF_BOTH_KINDS = 400  # auxiliary samples, half of them with a property
 
 
 class Sight(NamedTuple):
@@ -175,7 +176,7 @@ def _draw_rounds(seed, batch, participants, num_steps):
     is_target = jnp.arange(shape[2]) < batch
     rounds = (jnp.arange(12) % 2)[:, None, None]
     properties = jnp.broadcast_to(rounds * is_target[None, None], shape)
-    own = jnp.arange(NUM_AUXILIARY)
+    own = jnp.arange(_NUM_OF_BOTH_KINDS)
 
     def features_of(key, labels, properties):
         base = jax.random.uniform(key, (*labels.shape, _WIDTH))
@@ -263,3 +264,9 @@ def _views_of_texts(params, batches):
 def make_rounds():
     """Draws what an attack keeps of several rounds."""
     return see_rounds
+
+
+@pytest.fixture(scope="session")
+def make_views():
+    """Draws keys and views of several rounds, and all that there is to know."""
+    return _draw_rounds

@@ -27,6 +27,7 @@ BANDS = {
     (8, "skewed"): {"llg": 0.855, "zero": 0.986, "one": 0.943, "plus": 0.999},
     (32, "skewed"): {"llg": 0.821, "zero": 0.973, "one": 0.921, "plus": 0.992},
 }
+MODEL = models.SigmoidCNN(start_bound=0.5).make(10)
 NUM_BATCHES = 200
 NUM_AUXILIARY = 1000
 
@@ -41,13 +42,36 @@ def draw_labels(generator, batch, kind):
     return np.concatenate([np.full(half, first), np.full(quarter, second), rest])
 
 
+@jax.jit
+def attack_all(trials, known):
+    """Counts by each attack; compiled once for all kinds of batches of a size."""
+
+    def one(trial):
+        key, x, y = trial
+        params = MODEL.init(key, x)
+        view = protocol.UpdateView(
+            model=MODEL,
+            params=params,
+            update=protocol.batch_gradient(MODEL, params, x, y, 10),
+            learning_rate=0.1,
+            num_classes=10,
+            batch_size=len(y),
+            sample_shape=(28, 28),
+        )
+        return {n: each(None, view, known).counts for n, each in ATTACKS.items()}
+
+    return jax.lax.map(one, trials, batch_size=10)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("batch", "kind"), BANDS)
 def test_counts_on_mnist_stay_in_their_bands(batch, kind, data_dir):
-    """Within .03 of the anchors; 200 batches have a standard error below .01."""
+    """Within .03 of the anchors; 200 batches have standard errors up to .0125.
+
+    Half as many would leave LLG's rate to chance, at .017.
+    """
     images = data.load("mnist", data_dir)
     features, labels = images.test_features, images.test_labels
-    model = models.SigmoidCNN(start_bound=0.5).make(10)
     generator = np.random.default_rng(0)
     rows = generator.permutation(len(labels))
     own, others = rows[:NUM_AUXILIARY], rows[len(rows) // 2 :]
@@ -55,32 +79,13 @@ def test_counts_on_mnist_stay_in_their_bands(batch, kind, data_dir):
     of_class = [others[labels[others] == c] for c in range(10)]
     chosen = [[generator.choice(of_class[c]) for c in each] for each in truth]
 
-    def attack(key, x, y, known):
-        params = model.init(key, x)
-        view = protocol.UpdateView(
-            model=model,
-            params=params,
-            update=protocol.batch_gradient(model, params, x, y, 10),
-            learning_rate=0.1,
-            num_classes=10,
-            batch_size=batch,
-            sample_shape=(28, 28),
-        )
-        return {n: each(None, view, known).counts for n, each in ATTACKS.items()}
-
-    def attack_all(trials, known):
-        def one(trial):
-            return attack(trial[0], trial[1], trial[2], known)
-
-        return jax.lax.map(one, trials, batch_size=10)
-
     known = Known(
         auxiliary_features=jnp.asarray(features[own]),
         auxiliary_labels=jnp.asarray(labels[own]),
     )
     keys = jax.random.split(jax.random.key(batch), NUM_BATCHES)
     trials = keys, jnp.asarray(features[np.array(chosen)]), jnp.asarray(truth)
-    found = jax.tree.map(np.asarray, jax.jit(attack_all)(trials, known))
+    found = jax.tree.map(np.asarray, attack_all(trials, known))
     true = [np.bincount(each, minlength=10) for each in truth]
     rates = {
         name: float(np.mean([overlap(c, t) for c, t in zip(counts, true, strict=True)]))

@@ -7,7 +7,13 @@ import numpy as np
 import pytest
 
 from vfljax import goals
-from vfljax.attacks import CompletionInfo, CountInference, Inference
+from vfljax.attacks import (
+    CompletionInfo,
+    CountInference,
+    Inference,
+    MembershipInference,
+    RoundInference,
+)
 from vfljax.goals import ALL_LABELS, BACKDOOR, LABELS, Truth
 
 
@@ -74,12 +80,22 @@ def samples(labels, embeddings, certified=(True, True, True)):
     return counts(found)._replace(info=info)
 
 
+def rounds(scores, numbers):
+    """Scores and counts of rounds, in host memory."""
+    return RoundInference(np.array(scores), np.array(numbers), np.array(True))
+
+
+def members(called):
+    """Answers about records, in host memory."""
+    return MembershipInference(np.array(called), np.array(True))
+
+
 class Example(NamedTuple):
     """A right answer and what a goal is judged by."""
 
-    answer: Inference | CountInference
+    answer: Any
     truth: Truth
-    nothing: Inference | CountInference
+    nothing: Any
 
 
 RANKS = np.array([[[0, 1, 2], [1, 0, 2]], [[0, 1, 2], [2, 0, 1]]])
@@ -100,6 +116,12 @@ EXAMPLES = {
         truth([0, 0, 1], facts={"head_inputs": TRUE_EMBEDDINGS}),
         samples([-1, -1, -1], np.full((3, 2), np.nan), (False, False, False)),
     ),
+    "PROPERTY": Example(
+        rounds([1.2, 0.7, -0.1], [4.0, 2.0, 0.0]),
+        truth([4, 2, 0], facts={"batch_size": 4}),
+        rounds([np.nan] * 3, [np.nan] * 3),
+    ),
+    "MEMBERSHIP": Example(members([True, True]), truth([1, 1]), members([False] * 2)),
     "LABEL_COUNTS": Example(counts([2, 0, 1]), truth([0, 2, 0]), counts([0, 0, 0])),
 }
 GOALS = {

@@ -68,6 +68,11 @@ class ActivePropertyInference(Attack):
         return self.of.reader
 
     @property
+    def runs_on_host(self) -> bool:
+        """As the attack which infers."""
+        return self.of.runs_on_host
+
+    @property
     def uses(self) -> tuple[str, ...]:
         """What the attack which infers uses."""
         return self.of.uses

@@ -139,6 +139,9 @@ class Attack:
     needs_float64: ClassVar[bool] = False
     """Whether its program is compiled and called with 64-bit numbers enabled; what it
     is given stays as it is."""
+    runs_on_host: ClassVar[Any] = False
+    """Whether it is called outside of any program, once for each trial with arrays that
+    are there, as one that calls another library must be."""
     traced: ClassVar[tuple[str, ...]] = ()
     """Names of number fields that don't change the program: attacks that differ in
     these alone share one."""

@@ -32,9 +32,10 @@ class TokensPresent(Reader):
     """Keep of each round which rows of an embedding table its update moves.
 
     With momentum m an update is u_t = m·u_{t−1} + g_t, which moves every row that was
-    ever moved. Then two numbers of each row are kept instead, its products with one
+    ever moved. Then three numbers of each row are kept instead: its products with one
     random direction before and after the decay is taken off, from which u_t − m·u_{t−1}
-    follows in that direction. Watched rounds must then follow one another.
+    follows in that direction, and the sum of the absolute values of the first one's
+    terms, which says how far they are rounded. Watched rounds must follow one another.
     """
 
     table: str = "words"
@@ -54,7 +55,7 @@ class TokensPresent(Reader):
     }
 
     def __call__(self, key, view: UpdateView, known: Known = NOTHING):
-        """Keeps a boolean for each token, or with momentum (2, tokens) numbers."""
+        """Keeps a boolean for each token, or with momentum (3, tokens) numbers."""
         moved = rows_of_table(view.update, self.table)
         decay = self.weight_decay * rows_of_table(view.params, self.table)
         decay = decay * view.num_steps
@@ -62,7 +63,8 @@ class TokensPresent(Reader):
         if self.momentum:
             half = jnp.float32(2.0**31)
             direction = hash_of(moved.shape[1]).astype(jnp.float32) / half - 1.0
-            return jnp.stack([moved @ direction, gradient @ direction])
+            sizes = jnp.abs(moved) @ jnp.abs(direction)
+            return jnp.stack([moved @ direction, gradient @ direction, sizes])
         rounding = _ROUNDING * jnp.linalg.norm(decay, axis=1)
         return jnp.linalg.norm(gradient, axis=1) > self.threshold + rounding
 
@@ -73,10 +75,8 @@ class TokensPresent(Reader):
         """
         if not self.momentum:
             return readings
-        before, gradient = readings[:-1, 0], readings[1:, 1]
-        remembered = self.momentum * before
-        found = jnp.abs(gradient - remembered)
-        sizes = jnp.abs(gradient) + jnp.abs(remembered) + jnp.abs(readings[1:, 0])
+        found = jnp.abs(readings[1:, 1] - self.momentum * readings[:-1, 0])
+        sizes = readings[1:, 2] + readings[:-1, 2]
         return found > self.threshold + _ROUNDING * sizes
 
 

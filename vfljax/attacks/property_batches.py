@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, Key
 
+from vfljax.attacks.property_features import hash_of
 from vfljax.attacks.watching import Reader
 from vfljax.data import ClassTable, draw_rows_of, rows_of_classes
 from vfljax.known import Known
@@ -50,12 +51,17 @@ class OwnSamples(NamedTuple):
 
 
 def own_samples(known: Known) -> OwnSamples:
-    """Sorts the auxiliary samples; every second of either kind is of the other half."""
+    """Sorts the auxiliary samples; every second of either kind is of the other half.
+
+    They are counted in an order that looks random, so that whatever repeats in their
+    own order, such as labels, falls to both halves, and that is the same in all rounds.
+    """
     properties = jnp.asarray(known.auxiliary_properties).astype(jnp.int32)
-    rank = jnp.where(
-        properties == 1, jnp.cumsum(properties), jnp.cumsum(1 - properties)
-    )
-    table = rows_of_classes(2 * ((rank - 1) % 2) + properties, 4)
+    order = jnp.argsort(hash_of(len(properties)))
+    there = properties[order]
+    rank = jnp.where(there == 1, jnp.cumsum(there), jnp.cumsum(1 - there))
+    halves = jnp.zeros_like(properties).at[order].set((rank - 1) % 2)
+    table = rows_of_classes(2 * halves + properties, 4)
     # Of a kind with a single sample the second half is the first.
     is_empty = table.counts == 0
     first = jnp.array([0, 1, 0, 1])

@@ -1,6 +1,6 @@
 """Classifiers of rows of features, trained and asked in one call.
 
-Two are JAX and see whole arrays; trees are grown by scikit-learn on the host.
+Two are JAX; trees are grown by scikit-learn on the host, outside of any program.
 """
 
 from typing import Any, Literal, NamedTuple
@@ -8,7 +8,10 @@ from typing import Any, Literal, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jaxtyping import Array, Bool, Float, Int, Key
+
+from vfljax._checks import require
 
 ClassifierKind = Literal["ridge", "logistic", "forest", "boosting", "released_forest"]
 """Names of the classifiers of `classify`."""
@@ -184,21 +187,26 @@ def trees(
     is_positive: Bool[Array, " rows"],
     asked: Float[Array, "asked features"],
 ) -> Float[Array, " asked"]:
-    """Probabilities of a forest, or of boosted trees, by scikit-learn on the host."""
+    """Probabilities of a forest, or of boosted trees, by scikit-learn on the host.
 
-    def on_host(seed, *arrays):
-        return _grow(kind, int(seed), *(np.asarray(array) for array in arrays))
+    For arrays that are there: a callback from within a program would wait for ever
+    where several devices of one processor make one.
 
+    Raises:
+        ValueError: Inside of `jit` or `vmap`.
+    """
+    is_there = not isinstance(rows, Tracer)
+    allowed = "ridge or logistic inside of jit and vmap; trees grow outside of them"
+    require(is_there, "classifier", kind, allowed)
     seed = jax.random.randint(key, (), 0, np.iinfo(np.int32).max)
-    answer = jax.ShapeDtypeStruct((len(asked),), rows.dtype)
-    given = seed, rows, is_positive, asked
-    return jax.pure_callback(on_host, answer, *given, vmap_method="sequential")
+    given = (np.asarray(array) for array in (rows, is_positive, asked))
+    return jnp.asarray(_grow(kind, int(seed), *given))
 
 
 def _grow(
     kind: str, seed: int, rows: np.ndarray, is_positive: np.ndarray, asked: np.ndarray
 ) -> Any:
-    """The host's part, NumPy alone: JAX would wait for the program that called it."""
+    """The part in NumPy."""
     from sklearn import ensemble
 
     nothing = np.full(len(asked), np.nan, rows.dtype)
@@ -208,11 +216,11 @@ def _grow(
     if kind == "boosting":
         model = ensemble.HistGradientBoostingClassifier(random_state=seed)
     elif kind == "forest":
-        model = ensemble.RandomForestClassifier(50, random_state=seed)
+        model = ensemble.RandomForestClassifier(50, random_state=seed, n_jobs=-1)
     else:
         model = ensemble.RandomForestClassifier(
-            100, min_samples_leaf=5, min_samples_split=5, random_state=seed
+            100, min_samples_leaf=5, min_samples_split=5, random_state=seed, n_jobs=-1
         )
     model.fit(rows, is_positive)
-    nothing[is_fit] = model.predict_proba(asked[is_fit])[:, 1]
+    nothing[is_fit] = np.asarray(model.predict_proba(asked[is_fit]))[:, 1]
     return nothing

@@ -127,6 +127,11 @@ class PropertyInference(Attack):
     is_adaptive = True
     knowledge = "the network, the defense and samples with the property and without"
 
+    @property
+    def runs_on_host(self) -> bool:
+        """Whether trees are grown, which no program can do."""
+        return self.classifier not in ("ridge", "logistic")
+
     def __call__(self, key, view: PropertyReadings, known: Known = NOTHING):
         """Infers from what was kept of all rounds, stacked along the first axis."""
         rounds, number = view.shares.shape

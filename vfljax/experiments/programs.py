@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 from vfljax.attacks import Attack
@@ -67,6 +68,8 @@ class Programs:
         make = functools.partial(
             make_attack, self.experiment, cell, alike, is_built_on=is_built_on
         )
+        if attack.runs_on_host:
+            return _on_host(make())
         is_double = attack.needs_float64
         return self._program((name, is_built_on), make, inputs, is_double=is_double)
 
@@ -102,3 +105,18 @@ class Programs:
             with jax.enable_x64(is_double):
                 self._compiled[key] = jax.jit(sharded).lower(*inputs).compile()
         return self._compiled[key]
+
+
+def _on_host(one: Callable[..., Any]) -> Callable[..., Any]:
+    """Calls a function for one trial after the other, as no program of JAX can."""
+
+    def mapped(keys, inputs, arrays):
+        answers = [
+            one(
+                keys[trial], jax.tree.map(lambda leaf, n=trial: leaf[n], inputs), arrays
+            )
+            for trial in range(len(keys))
+        ]
+        return jax.tree.map(lambda *leaves: jnp.stack(leaves), *answers)
+
+    return mapped

@@ -164,7 +164,7 @@ class _RunningChunk:
         for label, attack in self._experiment.attacks.items():
             victim, _ = self._victim_program(label, attack)
             programs.append(victim)
-            if attack.builds_on is None:
+            if attack.builds_on is None and not attack.runs_on_host:
                 seen = victim.out_info.seen(attack)
                 programs.append(self._attack_program(attack, seen, ())[0])
         return max(

@@ -26,9 +26,9 @@ def score_membership(answer: Any, truth: Truth, with_confusion: bool) -> dict[st
     return {
         "attack_accuracy": float(np.mean(called == true)),
         "chance_accuracy": max(share, 1 - share),
-        "precision": hits / called.sum() if called.any() else None,
+        "precision": float(hits / called.sum()) if called.any() else None,
         "chance_precision": share,
-        "recall": hits / true.sum() if true.any() else None,
+        "recall": float(hits / true.sum()) if true.any() else None,
     }
 
 

@@ -19,11 +19,11 @@ def score_property(answer: Any, truth: Truth, with_confusion: bool) -> dict[str,
     all rounds are alike. `attack_accuracy` is the mean of two shares: of the rounds
     with the property those that score above .5, and of the others those that do not;
     where all rounds are alike, the one share that there is. Chance is one half.
-    `mean_score` is the mean of all scores, by which a property of the whole training is
-    told. `count_error` is the mean absolute error of the count as a share of the
-    target's samples, and `count_error_chance` that of always answering the mean count;
-    None of a method that does not count. A round without an answer counts as told
-    wrongly, and as an error of all samples.
+    `mean_score` is the mean of all scores, cut to [0, 1], by which a property of the
+    whole training is told. `count_error` is the mean absolute error of the count as a
+    share of the target's samples, and `count_error_chance` that of always answering the
+    mean count; None of a method that does not count. A round without an answer counts
+    as told wrongly, and as an error of all samples.
 
     With `with_confusion` also scores and counts round by round: `score_series`,
     `count_series`, and `true_series`, what they should have been.
@@ -43,7 +43,7 @@ def score_property(answer: Any, truth: Truth, with_confusion: bool) -> dict[str,
         "attack_accuracy": float(np.mean([kind.mean() for kind in kinds if kind.size])),
         "chance_accuracy": 0.5,
         "auc": metrics.auc(scores, is_there.astype(int)) if is_mixed else None,
-        "mean_score": float(np.mean(scores)),
+        "mean_score": float(np.mean(np.clip(scores, 0.0, 1.0))),
         "count_error": None,
         "count_error_chance": None,
     }
