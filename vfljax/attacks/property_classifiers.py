@@ -30,10 +30,12 @@ class Judgment(NamedTuple):
         scores: Higher means more likely that the row is a positive one; above .5 the
             classifier takes it for one.
         shares: Estimated share in [0, 1]; NaN of a classifier that does not estimate.
+        weights: Of each feature, standardized, for the property; NaN of trees.
     """
 
     scores: Float[Array, " asked"]
     shares: Float[Array, " asked"]
+    weights: Float[Array, " features"]
 
 
 def classify(
@@ -70,15 +72,19 @@ def classify(
     nothing = jnp.full(len(asked), jnp.nan)
     if kind == "ridge":
         both = jnp.stack([is_positive.astype(rows.dtype), shares], axis=1)
-        found = ridge(rows, both, halves, there)
+        found, both_weights = ridge(rows, both, halves, there)
         scores, estimates = found[:, 0], jnp.clip(found[:, 1], 0.0, 1.0)
+        weights = both_weights[:, 0]
     elif kind == "logistic":
-        scores, estimates = logistic(rows, is_positive, there), nothing
+        scores, weights = logistic(rows, is_positive, there)
+        estimates = nothing
     else:
         scores, estimates = trees(kind, key, rows, is_positive, there), nothing
+        weights = jnp.full(rows.shape[1], jnp.nan)
     return Judgment(
         scores=jnp.where(is_finite, scores, jnp.nan),
         shares=jnp.where(is_finite, estimates, jnp.nan),
+        weights=weights,
     )
 
 
@@ -87,8 +93,10 @@ def ridge(
     targets: Float[Array, "rows targets"],
     halves: Int[Array, " rows"],
     asked: Float[Array, "asked features"],
-) -> Float[Array, "asked targets"]:
+) -> tuple[Float[Array, "asked targets"], Float[Array, "features targets"]]:
     """Linear regression of the targets with a penalty on the squared weights.
+
+    Returns what it says of the rows asked about, and the weights.
 
     The penalty is the one whose fits to either half do best on the other, in the first
     target. (Leaving out single rows would choose one that is far too small, as batches
@@ -109,7 +117,8 @@ def ridge(
 
     strengths = jnp.array(_STRENGTHS, rows.dtype)
     best = strengths[jnp.argmin(jax.lax.map(error, strengths))]
-    return middle[None, :] + asked @ _Fit(rows, others).weights(best)
+    weights = _Fit(rows, others).weights(best)
+    return middle[None, :] + asked @ weights, weights
 
 
 class _Fit:
@@ -140,11 +149,12 @@ def logistic(
     rows: Float[Array, "rows features"],
     is_positive: Bool[Array, " rows"],
     asked: Float[Array, "asked features"],
-) -> Float[Array, " asked"]:
+) -> tuple[Float[Array, " asked"], Float[Array, " features"]]:
     """Probabilities by logistic regression with a penalty on the squared weights.
 
     Accelerated gradient descent with the step that the largest curvature allows:
     Nesterov's method for losses whose least curvature is known, the penalty's.
+    Returns those of the rows asked about, and the weights.
     """
     targets = is_positive.astype(rows.dtype)
     number = len(rows)
@@ -177,7 +187,7 @@ def logistic(
     ((weights, constant), _), _ = jax.lax.scan(
         step, (start, start), None, length=_NUM_STEPS
     )
-    return jax.nn.sigmoid(asked @ weights + constant)
+    return jax.nn.sigmoid(asked @ weights + constant), weights
 
 
 def trees(

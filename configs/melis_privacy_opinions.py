@@ -1,0 +1,51 @@
+"""Melis et al., sections II-B and VIII-D: differential privacy of records.
+
+It bounds what one record changes, so membership; a property of all records of a batch
+it does not. Both attacks watch the same trainings: hotel reviews, sentiment as main
+task, veracity as property. Beside it, privacy of participants.
+"""
+
+from typing import Literal
+
+import _melis
+
+from vfljax.attacks import (
+    MembershipFromEmbedding,
+    PropertyInference,
+    TokensPresent,
+)
+from vfljax.defenses import ExampleClipping, NoDefense, ParticipantDP
+from vfljax.experiments import Experiment, TargetProperty
+
+
+def make(scale: Literal["full", "small"] = "full") -> Experiment:
+    """Five trainings for each noise; small: two of a narrow network."""
+    small = scale == "small"
+    noise = (0.03, 0.1, 0.3, 1.0)
+    thresholds = {"membership": 0.0, "membership_1e-3": 1e-3, "membership_1e-2": 1e-2}
+    return Experiment(
+        name="melis_privacy_opinions",
+        title="Differential privacy against membership and properties",
+        data=_melis.opinions(TargetProperty(name="veracity", values=("deceptive",))),
+        model=_melis.texts(small),
+        protocol=_melis.participants(),
+        training=_melis.training(300 if small else 3000),
+        batch_sizes=(12,),
+        watch_from=_melis.WARM_UP,
+        watch_every=2 if small else 1,
+        defenses={
+            "none": NoDefense(),
+            "records": ExampleClipping(clip_norm=1.0, noise_multiplier=noise),
+            "participants": ParticipantDP(
+                clip_norm=1.0, noise_multiplier=noise[1:] if small else noise
+            ),
+        },
+        attacks={
+            "ridge": PropertyInference(),
+            **{
+                label: MembershipFromEmbedding(reader=TokensPresent(threshold=norm))
+                for label, norm in thresholds.items()
+            },
+        },
+        num_trials=2 if small else 5,
+    )
