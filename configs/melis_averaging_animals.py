@@ -14,9 +14,9 @@ from vfljax.protocol import FederatedAveraging
 
 
 def make(scale: Literal["full", "small"] = "full") -> Experiment:
-    """Eight trainings of each kind; small: four of a narrow network, and fewer rounds."""
+    """Eight trainings of each kind; small: four of a narrow network in fewer rounds."""
     small = scale == "small"
-    kind = "frog"
+    kind, local = "frog", 3 if small else 10
 
     def holding(fraction: float):
         target = TargetProperty(
@@ -28,7 +28,7 @@ def make(scale: Literal["full", "small"] = "full") -> Experiment:
         f"{number} participants, {100 * fraction:g} %": Variant(
             data=holding(fraction),
             protocol=FederatedAveraging(
-                num_participants=number, observer="participant", local_steps=10
+                num_participants=number, observer="participant", local_steps=local
             ),
         )
         for number in (3, 5)
@@ -39,11 +39,13 @@ def make(scale: Literal["full", "small"] = "full") -> Experiment:
         title="A property under federated averaging",
         data=holding(0.8),
         model=_melis.faces(small),
-        protocol=FederatedAveraging(num_participants=3, observer="participant"),
-        training=_melis.training(60 if small else 300, number=1),
+        protocol=FederatedAveraging(
+            num_participants=3, observer="participant", local_steps=local
+        ),
+        training=_melis.training(20 if small else 300, number=1),
         variants=variants,
         batch_sizes=(_melis.BATCH,),
-        watch_every=3 if small else 1,
+        watch_every=2 if small else 1,
         attacks=_melis.inference(small),
         num_trials=4 if small else 8,
     )

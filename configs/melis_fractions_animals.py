@@ -36,6 +36,6 @@ def make(scale: Literal["full", "small"] = "full") -> Experiment:
         batch_sizes=(_melis.BATCH,),
         watch_from=_melis.WARM_UP,
         watch_every=4 if small else 1,
-        attacks=_melis.inference(small) | {"forest": _melis.forest()},
+        attacks=_melis.inference(small) | {"forest": _melis.forest(small)},
         num_trials=2 if small else 5,
     )

@@ -12,7 +12,7 @@ from vfljax.experiments import Experiment
 
 
 def make(scale: Literal["full", "small"] = "full") -> Experiment:
-    """Five trainings for each batch size; small: one of a narrow network for two."""
+    """Five trainings for each batch size; small: one of a narrow network for three."""
     small = scale == "small"
     return Experiment(
         name="melis_membership_checkins",
@@ -20,8 +20,8 @@ def make(scale: Literal["full", "small"] = "full") -> Experiment:
         data=_melis.records("checkins_synthetic"),
         model=_melis.checkins(small),
         protocol=_melis.participants(),
-        training=_melis.training(1000 if small else 3000),
-        batch_sizes=(100, 500) if small else (100, 200, 500, 1000, 2000),
+        training=_melis.training(300 if small else 3000),
+        batch_sizes=(50, 100, 200) if small else (100, 200, 500, 1000, 2000),
         attacks=_melis.membership(),
         num_trials=1 if small else 5,
     )

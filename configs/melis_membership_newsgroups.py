@@ -22,7 +22,7 @@ def make(scale: Literal["full", "small"] = "full") -> Experiment:
         model=_melis.articles(small),
         protocol=_melis.participants(),
         training=_melis.training(3000, rate=0.05),
-        batch_sizes=(32, 64, 128, 256, 512),
+        batch_sizes=(32, 128, 512) if small else (32, 64, 128, 256, 512),
         attacks=_melis.membership(),
         num_trials=1 if small else 5,
     )

@@ -12,10 +12,10 @@ from vfljax.experiments import Experiment, TargetProperty, Variant
 
 
 def make(scale: Literal["full", "small"] = "full") -> Experiment:
-    """Five trainings for each number; small: two of a narrow network for five."""
+    """Five trainings for each number; small: two of a narrow network for three."""
     small = scale == "small"
-    numbers = (2, 4, 8, 16, 30) if small else (2, 4, 6, 8, 12, 16, 20, 30)
-    steps = 400 if small else 3000
+    numbers = (2, 4, 12) if small else (2, 4, 6, 8, 12, 16, 20, 30)
+    steps = 250 if small else 3000
     target = TargetProperty(name="race", values=("Black",))
     variants = {
         f"{number} participants": Variant(
@@ -34,7 +34,7 @@ def make(scale: Literal["full", "small"] = "full") -> Experiment:
         variants=variants,
         batch_sizes=(_melis.BATCH,),
         watch_from=_melis.WARM_UP,
-        watch_every=10 if small else 1,
+        watch_every=3 if small else 1,
         attacks=_melis.inference(small),
         num_trials=2 if small else 5,
     )

@@ -28,7 +28,7 @@ def make(scale: Literal["full", "small"] = "full") -> Experiment:
         protocol=_melis.participants(),
         training=_melis.training(300 if small else 3000),
         variants=variants,
-        batch_sizes=(500,),
+        batch_sizes=(100 if small else 500,),
         attacks=_melis.membership(),
         num_trials=1 if small else 5,
     )

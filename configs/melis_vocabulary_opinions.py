@@ -24,7 +24,7 @@ def make(scale: Literal["full", "small"] = "full") -> Experiment:
         name="melis_vocabulary_opinions",
         title="Membership from reviews of few words",
         data=_melis.records("deceptive_opinions"),
-        model=_melis.texts(small),
+        model=_melis.texts(small, filters=100),
         protocol=_melis.participants(),
         training=_melis.training(1000 if small else 3000),
         variants=variants,

@@ -14,9 +14,9 @@ from vfljax.models import FaceVGG
 
 
 def make(scale: Literal["full", "small"] = "full") -> Experiment:
-    """Five trainings of 2,500 rounds; small: one of 500 with a narrow network."""
+    """Five trainings of 2,500 rounds; small: one of 250 with a narrow network."""
     small = scale == "small"
-    unit = 100 if small else 500
+    unit = 50 if small else 500
     target = TargetProperty(
         name="same_gender", values=("yes",), windows=((unit, 3 * unit, "yes"),)
     )

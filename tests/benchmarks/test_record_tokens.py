@@ -1,7 +1,6 @@
 """The counts of tokens, by hand and on synthetic check-ins."""
 
 import numpy as np
-import pytest
 
 
 def test_records_with_a_set_of_their_own(load):
@@ -27,4 +26,4 @@ def test_larger_batches_make_the_rule_less_precise(load, capsys):
     found = {line[0]: line[1:] for line in lines if len(line) == 3}
     assert float(found["10"][0]) < float(found["100"][0])
     assert float(found["50"][0]) > float(found["1,000"][0]) + 0.05
-    assert float(found["50"][1]) > pytest.approx(0.98)
+    assert float(found["50"][1]) > 0.9  # five epochs draw nearly every record

@@ -8,7 +8,6 @@ from vfljax._checks import require
 from vfljax.goals import metrics
 from vfljax.goals.base import Goal, Truth
 
-
 _MOST_TELLING = 10
 
 

@@ -1,4 +1,4 @@
-"""What attacks that watch a training tell: AUC of a property, precision of membership."""
+"""What watching a training tells: AUC of a property, precision of membership."""
 
 import numpy as np
 import polars as pl
@@ -58,9 +58,8 @@ def _draw(axes: Axes, part: pl.DataFrame, rate: str, setting, places, others) ->
         ]
         label = ", ".join(map(str, named)) or part["attack"][0]
         label = label if setting != "attack" else "attack"
-        drawing.draw_line(
-            axes, line, rate, {"label": label, **drawing.style(index)}, 0.15
-        )
+        look = {"label": label, **drawing.style(index)}
+        drawing.draw_line(axes, line, rate, look, alpha=0.15)
     if rate == "auc":
         axes.axhline(50, **(drawing.CHANCE | {"label": "chance"}))
     first = part.unique("x", keep="first", maintain_order=True).sort("x")
@@ -86,9 +85,9 @@ WATCHED = Panel(
     about=pl.col("goal").is_in(list(_RATES)).fill_null(value=False),
     figure=_figure,
     caption=(
-        "How well rounds with the property are told from others (AUC), and how many of "
-        "the records that are called members are (precision), with 95 % bands, as Melis "
-        "et al. 2019 (arXiv 1805.04049) show them; the gray line is the AUC of the main "
-        "task."
+        "How well rounds with the property are told from others (AUC), and how many "
+        "of the records that are called members are (precision), with 95 % bands, as "
+        "Melis et al. 2019 (arXiv 1805.04049) show them; the thin gray line is the AUC "
+        "of the main task."
     ),
 )
