@@ -114,6 +114,12 @@ def forest(small: bool) -> PropertyInference:
     return PropertyInference(reader=reader, classifier="forest")
 
 
+def projected(small: bool) -> PropertyInference:
+    """Ours on a linear map of the whole update, which noise harms least."""
+    reader = FEWER if small else PropertyReader()
+    return PropertyInference(reader=dataclasses.replace(reader, features="projected"))
+
+
 def counts() -> PropertyCounts:
     """Least squares on the simplex, which counts the samples with the property."""
     return PropertyCounts()
