@@ -87,8 +87,19 @@ def test_both_goals_stand_side_by_side_and_keep_their_places(watched):
 def test_nothing_to_compare_is_no_figure(watched, make_row):
     assert figure_of(WATCHED, [watched()]) is None
     assert figure_of(WATCHED, [make_row(), make_row(batch_size=8)]) is None
-    constant = [watched(auc=None), watched(auc=None, variant="other")]
-    assert figure_of(WATCHED, constant) is None
+
+
+def test_rounds_that_are_all_alike_are_told_by_their_mean_score(watched):
+    """A regression may answer beyond 0 and 1."""
+    rows = [
+        watched(auc=None, variant=name, mean_score=score, trial=trial)
+        for name, scores in (("with", (1.1, 1.3)), ("without", (-0.1, 0.3)))
+        for trial, score in enumerate(scores)
+    ]
+    assert summarize(rows).summary["mean_score_high"][0] > 1.2
+    (axes,) = figure_of(WATCHED, rows).axes
+    assert lines_of(axes)["ridge"] == [120, 10]
+    assert axes.get_ylabel().startswith("mean score")
 
 
 def test_what_is_drawn_here_is_not_drawn_as_labels(watched):

@@ -19,6 +19,7 @@ _RATES = {
     PROPERTY.words: ("auc", "AUC of rounds with the property (%)"),
     MEMBERSHIP.words: ("precision", "precision of memberships (%)"),
 }
+_MEAN = "mean_score", "mean score of all rounds (%)"
 _BESIDE: dict[str, Look] = {
     "chance_precision": {"label": "all called members", **drawing.CHANCE},
     "main_auc": {"label": "main-task AUC", "color": "0.6", **_THIN},
@@ -31,20 +32,26 @@ def _figure(frame: Frame, title: str) -> Figure | None:
     summary = frame.summary
     varied = [name for name in _SWEPT if summary[name].n_unique() > 1]
     goals = [part for _, part in groups(summary, ["goal"])]
-    goals = [part for part in goals if part[_RATES[part["goal"][0]][0]].count()]
+    goals = [part for part in goals if part[_rate_of(part)[0]].count()]
     if not varied or not goals:
         return None
     setting, others = varied[0], varied[1:]
     places = summary[setting].unique(maintain_order=True).to_list()
     figure = drawing.small_multiples(goals, (), title, "", sharey=False)
     for axes, part in zip(figure.axes, goals, strict=True):
-        rate, label = _RATES[part["goal"][0]]
+        rate, label = _rate_of(part)
         _draw(axes, part, rate, setting, places, others)
         axes.set_ylabel(label)
         drawing.percent_axis(axes, "y")
         _name_places(axes, setting, places)
     drawing.draw_legend(figure)
     return figure
+
+
+def _rate_of(part: pl.DataFrame) -> tuple[str, str]:
+    """What is drawn of a goal, and its words; where all rounds are alike the mean."""
+    name, label = _RATES[part["goal"][0]]
+    return (name, label) if name != "auc" or part["auc"].count() else _MEAN
 
 
 def _draw(axes: Axes, part: pl.DataFrame, rate: str, setting, places, others) -> None:
@@ -85,8 +92,9 @@ WATCHED = Panel(
     about=pl.col("goal").is_in(list(_RATES)).fill_null(value=False),
     figure=_figure,
     caption=(
-        "How well rounds with the property are told from others (AUC), and how many "
-        "of the records that are called members are (precision), with 95 % bands, as "
+        "How well rounds with the property are told from others (AUC; where all rounds "
+        "of a training are alike, their mean score), and how many of the records that "
+        "are called members are (precision), with 95 % bands, as "
         "Melis et al. 2019 (arXiv 1805.04049) show them; the thin gray line is the AUC "
         "of the main task."
     ),
