@@ -40,7 +40,7 @@ _SHAPES = {  # of a sample at full scale, and the number of classes
 def load(monkeypatch):
     """Loads the `make` of a config as `vfljax run` does."""
     monkeypatch.syspath_prepend(_CONFIGS)
-    for shared in ("_backdoor", "_fu", "_llg", "_zou"):
+    for shared in ("_backdoor", "_fu", "_llg", "_melis", "_zou"):
         monkeypatch.delitem(sys.modules, shared, raising=False)
     return lambda name: runpy.run_path(str(_CONFIGS / f"{name}.py"))["make"]
 
@@ -53,7 +53,10 @@ def test_config_builds_at_both_scales(name, load):
         assert isinstance(experiment, Experiment)
         assert experiment.name == name
         assert experiment.title
-    trained = [one.training.steps * one.training.batch_size for one in (small, full)]
+    trained = [
+        one.training.steps * one.training.size(max(one.batch_sizes))
+        for one in (small, full)
+    ]
     assert trained[0] <= trained[1]
     assert small != full
 

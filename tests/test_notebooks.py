@@ -10,6 +10,7 @@ import pytest
 
 NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.py"))
 NEED_DATA = (  # from the folder VFLJAX_DATA
+    "gradients_told_who_wore_glasses",
     "the_defense_that_looked_perfect",
     "what_the_bottom_model_learned",
 )

@@ -13,11 +13,11 @@ from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, UInt32
+from jaxtyping import Array, Bool, UInt32
 
-from vfljax._checks import NOT_NEGATIVE, require
+from vfljax._checks import NOT_NEGATIVE
 from vfljax.attacks.base import Attack, MembershipInference
-from vfljax.attacks.property_features import hash_of
+from vfljax.attacks.property_features import hash_of, rows_of_table
 from vfljax.attacks.watching import Reader
 from vfljax.goals import MEMBERSHIP, Goal
 from vfljax.known import NOTHING, Known
@@ -78,25 +78,6 @@ class TokensPresent(Reader):
         found = jnp.abs(readings[1:, 1] - self.momentum * readings[:-1, 0])
         sizes = readings[1:, 2] + readings[:-1, 2]
         return found > self.threshold + _ROUNDING * sizes
-
-
-def rows_of_table(tree: Any, table: str) -> Float[Array, "tokens width"]:
-    """An embedding layer's table in a tree like the parameters.
-
-    Raises:
-        ValueError: If the tree has no such layer.
-    """
-    is_there = hasattr(tree, "keys") and table in tree
-    found = "of parameters that are a dictionary of layers"
-    if hasattr(tree, "keys"):
-        found = f"the name of an embedding layer, of {', '.join(map(str, tree))}"
-    require(is_there, "table", table, found)
-    leaves = jax.tree.leaves(tree[table])
-    is_table = len(leaves) == 1 and leaves[0].ndim == 2
-    shapes = [leaf.shape for leaf in leaves]
-    allowed = f"a layer whose one array is (tokens, width); {table!r} has {shapes}"
-    require(is_table, "table", table, allowed)
-    return leaves[0]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

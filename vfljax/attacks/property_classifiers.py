@@ -33,10 +33,12 @@ class Judgment(NamedTuple):
         scores: Higher means more likely that the row is a positive one; above .5 the
             classifier takes it for one.
         shares: Estimated share in [0, 1]; NaN of a classifier that does not estimate.
+        weights: Of each feature, standardized, for the property; NaN of trees.
     """
 
     scores: Float[Array, " asked"]
     shares: Float[Array, " asked"]
+    weights: Float[Array, " features"]
 
 
 def classify(
@@ -79,15 +81,19 @@ def classify(
         rows, there = rows - moved, there - moved
     if kind == "ridge":
         both = jnp.stack([is_positive.astype(rows.dtype), shares], axis=1)
-        found = ridge(rows, both, halves, there)
+        found, both_weights = ridge(rows, both, halves, there)
         scores, estimates = found[:, 0], jnp.clip(found[:, 1], 0.0, 1.0)
+        weights = both_weights[:, 0]
     elif kind == "logistic":
-        scores, estimates = logistic(rows, is_positive, there), nothing
+        scores, weights = logistic(rows, is_positive, there)
+        estimates = nothing
     else:
         scores, estimates = trees(kind, key, rows, is_positive, there), nothing
+        weights = jnp.full(rows.shape[1], jnp.nan)
     return Judgment(
         scores=jnp.where(is_finite, scores, jnp.nan),
         shares=jnp.where(is_finite, estimates, jnp.nan),
+        weights=weights,
     )
 
 
@@ -96,8 +102,10 @@ def ridge(
     targets: Float[Array, "rows targets"],
     halves: Int[Array, " rows"],
     asked: Float[Array, "asked features"],
-) -> Float[Array, "asked targets"]:
+) -> tuple[Float[Array, "asked targets"], Float[Array, "features targets"]]:
     """Linear regression of the targets with a penalty on the squared weights.
+
+    Returns what it says of the rows asked about, and the weights.
 
     The penalty is the one whose fits to either half do best on the other, in the first
     target. (Leaving out single rows would choose one that is far too small, as batches
@@ -141,18 +149,19 @@ def ridge(
     on_first = lost(solve(second, of_second, strengths)[:, :, 0], first, of_first[:, 0])
     best = strengths[jnp.argmin(on_first + on_second)]
     weights = solve(first + second, of_first + of_second, best[None])[0]
-    return middle[None, :] + asked @ weights
+    return middle[None, :] + asked @ weights, weights
 
 
 def logistic(
     rows: Float[Array, "rows features"],
     is_positive: Bool[Array, " rows"],
     asked: Float[Array, "asked features"],
-) -> Float[Array, " asked"]:
+) -> tuple[Float[Array, " asked"], Float[Array, " features"]]:
     """Probabilities by logistic regression with a penalty on the squared weights.
 
     Accelerated gradient descent with the step that the largest curvature allows:
     Nesterov's method for losses whose least curvature is known, the penalty's.
+    Returns those of the rows asked about, and the weights.
     """
     targets = is_positive.astype(rows.dtype)
     number = len(rows)
@@ -185,7 +194,7 @@ def logistic(
     ((weights, constant), _), _ = jax.lax.scan(
         step, (start, start), None, length=_NUM_STEPS
     )
-    return jax.nn.sigmoid(asked @ weights + constant)
+    return jax.nn.sigmoid(asked @ weights + constant), weights
 
 
 def trees(

@@ -12,12 +12,15 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, UInt32
 
-FeatureKind = Literal["norms", "published", "projected"]
+from vfljax._checks import require
+
+FeatureKind = Literal["norms", "published", "projected", "words"]
 """Names of the maps of `update_features`."""
 
 _LARGEST = 5000  # entries of a layer that the published map takes one by one
 _FLOOR = 1e-6  # added to a share of the norm, so that zero has a logarithm
 _SMALLEST = 1e-30  # of a norm that is divided by
+_TABLE = "words"  # name of the embedding layer of `vfljax.models`
 
 
 def update_features(
@@ -28,6 +31,8 @@ def update_features(
         return norm_features(update)
     if kind == "published":
         return published_features(update)
+    if kind == "words":
+        return word_features(update)
     return projected_features(update, width)
 
 
@@ -86,6 +91,34 @@ def projected_features(update: Any, width: int) -> Float[Array, " width"]:
     signs = 1.0 - 2.0 * (hash_of(len(flat)) & 1).astype(flat.dtype)
     missing = -len(flat) % width
     return jnp.sum(jnp.pad(flat * signs, (0, missing)).reshape(-1, width), axis=0)
+
+
+def word_features(update: Any) -> Float[Array, " tokens"]:
+    """1 for each token of an embedding table whose row moves, and 0 for all others.
+
+    A bag of words: of a plain gradient these are the tokens that the batch has.
+    """
+    moved = jnp.linalg.norm(rows_of_table(update, _TABLE), axis=1)
+    return (moved > 0).astype(moved.dtype)
+
+
+def rows_of_table(tree: Any, table: str) -> Float[Array, "tokens width"]:
+    """An embedding layer's table in a tree like the parameters.
+
+    Raises:
+        ValueError: If the tree has no such layer.
+    """
+    is_there = hasattr(tree, "keys") and table in tree
+    found = "of parameters that are a dictionary of layers"
+    if hasattr(tree, "keys"):
+        found = f"the name of an embedding layer, of {', '.join(map(str, tree))}"
+    require(is_there, "table", table, found)
+    leaves = jax.tree.leaves(tree[table])
+    is_table = len(leaves) == 1 and leaves[0].ndim == 2
+    shapes = [leaf.shape for leaf in leaves]
+    allowed = f"a layer whose one array is (tokens, width); {table!r} has {shapes}"
+    require(is_table, "table", table, allowed)
+    return leaves[0]
 
 
 def hash_of(number: int) -> UInt32[Array, " number"]:

@@ -54,6 +54,16 @@ class PropertyReadings(NamedTuple):
     num_samples: Int[Array, ""]
 
 
+class FeatureWeights(NamedTuple):
+    """What the classifier goes by.
+
+    Attributes:
+        weights: Of each feature, standardized, for the property; NaN of trees.
+    """
+
+    weights: Float[Array, " features"]
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class PropertyReader(SimulatingReader):
     """Keep features of the observed update and of simulated ones, in each round.
@@ -66,8 +76,9 @@ class PropertyReader(SimulatingReader):
 
     features: FeatureKind = "norms"
     """What is kept of an update: logarithms of the norms of all slices, as shares of
-    the whole (norms); largest absolute values, as published (published); or a linear
-    random projection of all entries (projected)."""
+    the whole (norms); largest absolute values, as published (published); a linear
+    random projection of all entries (projected); or, of a network of texts, which rows
+    of its table of words moved (words)."""
     fractions: tuple[float, ...] = (1.0, 1.0, 0.4, 0.4, 0.6, 0.6, 0.8, 0.8)
     """Share of the samples with the property, above 0 and at most 1, in each simulated
     batch that has some; as published."""
@@ -149,6 +160,7 @@ class PropertyInference(Attack):
             scores=judged.scores,
             counts=judged.shares * view.num_samples,
             finite=jnp.all(jnp.isfinite(judged.scores)),
+            info=FeatureWeights(judged.weights),
         )
 
 

@@ -8,6 +8,8 @@ from vfljax._checks import require
 from vfljax.goals import metrics
 from vfljax.goals.base import Goal, Truth
 
+_MOST_TELLING = 10
+
 
 def score_property(answer: Any, truth: Truth, with_confusion: bool) -> dict[str, Any]:
     """How well rounds with the property are told from others, and counted.
@@ -26,7 +28,9 @@ def score_property(answer: Any, truth: Truth, with_confusion: bool) -> dict[str,
     as told wrongly, and as an error of all samples.
 
     With `with_confusion` also scores and counts round by round: `score_series`,
-    `count_series`, and `true_series`, what they should have been.
+    `count_series`, and `true_series`, what they should have been; and where the answer
+    has an `info` with weights of features, `telling_features`: the numbers of those
+    that speak most for the property, the ten with the largest weights in order.
     """
     given, expected = np.shape(answer.scores), np.shape(truth.labels)
     allowed = f"{expected}, one score for each watched round"
@@ -56,6 +60,10 @@ def score_property(answer: Any, truth: Truth, with_confusion: bool) -> dict[str,
         scored["score_series"] = _series(scores)
         scored["count_series"] = _series(counts) if is_counted else None
         scored["true_series"] = true.tolist()
+        weights = np.asarray(getattr(answer.info, "weights", np.nan))
+        if np.all(np.isfinite(weights)):
+            largest = np.argsort(-weights, kind="stable")[:_MOST_TELLING]
+            scored["telling_features"] = largest.tolist()
     return scored
 
 

@@ -145,6 +145,8 @@ _WORDS: dict[tuple[Any, ...], str] = {
     ("rate", "recall", "recall %"): "Of the members, the share that is called so.",
     ("rate", "main_accuracy", "main task %"): "Test accuracy of the trained model, "
     "which is what a defense costs.",
+    ("rate", "main_auc", "main task AUC"): "Area under the ROC curve of the trained "
+    "model on test samples, of a main task with two classes.",
     ("rate", "main_top5", "main task top-5 %"): "Top-5 test accuracy of that model.",
     ("rate", "main_f1", "main task F1 %"): "Test F1 score of that model.",
     ("rate", "chance_accuracy", "chance %"): "Always guessing the most frequent class.",

@@ -15,6 +15,7 @@ _REQUIRED = {
 }
 _CLEAR_MARGIN = 0.05  # of a rate above its chance level
 _IN_TITLES = (*POINT, "attack", "known_per_class", "adversary_optimizer")
+_UNBOUNDED = {"mean_score"}  # of a regression, which may answer beyond 0 and 1
 _OF_ATTACK = ("view", "known_per_class", "adversary_optimizer")
 
 
@@ -92,7 +93,7 @@ def _typed(rows: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
     kinds = ("setting", "first", "rate", "median", "account", "trial")
     types = {name: columns.BY_NAME[name].type for name in names_of(*kinds)}
     raw = pl.DataFrame(list(rows), schema=types)
-    for name in RATES:
+    for name in set(RATES) - _UNBOUNDED:
         wrong = raw[name].filter(~raw[name].is_between(0, 1))
         if wrong.len():
             raise ValueError(f"{name}={wrong[0]}: must be in [0, 1]")
@@ -125,11 +126,14 @@ def _spread(name: str) -> list[pl.Expr]:
     )
     spread = pl.when(agree).then(0.0).otherwise(rate.std())
     half = quantile * spread / number.cast(pl.Int64).sqrt()
+    low, high = mean - half, mean + half
+    if name not in _UNBOUNDED:
+        low, high = low.clip(0, 1), high.clip(0, 1)
     has_ends = pl.when(number > 1)
     return [
         mean.alias(name),
-        has_ends.then((mean - half).clip(0, 1)).alias(f"{name}_low"),
-        has_ends.then((mean + half).clip(0, 1)).alias(f"{name}_high"),
+        has_ends.then(low).alias(f"{name}_low"),
+        has_ends.then(high).alias(f"{name}_high"),
         number.cast(pl.Int64).alias(f"{name}_number"),
     ]
 

@@ -14,8 +14,9 @@ _RATES = (
     *("attack_accuracy", "chance_accuracy", "auc", "published_accuracy"),
     *("presence_accuracy", "count_accuracy", "matched_accuracy"),
     *("recovered_accuracy", "certified_share", "wrongly_certified"),
+    *("precision", "recall", "mean_score", "count_error"),
     *("negative_present", "present_negative", "raw_explained", "corrected_explained"),
-    *("mutual_information", "main_accuracy", "floor_accuracy"),
+    *("mutual_information", "main_accuracy", "main_auc", "floor_accuracy"),
 )
 _OF_MESSAGES = (*POINT, *_ATTACKER, "knowledge", *_TRIALS, *_RATES)
 _OF_MODELS = (

@@ -12,6 +12,7 @@ from vfljax.reports.columns import MESSAGE_ROWS, TRAINED_MODEL
 from vfljax.reports.drawing import Look, percent
 from vfljax.reports.frame import Frame, groups, in_titles, is_swept, main_of, untold
 from vfljax.reports.panels.base import Panel
+from vfljax.reports.panels.watched import WATCHED
 from vfljax.reports.table import describe, what_is_found
 
 _MOST_SERIES = 8
@@ -175,7 +176,7 @@ def _curve(
     return Panel(
         name=f"accuracy_against_{what}",
         title=f"Labels found and {title}",
-        about=pl.col("view") != MESSAGE_ROWS,
+        about=(pl.col("view") != MESSAGE_ROWS) & ~WATCHED.about,
         figure=partial(_figure, setting=setting, series=series, x_label=x_label),
         caption=caption,
     )
