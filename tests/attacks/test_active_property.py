@@ -33,6 +33,7 @@ def uploaded(rounds=1, **options):
     """The update that is sent in a round, the honest one, and what is kept then."""
     attack = ActivePropertyInference(**options)
     upload = attack.interferes(jax.random.key(9), SCENE).upload
+    assert upload is not None
     params = MODEL.init(jax.random.key(1), FEATURES[0])
     honest = batch_gradient(MODEL, params, FEATURES[0], LABELS[0], 3)
     kept = upload.init(jax.random.key(2), params)

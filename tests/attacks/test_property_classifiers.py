@@ -58,7 +58,7 @@ def test_the_ridge_is_the_one_that_does_best_on_the_other_half(rows, width):
     x, asked = (v / np.abs(x).max(axis=0) for v in (x, asked))
     asked, x = asked - x.mean(axis=0), x - x.mean(axis=0)
     targets = np.stack([shares > 0, shares], axis=1).astype("f")
-    found = jax.jit(ridge)(x, targets, halves, asked)
+    found, _ = jax.jit(ridge)(x, targets, halves, asked)
     others = targets - targets.mean(axis=0)
     smaller = min(x.shape)
 
@@ -94,7 +94,7 @@ def test_logistic_regression_is_that_of_scikit_learn():
     x, shares, _, asked, _ = draw()
     asked = (asked - x.mean(axis=0)) / x.std(axis=0)
     x = (x - x.mean(axis=0)) / x.std(axis=0)
-    found = jax.jit(logistic)(x, shares > 0, asked)
+    found, _ = jax.jit(logistic)(x, shares > 0, asked)
     model = LogisticRegression(
         C=1 / (0.1 * len(x)), solver="newton-cholesky", tol=1e-10
     ).fit(x.astype("d"), shares > 0)

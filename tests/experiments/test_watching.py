@@ -132,6 +132,7 @@ def experiment(**changes: Any) -> Experiment:
 
 def rows_of(tmp_path, given: Experiment) -> list[dict]:
     """Rows of a run."""
+    assert isinstance(given.data.dataset, data.Dataset)
     for _ in run_sweep(given, given.data.dataset, tmp_path):
         pass
     return read_run(tmp_path).rows
