@@ -95,8 +95,11 @@ def articles(small: bool) -> GRUClassifier:
 
 
 def membership() -> dict[str, Any]:
-    """The rule that calls a record a member."""
-    return {"membership": MembershipFromEmbedding()}
+    """The rule that calls a record a member: by all of its tokens, and by its last."""
+    return {
+        "all_tokens": MembershipFromEmbedding(),
+        "last_60": MembershipFromEmbedding(last_tokens=60),
+    }
 
 
 def inference(small: bool) -> dict[str, Any]:
