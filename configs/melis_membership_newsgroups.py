@@ -23,6 +23,6 @@ def make(scale: Literal["full", "small"] = "full") -> Experiment:
         protocol=_melis.participants(),
         training=_melis.training(3000, rate=0.05),
         batch_sizes=(32, 64, 128, 256) if small else (32, 64, 128, 256, 512),
-        attacks=_melis.membership(),
+        attacks=_melis.membership_by_last(),
         num_trials=1 if small else 5,
     )
