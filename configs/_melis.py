@@ -95,8 +95,13 @@ def articles(small: bool) -> GRUClassifier:
 
 
 def membership() -> dict[str, Any]:
-    """The rule that calls a record a member."""
-    return {"membership": MembershipFromEmbedding()}
+    """The rule that calls a record a member if a round has all of its tokens."""
+    return {"all_tokens": MembershipFromEmbedding()}
+
+
+def membership_by_last() -> dict[str, Any]:
+    """The same, and by a record's last tokens, which a recurrent network remembers."""
+    return membership() | {"last_60": MembershipFromEmbedding(last_tokens=60)}
 
 
 def inference(small: bool) -> dict[str, Any]:

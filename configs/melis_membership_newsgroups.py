@@ -13,7 +13,7 @@ from vfljax.experiments import Experiment
 
 
 def make(scale: Literal["full", "small"] = "full") -> Experiment:
-    """Five trainings for each batch size; small: one of 1,000 rounds for two."""
+    """Five trainings for each batch size; small: one of a narrow network."""
     small = scale == "small"
     return Experiment(
         name="melis_membership_newsgroups",
@@ -21,8 +21,8 @@ def make(scale: Literal["full", "small"] = "full") -> Experiment:
         data=_melis.records("newsgroups_groups"),
         model=_melis.articles(small),
         protocol=_melis.participants(),
-        training=_melis.training(1000 if small else 3000, rate=0.05),
-        batch_sizes=(32, 128) if small else (32, 64, 128, 256, 512),
-        attacks=_melis.membership(),
+        training=_melis.training(3000, rate=0.05),
+        batch_sizes=(32, 64, 128, 256) if small else (32, 64, 128, 256, 512),
+        attacks=_melis.membership_by_last(),
         num_trials=1 if small else 5,
     )

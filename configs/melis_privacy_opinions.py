@@ -21,15 +21,15 @@ from vfljax.experiments import Experiment, TargetProperty
 def make(scale: Literal["full", "small"] = "full") -> Experiment:
     """Five trainings for each noise; small: one of a narrow network."""
     small = scale == "small"
-    noise = (0.03, 0.3) if small else (0.03, 0.1, 0.3, 1.0)
-    thresholds = {"membership": 0.0, "membership_1e-2": 0.01}
+    noise = (0.001, 0.003, 0.03) if small else (0.001, 0.003, 0.01, 0.03, 0.3, 1.0)
+    thresholds = {"membership": 0.0, "membership_1e-3": 0.001}
     return Experiment(
         name="melis_privacy_opinions",
         title="Differential privacy against membership and properties",
         data=_melis.opinions(TargetProperty(name="veracity", values=("deceptive",))),
         model=_melis.texts(small),
         protocol=_melis.participants(),
-        training=_melis.training(300 if small else 3000),
+        training=_melis.training(200 if small else 3000),
         batch_sizes=(12,),
         defenses={
             "none": NoDefense(),
@@ -41,7 +41,6 @@ def make(scale: Literal["full", "small"] = "full") -> Experiment:
         attacks={
             "ridge": _melis.inference(small)["ridge"],
             "projected": _melis.projected(small),
-            "counts": _melis.counts(),
             **{
                 label: MembershipFromEmbedding(reader=TokensPresent(threshold=norm))
                 for label, norm in thresholds.items()

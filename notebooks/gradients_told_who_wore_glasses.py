@@ -36,7 +36,7 @@ from vfljax.experiments import (
 )
 
 is_small = os.environ.get("VFLJAX_SMALL") == "1"
-num_rounds = 240 if is_small else 480
+num_rounds = 150 if is_small else 480
 faces = data.load("fairface", os.environ.get("VFLJAX_DATA", "../shared/data"))
 race = faces.property_names["race"].index("Black")
 has_it = faces.train_properties["race"] == race

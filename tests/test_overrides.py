@@ -154,6 +154,7 @@ WORDS = {
     "classifier": "forest",
     "batches-per-class": "9",
     "table": "other",
+    "last-tokens": "9",
     "weight-decay": "0.25",
     "momentum": "0.25",
 }

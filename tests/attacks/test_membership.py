@@ -10,8 +10,8 @@ import pytest
 from vfljax.attacks import Known, MembershipFromEmbedding, TokensPresent, read_rounds
 from vfljax.attacks.membership import held_by_a_round, pack_rounds
 from vfljax.goals import MEMBERSHIP, Truth
-from vfljax.models import PartyModel
-from vfljax.protocol import UpdateView
+from vfljax.models import GRUClassifier, PartyModel
+from vfljax.protocol import UpdateView, batch_gradient
 
 NOBODY = PartyModel(init=lambda key, x: None, apply=lambda params, x: x)
 
@@ -152,3 +152,35 @@ def test_a_layer_that_is_no_table_is_refused():
 def test_bad_options_are_refused():
     with pytest.raises(ValueError, match=r"momentum=1.0: must be in \[0, 1\)"):
         TokensPresent(momentum=1.0)
+
+
+def test_a_long_text_is_told_by_its_last_tokens():
+    """A recurrent network halves the gradient at each step back: 300 are too many."""
+    texts = jnp.asarray(np.arange(1, 601).reshape(2, 300), jnp.float32)
+    model = GRUClassifier(vocabulary_size=601, embedding=16, hidden=16).make(2)
+    params = model.init(jax.random.key(0), texts)
+    gradient = batch_gradient(model, params, texts, jnp.array([0, 1]), 2)
+    moved = np.asarray(gradient["words"]["embedding"]).any(axis=1)[1:].reshape(2, 300)
+    assert not moved[:, 0].any()  # exactly zero, in float32
+    assert moved[:, -60:].all()
+    present = jnp.concatenate([jnp.zeros(1, bool), jnp.asarray(moved.ravel())])
+    other = texts.at[:, -1].set(1)
+    known = Known(records=jnp.concatenate([texts, other]))
+    for last, expected in ((None, [0, 0, 0, 0]), (60, [1, 1, 0, 0])):
+        attack = MembershipFromEmbedding(last_tokens=last)
+        found = attack(jax.random.key(0), present[None], known).is_member
+        assert found.tolist() == [bool(each) for each in expected]
+
+
+def test_tokens_whose_gradient_is_tiny_are_seen():
+    """Of 1e-30, whose square is no number of float32."""
+    updates = jnp.zeros((2, 3, 4)).at[:, 1].set(1e-30)
+    views = views_of(updates, jnp.zeros((2, 3, 4)))
+    keys = jax.random.split(jax.random.key(0), 2)
+    seen = read_rounds(TokensPresent(), keys, views)
+    assert np.asarray(seen).tolist() == [[False, True, False]] * 2
+
+
+def test_last_tokens_are_at_least_one():
+    with pytest.raises(ValueError, match="last_tokens=0"):
+        MembershipFromEmbedding(last_tokens=0)

@@ -15,9 +15,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, UInt32
 
-from vfljax._checks import NOT_NEGATIVE
+from vfljax._checks import NOT_NEGATIVE, require
 from vfljax.attacks.base import Attack, MembershipInference
-from vfljax.attacks.property_features import hash_of, rows_of_table
+from vfljax.attacks.property_features import hash_of, row_norms, rows_of_table
 from vfljax.attacks.watching import Reader
 from vfljax.goals import MEMBERSHIP, Goal
 from vfljax.known import NOTHING, Known
@@ -66,7 +66,7 @@ class TokensPresent(Reader):
             sizes = jnp.abs(moved) @ jnp.abs(direction)
             return jnp.stack([moved @ direction, gradient @ direction, sizes])
         rounding = _ROUNDING * jnp.linalg.norm(decay, axis=1)
-        return jnp.linalg.norm(gradient, axis=1) > self.threshold + rounding
+        return row_norms(gradient) > self.threshold + rounding
 
     def tokens(self, readings: Any) -> Bool[Array, "rounds tokens"]:
         """Which tokens each round had.
@@ -91,16 +91,41 @@ class MembershipFromEmbedding(Attack):
 
     reader: TokensPresent = TokensPresent()
     """What is kept of each round."""
+    last_tokens: int | None = None
+    """How many of a record's last tokens, at least 1, some round must have, as the
+    gradient of a recurrent network at earlier ones is so small that it becomes zero;
+    None for all tokens."""
     sees = UpdateView
     goal: ClassVar[Goal] = MEMBERSHIP
     uses = ("records",)
     knowledge = "the records it asks about"
 
+    def __post_init__(self):
+        """Checks the range."""
+        super().__post_init__()
+        number = self.last_tokens
+        require(number is None or number >= 1, "last_tokens", number, ">= 1, or None")
+
     def __call__(self, key, view: Any, known: Known = NOTHING):
         """Infers from what was kept of all rounds; the key is not used."""
-        present = self.reader.tokens(view)
-        is_member = held_by_a_round(present, jnp.asarray(known.records))
+        present, records = self.reader.tokens(view), jnp.asarray(known.records)
+        if self.last_tokens is not None:
+            records = last_of(records, self.last_tokens)
+        is_member = held_by_a_round(present, records)
         return MembershipInference(is_member, jnp.array(True))
+
+
+def last_of(records: Array, number: int) -> Array:
+    """Records, (records, length), with padding for all but their last tokens.
+
+    Example:
+        >>> last_of(jnp.array([[3, 1, 2, 0], [4, 0, 5, 6]]), 2).tolist()
+        [[0, 1, 2, 0], [0, 0, 5, 6]]
+    """
+    tokens = records.reshape(len(records), -1)
+    is_token = tokens != 0
+    to_the_end = jnp.cumsum(is_token[:, ::-1], axis=1)[:, ::-1]
+    return jnp.where(is_token & (to_the_end <= number), tokens, 0)
 
 
 def held_by_a_round(

@@ -98,8 +98,23 @@ def word_features(update: Any) -> Float[Array, " tokens"]:
 
     A bag of words: of a plain gradient these are the tokens that the batch has.
     """
-    moved = jnp.linalg.norm(rows_of_table(update, _TABLE), axis=1)
+    moved = row_norms(rows_of_table(update, _TABLE))
     return (moved > 0).astype(moved.dtype)
+
+
+def row_norms(rows: Float[Array, "rows columns"]) -> Float[Array, " rows"]:
+    """The norm of each row, zero for a row of zeros alone.
+
+    A recurrent network's gradient at the start of a text is so small that the squares
+    of its entries are zero; a norm is not.
+
+    Example:
+        >>> row_norms(jnp.array([[3e-30, 4e-30], [0.0, 0.0]])) > 0
+        Array([ True, False], dtype=bool)
+    """
+    largest = jnp.max(jnp.abs(rows), axis=1)
+    scale = jnp.where(largest > 0, largest, 1.0)
+    return largest * jnp.linalg.norm(rows / scale[:, None], axis=1)
 
 
 def rows_of_table(tree: Any, table: str) -> Float[Array, "tokens width"]:
