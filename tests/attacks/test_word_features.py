@@ -1,5 +1,7 @@
 """Bags of words from the table of an update, and the words that tell a property."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -48,7 +50,7 @@ def test_the_words_that_tell_come_first(classifier):
     assert telling(found, with_confusion=False) is None
 
 
-def telling(answer, *, with_confusion):
+def telling(answer, *, with_confusion) -> Any:
     """The telling features of an answer's row, None if it has none."""
     nothing = np.zeros(0, int)
     truth = goals.Truth(

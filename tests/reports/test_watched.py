@@ -1,5 +1,7 @@
 """Figures of attacks that watch a training: rates against what varies, and scores."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -21,7 +23,7 @@ def watched(make_row):
     return make
 
 
-def figure_of(panel, rows):
+def figure_of(panel, rows) -> Any:
     """The figure of a panel for these rows, None if it has none."""
     part = panel.fill(summarize(rows))
     return part and part.figure
