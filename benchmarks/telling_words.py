@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not rows:
         Console().print(f"{options.run_dir}: no row has telling_features")
         return 1
-    vocabulary = data.load(rows[0]["dataset"], options.data_dir).vocabulary
+    vocabulary = data.load(rows[0]["dataset"], options.data_dir).vocabulary or ()
     table = Table("variant", "trial", "AUC", "words", box=box.SIMPLE_HEAD)
     for row in rows:
         words = named(row["telling_features"][: options.number], vocabulary)

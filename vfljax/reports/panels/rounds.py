@@ -33,7 +33,8 @@ def _figure(frame: Frame, title: str) -> Figure | None:
     for axes, part in zip(figure.axes, parts, strict=True):
         _shade(axes, part["true_series"][0].to_list())
         for row in part.iter_rows(named=True):
-            look = drawing.style(attacks.index(row["attack"])) | {"marker": ""}
+            look = drawing.style(attacks.index(row["attack"]))
+            look["marker"] = ""
             scores = np.array(row["score_series"], dtype=float)  # None is NaN
             rounds = np.arange(len(scores))
             color = look["color"]
