@@ -26,7 +26,7 @@ def make(scale: Literal["full", "small"] = "full") -> Experiment:
         data=_melis.records("deceptive_opinions"),
         model=_melis.texts(small, filters=100),
         protocol=_melis.participants(),
-        training=_melis.training(1000 if small else 3000),
+        training=_melis.training(300 if small else 3000),
         variants=variants,
         batch_sizes=(12,),
         attacks=_melis.membership(),

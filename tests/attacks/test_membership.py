@@ -1,6 +1,7 @@
 """Membership from embedding rows: bits against the plain rule, decay and momentum."""
 
 import dataclasses
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -159,7 +160,7 @@ def test_a_long_text_is_told_by_its_last_tokens():
     texts = jnp.asarray(np.arange(1, 601).reshape(2, 300), jnp.float32)
     model = GRUClassifier(vocabulary_size=601, embedding=16, hidden=16).make(2)
     params = model.init(jax.random.key(0), texts)
-    gradient = batch_gradient(model, params, texts, jnp.array([0, 1]), 2)
+    gradient: Any = batch_gradient(model, params, texts, jnp.array([0, 1]), 2)
     table = np.asarray(gradient["words"]["embedding"])
     moved = np.any(table != 0, axis=1)[1:].reshape(2, 300)
     assert not moved[:, 0].any()  # exactly zero, in float32

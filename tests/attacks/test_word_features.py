@@ -1,7 +1,5 @@
 """Bags of words from the table of an update, and the words that tell a property."""
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -45,16 +43,17 @@ def test_the_words_that_tell_come_first(classifier):
     )
     attack = attacks.PropertyInference(classifier=classifier)
     found = jax.device_get(attack(jax.random.key(0), readings))
-    assert telling(found, with_confusion=True)[:2] == [4, 1]
-    assert 6 not in telling(found, with_confusion=True)
-    assert telling(found, with_confusion=False) is None
+    first, second, *others = telling(found, with_confusion=True)
+    assert (first, second) == (4, 1)
+    assert 6 not in others
+    assert telling(found, with_confusion=False) == []
 
 
-def telling(answer, *, with_confusion) -> Any:
-    """The telling features of an answer's row, None if it has none."""
+def telling(answer, *, with_confusion):
+    """The telling features of an answer's row, none if it has none."""
     nothing = np.zeros(0, int)
     truth = goals.Truth(
         np.full(20, 8), nothing, nothing > 0, 2, {"batch_size": np.array(8)}
     )
     row = goals.PROPERTY.score(answer, truth, with_confusion)
-    return row.get("telling_features")
+    return row.get("telling_features", [])

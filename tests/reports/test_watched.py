@@ -117,5 +117,7 @@ def test_scores_and_the_rounds_that_had_the_property(watched):
     found = lines_of(axes)
     assert found["ridge"] == found["forest"] == [0.0, 0.25, 0.5, 0.5]
     (shaded,) = axes.patches
-    assert (shaded.get_x(), shaded.get_x() + shaded.get_width()) == (0.5, 2.5)
+    assert shaded.get_extents().transformed(axes.transData.inverted()).intervalx == (
+        pytest.approx([0.5, 2.5])
+    )
     assert figure_of(ROUNDS, [watched()]) is None

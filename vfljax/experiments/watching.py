@@ -112,7 +112,8 @@ def watch_for(
     """Returns `watch(t, view, batches)`: what each reader keeps, and the truth.
 
     `own` are the fields of `Known` that an adversary has in every round. The truth is
-    the number of the target's samples with the property, 0 where there is none.
+    the number of the target's samples with the property, 0 where there is none and
+    before the target takes part.
     """
 
     def watch(step, view, batches):
@@ -124,7 +125,9 @@ def watch_for(
         )
         counts = jnp.array(0, jnp.int32)
         if batches.properties is not None:
-            counts = jnp.sum(batches.properties[0] == 1).astype(jnp.int32)
+            takes_part = batches.weights[0] > 0
+            has_it = (batches.properties[0] == 1) & takes_part
+            counts = jnp.sum(has_it).astype(jnp.int32)
         return kept, counts
 
     return watch

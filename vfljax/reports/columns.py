@@ -153,12 +153,6 @@ _WORDS: dict[tuple[Any, ...], str] = {
     ("rate", "alone_accuracy", "attacker alone %"): "Test accuracy of a model of the "
     "attacker's features alone that was trained with all true labels; an upper bound "
     "for test %.",
-    (
-        "rate",
-        "main_auc",
-        "main AUC",
-    ): "Area under the ROC curve of the main task on test "
-    "samples, of a task with two classes.",
     ("rate", "floor_accuracy", "alone %"): "Test accuracy that the label party, or one "
     "participant, reaches alone; a defense that leaves less than that buys nothing.",
     ("rate", "presence_accuracy", "presence %"): "Share of classes of which it is told "

@@ -1,7 +1,6 @@
 """Scores over rounds, beside the rounds that had the property."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import polars as pl
@@ -34,7 +33,8 @@ def _figure(frame: Frame, title: str) -> Figure | None:
     for axes, part in zip(figure.axes, parts, strict=True):
         _shade(axes, part["true_series"][0].to_list())
         for row in part.iter_rows(named=True):
-            look: Any = drawing.style(attacks.index(row["attack"])) | {"marker": ""}
+            look = drawing.style(attacks.index(row["attack"]))
+            look["marker"] = ""
             scores = np.array(row["score_series"], dtype=float)  # None is NaN
             rounds = np.arange(len(scores))
             color = look["color"]

@@ -1,7 +1,5 @@
 """What watching a training tells: AUC of a property, precision of membership."""
 
-from typing import Any
-
 import numpy as np
 import polars as pl
 from matplotlib.axes import Axes
@@ -70,8 +68,7 @@ def _draw(axes: Axes, part: pl.DataFrame, rate: str, setting, places, others) ->
         look = {"label": label, **drawing.style(index)}
         drawing.draw_line(axes, line, rate, look, alpha=0.15)
     if rate == "auc":
-        chance: Any = drawing.CHANCE | {"label": "chance"}
-        axes.axhline(50, **chance)
+        axes.axhline(50, label="chance", **drawing.CHANCE)
     first = part.unique("x", keep="first", maintain_order=True).sort("x")
     for name, look in _BESIDE.items():
         is_of_goal = name == "main_auc" or rate == "precision"
