@@ -401,3 +401,22 @@ def test_a_property_that_means_nothing_is_not_found(tmp_path):
     column = np.random.default_rng(1).permutation(nothing.train_properties["quarter"])
     shuffled = dataclasses.replace(nothing, train_properties={"quarter": column})
     assert abs(np.mean(found_by(tmp_path, shuffled)) - 0.5) < 0.15
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class OnHost(Watcher):
+    """Says on how many devices what it is given lies."""
+
+    runs_on_host = True
+
+    def __call__(self, key, view, known=NOTHING):
+        devices = {len(leaf.devices()) for leaf in jax.tree.leaves((key, view, known))}
+        scores = jnp.full(ROUNDS, float(max(devices)))
+        return attacks.RoundInference(scores, jnp.nan * scores, jnp.array(True))
+
+
+def test_attacks_on_the_host_are_given_arrays_of_one_device(tmp_path):
+    """Operations on arrays of several devices may wait for each other for ever."""
+    assert jax.device_count() == 2
+    rows = rows_of(tmp_path, experiment(attacks={"host": OnHost()}))
+    assert [row["scores"] for row in rows] == [[1.0] * ROUNDS] * 2

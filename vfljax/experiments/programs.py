@@ -108,9 +108,15 @@ class Programs:
 
 
 def _on_host(one: Callable[..., Any]) -> Callable[..., Any]:
-    """Calls a function for one trial after the other, as no program of JAX can."""
+    """Calls a function for one trial after the other, as no program of JAX can.
 
-    def mapped(keys, inputs, arrays):
+    All arrays come to one device first: single operations on arrays that are spread
+    would be programs of all devices, which may wait for each other for ever.
+    """
+
+    def mapped(*given):
+        keys, inputs, arrays = jax.device_put(given, jax.devices()[0])
+
         answers = [
             one(
                 keys[trial], jax.tree.map(lambda leaf, n=trial: leaf[n], inputs), arrays
