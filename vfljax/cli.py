@@ -122,6 +122,9 @@ def _run(arguments):
         fields.override(experiment, ["--help"])
         return
     experiment = fields.override(experiment, overrides)
+    strengths = [len(each.strengths) for each in experiment.defenses.values()]
+    if experiment.num_trials * max(strengths) == 1:
+        _use_cores(1)  # a device for one trial, which then has all cores
     command = shlex.join(["vfljax", "run", *arguments])
     _run_experiment(experiment, options.data_dir, options.out, command)
 
@@ -272,12 +275,16 @@ def _shipped_configs() -> list[Path]:
 
 def _use_all_cores():
     """Spreads trials over the processor's cores, one JAX device each."""
+    has_affinity = hasattr(os, "sched_getaffinity")
+    _use_cores(len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1)
+
+
+def _use_cores(number):
+    """Makes so many JAX devices of the processor."""
     import jax
 
-    has_affinity = hasattr(os, "sched_getaffinity")
-    num_cores = len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1
     with contextlib.suppress(RuntimeError):  # too late if JAX has been used already
-        jax.config.update("jax_num_cpu_devices", num_cores)
+        jax.config.update("jax_num_cpu_devices", number)
 
 
 def _show_warning(message, *_):

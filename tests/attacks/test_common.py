@@ -105,13 +105,12 @@ EXAMPLES = {
     "property_logistic": Example(
         attacks.PropertyInference(classifier="logistic"), "neither"
     ),
-    "property_forest": Example(
-        attacks.PropertyInference(
-            classifier="forest", reader=attacks.PropertyReader(features="published")
-        ),
+    "property_published": Example(
+        attacks.PropertyInference(reader=attacks.PropertyReader(features="published")),
         "neither",
     ),
     "property_counts": Example(attacks.PropertyCounts(), "neither"),
+    "property_active": Example(attacks.ActivePropertyInference(), "neither"),
     "membership": Example(attacks.MembershipFromEmbedding(), "neither"),
 }
 
@@ -408,7 +407,7 @@ def assert_told(case, inference, truth):
     judged = case.attack.goal.score(
         inference, goals.Truth(truth, truth, truth, 2, {"batch_size": 8}), False
     )
-    assert judged["auc"] >= 0.85
+    assert judged["auc"] >= 0.7  # of six and six rounds of eight samples
 
 
 def answer_of(inference):

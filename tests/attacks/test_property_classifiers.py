@@ -58,7 +58,7 @@ def test_the_ridge_is_the_one_that_does_best_on_the_other_half(rows, width):
     x, asked = (v / np.abs(x).max(axis=0) for v in (x, asked))
     asked, x = asked - x.mean(axis=0), x - x.mean(axis=0)
     targets = np.stack([shares > 0, shares], axis=1).astype("f")
-    found = jax.jit(ridge)(x, targets, halves, asked)
+    found, _ = jax.jit(ridge)(x, targets, halves, asked)
     others = targets - targets.mean(axis=0)
     smaller = min(x.shape)
 
@@ -94,7 +94,7 @@ def test_logistic_regression_is_that_of_scikit_learn():
     x, shares, _, asked, _ = draw()
     asked = (asked - x.mean(axis=0)) / x.std(axis=0)
     x = (x - x.mean(axis=0)) / x.std(axis=0)
-    found = jax.jit(logistic)(x, shares > 0, asked)
+    found, _ = jax.jit(logistic)(x, shares > 0, asked)
     model = LogisticRegression(
         C=1 / (0.1 * len(x)), solver="newton-cholesky", tol=1e-10
     ).fit(x.astype("d"), shares > 0)
@@ -130,6 +130,20 @@ def test_what_is_not_finite_has_no_answer(kind):
 
 def _nan_in_row(row, like):
     return np.where(np.arange(len(like)) == row, np.nan, 1.0)[:, None].astype("f")
+
+
+@pytest.mark.parametrize("kind", ["ridge", "logistic"])
+def test_a_column_that_is_nearly_constant_sways_nothing(kind):
+    """One training row differs by .01, half of the rows asked about by 1."""
+    rows, shares, halves, asked, truth = draw()
+    rare = 0.01 * (np.arange(len(rows)) == 7)
+    far = np.arange(len(asked)) % 2
+    rows, asked = (
+        np.concatenate([x, column[:, None].astype("f")], axis=1)
+        for x, column in ((rows, rare), (asked, far))
+    )
+    found = judge(kind, jax.random.key(0), rows, shares, halves, asked)
+    assert metrics.auc(np.asarray(found.scores), (truth > 0).astype(int)) > 0.8
 
 
 def test_a_constant_column_is_no_trouble():

@@ -132,6 +132,7 @@ def experiment(**changes: Any) -> Experiment:
 
 def rows_of(tmp_path, given: Experiment) -> list[dict]:
     """Rows of a run."""
+    assert isinstance(given.data.dataset, data.Dataset)
     for _ in run_sweep(given, given.data.dataset, tmp_path):
         pass
     return read_run(tmp_path).rows
@@ -312,3 +313,91 @@ def test_a_cheating_participant_needs_its_properties():
     ):
         np.testing.assert_array_equal(one[0], other[0])
         np.testing.assert_allclose(one[1] + 1, other[1], rtol=1e-6)
+
+
+def test_an_active_adversary_without_weight_is_a_passive_one(tmp_path):
+    """Bit for bit the same scores; with weight another training."""
+    passive = attacks.PropertyInference()
+    given = experiment(
+        attacks={
+            "passive": passive,
+            "none": attacks.ActivePropertyInference(of=passive, property_weight=0.0),
+            "half": attacks.ActivePropertyInference(of=passive, property_weight=0.5),
+        },
+        record_confusion=True,
+    )
+    series: dict[str, list[Any]] = {}
+    for row in rows_of(tmp_path, given):
+        assert row["status"] == "ok"
+        series.setdefault(row["attack"], []).append(row["score_series"])
+        assert len(row["score_series"]) == len(row["true_series"]) == ROUNDS
+    assert series["passive"] == series["none"]
+    assert series["passive"] != series["half"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"protocol": FederatedSGD(num_participants=2)}, "observer='server'"),
+        (
+            {
+                "protocol": FederatedAveraging(
+                    num_participants=2, observer="participant", local_steps=2
+                )
+            },
+            "one local step",
+        ),
+    ],
+)
+def test_an_active_adversary_takes_part_in_single_steps(tmp_path, changes, words):
+    active = {"active": attacks.ActivePropertyInference()}
+    with pytest.raises(ValueError, match=words):
+        rows_of(tmp_path, experiment(attacks=active, **changes))
+
+
+def found_by(tmp_path, given: data.Dataset, fraction: float = 1.0) -> list[float]:
+    """The AUC of property inference in four trainings of eighty rounds."""
+    target = dataclasses.replace(TARGET, fraction=fraction)
+    horizontal = Horizontal(target=target, auxiliary_from="participant")
+    rows = rows_of(
+        tmp_path,
+        experiment(
+            data=Data(dataset=given, horizontal=horizontal),
+            attacks={"ridge": attacks.PropertyInference()},
+            training=Training(
+                steps=80, batch_size=None, optimizer="sgd", learning_rate=0.1
+            ),
+            num_trials=4,
+        ),
+    )
+    return [row["auc"] for row in rows]
+
+
+def with_feature(size: float) -> data.Dataset:
+    """Samples of the property have a feature of that size, others none."""
+    plain = dataset()
+    features = plain.train_features.copy()
+    features[:, 2] = size * (plain.train_properties["quarter"] == 1)
+    return dataclasses.replace(plain, train_features=features)
+
+
+def test_a_property_that_moves_gradients_is_found_and_more_of_it_sooner(tmp_path):
+    shares = (1.0, 0.5, 0.25)
+    pure, half, quarter = (
+        np.mean(found_by(tmp_path / str(share), with_feature(3.0), share))
+        for share in shares
+    )
+    assert pure > 0.95
+    assert pure >= half >= quarter > 0.55
+
+
+def test_a_property_that_means_nothing_is_not_found(tmp_path):
+    """Truth and features are independent.
+
+    The samples of the target are few, so that by chance they may look like those of the
+    adversary or not: with fifteen each an AUC strays from one half by some .1.
+    """
+    nothing = with_feature(0.0)
+    column = np.random.default_rng(1).permutation(nothing.train_properties["quarter"])
+    shuffled = dataclasses.replace(nothing, train_properties={"quarter": column})
+    assert abs(np.mean(found_by(tmp_path, shuffled)) - 0.5) < 0.15

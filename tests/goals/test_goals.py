@@ -82,12 +82,14 @@ def samples(labels, embeddings, certified=(True, True, True)):
 
 def rounds(scores, numbers):
     """Scores and counts of rounds, in host memory."""
-    return RoundInference(np.array(scores), np.array(numbers), np.array(True))
+    fields: dict[str, Any] = {"scores": np.array(scores), "counts": np.array(numbers)}
+    return RoundInference(**fields, finite=jnp.array(True))
 
 
 def members(called):
     """Answers about records, in host memory."""
-    return MembershipInference(np.array(called), np.array(True))
+    fields: dict[str, Any] = {"is_member": np.array(called)}
+    return MembershipInference(**fields, finite=jnp.array(True))
 
 
 class Example(NamedTuple):

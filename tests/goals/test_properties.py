@@ -1,5 +1,8 @@
 """Properties of rounds and memberships of records, judged by hand."""
 
+from typing import Any
+
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -13,7 +16,13 @@ def truth_of(labels, **facts):
 
 
 def rounds(scores, counts):
-    return RoundInference(np.array(scores), np.array(counts), np.array(True))
+    fields: dict[str, Any] = {"scores": np.array(scores), "counts": np.array(counts)}
+    return RoundInference(**fields, finite=jnp.array(True))
+
+
+def members(called):
+    fields: dict[str, Any] = {"is_member": np.array(called)}
+    return MembershipInference(**fields, finite=jnp.array(True))
 
 
 def test_rounds_by_hand():
@@ -65,8 +74,7 @@ def test_a_round_without_an_answer_is_told_wrongly():
 
 def test_memberships_by_hand():
     """Four called members, three rightly; of four members three are found."""
-    called = np.array([True, True, True, False, True, False])
-    answer = MembershipInference(called, np.array(True))
+    answer = members([True, True, True, False, True, False])
     scored = MEMBERSHIP.score(answer, truth_of([1, 1, 1, 1, 0, 0]), False)
     assert scored["precision"] == scored["recall"] == 0.75
     assert scored["chance_precision"] == scored["chance_accuracy"] == 4 / 6
@@ -74,7 +82,7 @@ def test_memberships_by_hand():
 
 
 def test_nobody_called_a_member_has_no_precision():
-    answer = MembershipInference(np.zeros(3, bool), np.array(True))
+    answer = members([False] * 3)
     scored = MEMBERSHIP.score(answer, truth_of([1, 0, 0]), False)
     assert scored["precision"] is None
     assert scored["recall"] == 0.0
@@ -85,6 +93,6 @@ def test_nobody_called_a_member_has_no_precision():
 def test_answers_of_another_length_are_refused():
     with pytest.raises(ValueError, match=r"scores.shape .*\(2,\)"):
         PROPERTY.score(rounds([0.1], [1.0]), truth_of([1, 0], batch_size=4), False)
-    answer = MembershipInference(np.zeros(1, bool), np.array(True))
+    answer = members([False])
     with pytest.raises(ValueError, match=r"is_member.shape .*\(2,\)"):
         MEMBERSHIP.score(answer, truth_of([1, 0]), False)

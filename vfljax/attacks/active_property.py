@@ -11,7 +11,7 @@ with respect to the shared parameters; the second head stays with it. The networ
 learns features by which the property is seen, and the updates of the others tell more.
 
 Equation 2 as printed has α at the main task, but the paper's Figure 7 and its code have
-it where it stands here; `reading="printed"` is the former. The released code makes a
+it where it stands here; `loss="printed"` is the former. The released code makes a
 function that trains the second head and never calls it: `head="frozen"`.
 """
 
@@ -44,7 +44,7 @@ class ActivePropertyInference(Attack):
     """The attack that infers the property from what is watched."""
     property_weight: float = 0.5
     """Weight alpha in [0, 1] of the property's loss; with 0 it is a passive attack."""
-    reading: Literal["figures", "printed"] = "figures"
+    loss: Literal["figures", "printed"] = "figures"
     """Which loss has the weight alpha: that of the property, as in the paper's figures
     and code (figures), or the main task's, as its equation 2 is printed (printed)."""
     head: Literal["trained", "frozen"] = "trained"
@@ -52,7 +52,7 @@ class ActivePropertyInference(Attack):
     code does."""
     head_learning_rate: float = 0.1
     """Learning rate, above 0, of the second head, which is trained by plain SGD."""
-    layer: str = "output"
+    head_layer: str = "output"
     """Name of the network's last dense layer, beside which the second head stands."""
     sees: ClassVar[Any] = UpdateView
     goal: ClassVar[Goal] = PROPERTY
@@ -105,15 +105,20 @@ class ActivePropertyInference(Attack):
         """Uploads the joint gradient in every round."""
 
         def init(key, params):
-            kernel, bias = head_of(params, self.layer)
-            require(bias is not None, "layer", self.layer, "a dense layer with a bias")
+            kernel, bias = head_of(params, self.head_layer)
+            require(
+                bias is not None,
+                "head_layer",
+                self.head_layer,
+                "a dense layer with a bias",
+            )
             width = kernel.shape[1]
             drawn = jax.random.normal(key, kernel.T.shape, kernel.dtype)
             return {"kernel": drawn / jnp.sqrt(width), "bias": jnp.zeros_like(bias)}
 
         def send(kept, update, model, params, forward, features, labels, properties):
             def loss(params, head):
-                changed = dict(params) | {self.layer: head}
+                changed = dict(params) | {self.head_layer: head}
                 logits = models.embed(model, changed, features[0], forward)
                 has_it = (properties[0] == 1).astype(jnp.int32)
                 targets = jax.nn.one_hot(has_it, logits.shape[1])
@@ -121,7 +126,7 @@ class ActivePropertyInference(Attack):
 
             of_shared, of_head = jax.grad(loss, argnums=(0, 1))(params, kept)
             weight = self.property_weight
-            weight = 1 - weight if self.reading == "printed" else weight
+            weight = 1 - weight if self.loss == "printed" else weight
             joint = jax.tree.map(
                 lambda main, own: (1 - weight) * main + weight * own, update, of_shared
             )

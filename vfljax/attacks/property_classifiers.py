@@ -12,13 +12,16 @@ from jax.core import Tracer
 from jaxtyping import Array, Bool, Float, Int, Key
 
 from vfljax._checks import require
+from vfljax.attacks.least_squares import conjugate_gradients
 
 ClassifierKind = Literal["ridge", "logistic", "forest", "boosting", "released_forest"]
 """Names of the classifiers of `classify`."""
 
 _STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)  # of a ridge, of the mean eigenvalue
+_FARTHEST = 3.0  # standard deviations from the mean, for linear classifiers
 _WEIGHT_DECAY = 0.1  # of logistic regression, on columns of variance one
 _NUM_STEPS = 200  # of logistic regression
+_NUM_ITERATIONS, _TOLERANCE = 100, 1e-4  # of conjugate gradients
 _NUM_POWER_STEPS = 30
 _MARGIN = 1.1  # above what that many steps find of the largest eigenvalue
 
@@ -48,7 +51,9 @@ def classify(
 ) -> Judgment:
     """Learns to tell rows of share zero from others, and judges the rows asked about.
 
-    Columns are standardized by the training rows first.
+    Columns are standardized by the training rows first. For linear classifiers, which
+    one far entry would sway, entries then end at three standard deviations: a unit that
+    hardly any batch excites has a column that is nearly constant.
 
     Args:
         kind: Name of a classifier.
@@ -70,6 +75,10 @@ def classify(
     is_positive = shares > 0
     is_finite = jnp.all(jnp.isfinite(rows)) & jnp.all(jnp.isfinite(there), axis=1)
     nothing = jnp.full(len(asked), jnp.nan)
+    if kind in ("ridge", "logistic"):
+        rows, there = (jnp.clip(x, -_FARTHEST, _FARTHEST) for x in (rows, there))
+        moved = jnp.mean(rows, axis=0)[None, :]
+        rows, there = rows - moved, there - moved
     if kind == "ridge":
         both = jnp.stack([is_positive.astype(rows.dtype), shares], axis=1)
         found, both_weights = ridge(rows, both, halves, there)
@@ -100,49 +109,47 @@ def ridge(
 
     The penalty is the one whose fits to either half do best on the other, in the first
     target. (Leaving out single rows would choose one that is far too small, as batches
-    share samples.) Equations are solved in rows or features, whichever are fewer.
-    Columns are taken to have mean zero.
+    share samples.) Rows are looked at once, for XᵀX and XᵀY of each half, from which
+    all else follows; equations are solved by conjugate gradients, all strengths and
+    targets at once. Columns are taken to have mean zero.
     """
     middle = jnp.mean(targets, axis=0)
     others = targets - middle[None, :]
-    is_in = [(halves == half).astype(rows.dtype)[:, None] for half in (0, 1)]
-    fits = [_Fit(rows * part, others * part) for part in is_in]
-
-    def error(strength):
-        lost = jnp.zeros((), rows.dtype)
-        for fit, part in zip(fits, is_in, strict=True):
-            left = (others - rows @ fit.weights(strength)) * (1.0 - part)
-            lost += jnp.sum(jnp.square(left[:, 0]))
-        return lost
-
     strengths = jnp.array(_STRENGTHS, rows.dtype)
-    best = strengths[jnp.argmin(jax.lax.map(error, strengths))]
-    weights = _Fit(rows, others).weights(best)
+    is_in = [(halves == half).astype(rows.dtype)[:, None] for half in (0, 1)]
+    first, second = ((part * rows).T @ rows for part in is_in)
+    of_first, of_second = ((part * rows).T @ others for part in is_in)
+    smaller = min(rows.shape)
+
+    def solve(gram, right, strengths):
+        """(gram + strength · mean eigenvalue)⁻¹ right, for each strength."""
+        penalties = strengths * jnp.trace(gram) / smaller
+        penalties = jnp.where(penalties > 0, penalties, 1.0)
+
+        def one(penalty, column):
+            found = conjugate_gradients(
+                lambda z: gram @ z + penalty * z,
+                column[:, None],
+                num_iterations=_NUM_ITERATIONS,
+                tolerance=_TOLERANCE,
+            )
+            return found.best_solution[:, 0]
+
+        of_columns = jax.vmap(one, in_axes=(None, 1), out_axes=1)
+        return jax.vmap(of_columns, in_axes=(0, None))(penalties, right)
+
+    def lost(weights, gram, right):
+        """Squared errors, but for a constant, on rows of such products."""
+        kept = jnp.einsum("sf,fg,sg->s", weights, gram, weights)
+        return kept - 2.0 * weights @ right
+
+    on_second = lost(
+        solve(first, of_first, strengths)[:, :, 0], second, of_second[:, 0]
+    )
+    on_first = lost(solve(second, of_second, strengths)[:, :, 0], first, of_first[:, 0])
+    best = strengths[jnp.argmin(on_first + on_second)]
+    weights = solve(first + second, of_first + of_second, best[None])[0]
     return middle[None, :] + asked @ weights, weights
-
-
-class _Fit:
-    """(XᵀX + r)⁻¹Xᵀy = Xᵀ(XXᵀ + r)⁻¹y with r = strength · mean eigenvalue."""
-
-    def __init__(self, rows, targets):
-        self.rows, self.targets = rows, targets
-        self.is_wide = rows.shape[0] < rows.shape[1]
-        self.gram = rows @ rows.T if self.is_wide else rows.T @ rows
-
-    def weights(self, strength):
-        """The weights (features, targets)."""
-        penalty = strength * jnp.trace(self.gram) / len(self.gram)
-        penalty = jnp.where(penalty > 0, penalty, 1.0)
-        system = self.gram + penalty * jnp.eye(len(self.gram), dtype=self.gram.dtype)
-        if self.is_wide:
-            return self.rows.T @ _solve(system, self.targets)
-        return _solve(system, self.rows.T @ self.targets)
-
-
-@jax.custom_batching.sequential_vmap
-def _solve(system, targets):
-    """One after the other, as batches on several CPU devices wait for each other."""
-    return jax.scipy.linalg.solve(system, targets, assume_a="pos")
 
 
 def logistic(

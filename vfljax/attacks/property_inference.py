@@ -11,7 +11,8 @@ Differences. The paper describes batches that all have the property or have none
 code adds mixtures, as is done here. The code computes the adversary's updates with the
 network after the round; here as in the paper they are of the network before it, which
 the observed update is of too. Features and classifier that are published can be
-chosen; by default both are ours, which find more.
+chosen; by default both are ours, which find as much in a trained network, more in one
+that hardly is, and count.
 """
 
 import dataclasses
