@@ -16,7 +16,7 @@ _SWEPT = ("batch_size", "variant", "defense_label", "attack")
 _LONG_NAMES = 40  # letters of all places that fit below one panel
 _THIN: Look = {"linewidth": 1, "zorder": 1.7}
 _RATES = {
-    PROPERTY.words: ("auc", "AUC of rounds with the property (%)"),
+    PROPERTY.words: ("auc", "AUC of the property (%)"),
     MEMBERSHIP.words: ("precision", "precision of memberships (%)"),
 }
 _MEAN = "mean_score", "mean score of all rounds (%)"
