@@ -1,6 +1,7 @@
 """Trainings that are watched: what readers are given, schedules, truths, refusals."""
 
 import dataclasses
+import re
 from typing import Any
 
 import jax
@@ -20,6 +21,7 @@ from vfljax.experiments import (
 )
 from vfljax.experiments.records import read_run
 from vfljax.experiments.sweep import run_sweep
+from vfljax.experiments.watching import shares_for
 from vfljax.known import NOTHING
 from vfljax.protocol import (
     Batches,
@@ -255,20 +257,42 @@ def test_readers_are_shared_and_programs_compiled_once(tmp_path, watch_programs)
         ({"watch_from": 12}, "watch_from, watch_every"),
         ({"target": None}, "data.horizontal.target=None"),
         ({"target": TargetProperty(name="third")}, "target.name='third'"),
-        ({"target": TargetProperty(name="quarter", values=(7,))}, "target.values"),
+        ({"target": TargetProperty(name="quarter", values=(7,))}, "target.values=(7,)"),
         (
             {"target": TargetProperty(name="quarter", values=("x",))},
             "target.values='x'",
         ),
         (
+            {"target": dataclasses.replace(TARGET, windows=((1, 2, "x"),))},
+            "target.windows='x'",
+        ),
+        (
+            {"target": dataclasses.replace(TARGET, windows=((20, 30, 1),))},
+            "windows of (20, 30, 1)=20",
+        ),
+        ({"target": dataclasses.replace(TARGET, values=(0, 1, 2, 3))}, "there are 0"),
+        ({"target": dataclasses.replace(TARGET, fraction=0.01)}, "fraction=0.01"),
+        ({"target": dataclasses.replace(TARGET, joins_at=3)}, "num_participants=2"),
+        (
             {"protocol": FederatedSGD(num_participants=4, participants_per_round=2)},
             "participants_per_round=2",
+        ),
+        (
+            {"protocol": FederatedSGD(num_participants=3, secure_aggregation=True)},
+            "observer='server'",
+        ),
+        (
+            {
+                "protocol": FederatedSGD(num_participants=3),
+                "target": dataclasses.replace(TARGET, joins_at=3),
+            },
+            "observer='server'",
         ),
         ({"record_alone": True}, "record_alone"),
     ],
 )
 def test_refusals_name_the_field(tmp_path, changes, words):
-    with pytest.raises(ValueError, match=words.replace(".", r"\.")):
+    with pytest.raises(ValueError, match=re.escape(words)):
         rows_of(tmp_path, experiment(**changes))
 
 
@@ -420,3 +444,102 @@ def test_attacks_on_the_host_are_given_arrays_of_one_device(tmp_path):
     assert jax.device_count() == 2
     rows = rows_of(tmp_path, experiment(attacks={"host": OnHost()}))
     assert [row["scores"] for row in rows] == [[1.0] * ROUNDS] * 2
+
+
+@pytest.mark.parametrize(
+    ("number", "words"), [(1, "of 1 have it"), (1000, "at most 60")]
+)
+def test_the_adversary_needs_samples_of_both_kinds(tmp_path, number, words):
+    horizontal = Horizontal(
+        target=TARGET, auxiliary_from="participant", auxiliary_samples=number
+    )
+    given = Data(dataset=dataset(), horizontal=horizontal)
+    with pytest.raises(ValueError, match=f"auxiliary_samples={number}.*{words}"):
+        rows_of(tmp_path, experiment(data=given))
+
+
+def test_some_samples_of_the_adversary_are_of_both_kinds(tmp_path):
+    """Rows of a participant are sorted by the property; a part is drawn of all."""
+    horizontal = Horizontal(
+        target=TARGET, auxiliary_from="participant", auxiliary_samples=20
+    )
+    given = Data(dataset=dataset(), horizontal=horizontal)
+    watchers = {"share": Watcher(of="share"), "samples": Watcher(of="samples")}
+    rows = rows_of(tmp_path, experiment(data=given, attacks=watchers))
+    found = {row["attack"]: row["scores"][0] for row in rows}
+    assert found["samples"] == 20
+    assert 0 < found["share"] < 1
+
+
+def test_simulations_give_participants_the_shares_of_the_round(tmp_path):
+    """Target and adversary hold twice as much as others where most have the property.
+
+    Of three participants with 60, 30 and 60 samples an adversary sees two thirds of the
+    target and one third of the other.
+    """
+    seen = []
+
+    @dataclasses.dataclass(frozen=True, kw_only=True)
+    class Shares(attacks.Reader):
+        uses = ("auxiliary_features", "auxiliary_labels", "simulate")
+
+        def __call__(self, key, view, known=NOTHING):
+            features = jnp.asarray(known.auxiliary_features)
+            labels = jnp.asarray(known.auxiliary_labels)
+            size = view.batch_size // view.num_participants
+            own = jnp.arange(view.batch_size) < size
+            own_samples = features, labels
+            other = jnp.argmax(labels != labels[0])
+            keys = jax.random.split(key, 3)
+
+            def of(key, rows):
+                update = known.simulate(
+                    key, *(jnp.stack([x[rows]] * 2) for x in own_samples)
+                )
+                return head_of(update, "output")[1][0]
+
+            low = of(keys[0], jnp.zeros(len(own), int))
+            high = of(keys[1], jnp.full(len(own), other))
+            between = of(keys[2], jnp.where(own, other, 0))
+            return {"seen": (between - low) / (high - low)}
+
+    target = dataclasses.replace(TARGET, values=(0, 1, 2))
+    protocol = FederatedAveraging(
+        num_participants=3, observer="participant", local_steps=2
+    )
+    given = experiment(
+        target=target,
+        protocol=protocol,
+        attacks={"shares": _watcher_with(Shares())},
+    )
+    for row in rows_of(tmp_path, given):
+        seen.extend(row["scores"])
+    held = data.partition_with_property(target.codes(dataset()), 3, given.seed)
+    counts = held.partition.counts
+    expected = counts[0] / (counts[0] + counts[1])
+    assert expected > 0.6
+    np.testing.assert_allclose(seen, expected, rtol=1e-3)
+
+
+def _watcher_with(reader):
+    """An attack that answers with what another reader kept."""
+
+    @dataclasses.dataclass(frozen=True, kw_only=True)
+    class Other(Watcher):
+        pass
+
+    Other.reader = reader
+    return Other()
+
+
+def test_shares_of_a_round():
+    """Equal ones of gradients, those of the data after local steps, none too early."""
+    late = dataclasses.replace(TARGET, joins_at=3)
+    weights = jnp.array([0.5, 0.2, 0.3])
+    for num_steps, before, after in (
+        (1, [0, 0.5, 0.5], [1 / 3, 1 / 3, 1 / 3]),
+        (4, [0, 0.4, 0.6], [0.5, 0.2, 0.3]),
+    ):
+        shares = shares_for(late, num_steps)
+        np.testing.assert_allclose(shares(2, weights), before, atol=1e-6)
+        np.testing.assert_allclose(shares(3, weights), after, atol=1e-6)

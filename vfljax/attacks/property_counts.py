@@ -96,8 +96,10 @@ class PropertyCountReader(SimulatingReader):
 class PropertyCounts(Attack):
     """Count samples with a property by least squares, round by round.
 
-    The score of a round is the share of the target's samples that are found to have the
-    property: all that have it are taken to be the target's.
+    All samples that are found to have the property are taken to be the target's. The
+    score of a round is their number over that of the target's samples, which may be
+    above 1 where the property is mistaken for what others' samples have in common; the
+    count is no more than the target has.
     """
 
     reader: PropertyCountReader = PropertyCountReader()
@@ -111,5 +113,5 @@ class PropertyCounts(Attack):
         """Reads the answers of all rounds; the key is not used."""
         found = jnp.sum(view.shares[:, :, 1], axis=1) * view.num_labels
         counts = jnp.clip(found, 0.0, view.num_samples)
-        scores = counts / view.num_samples
+        scores = found / view.num_samples
         return RoundInference(scores, counts, jnp.all(jnp.isfinite(scores)))

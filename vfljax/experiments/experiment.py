@@ -92,8 +92,14 @@ class Data:
             ValueError: If it has no such task or samples, or no words.
         """
         if self.task is not None:
+            columns = (dataset.task_name, *dataset.train_properties)
+            allowed = f"of {dataset.name}: {', '.join(columns)}"
+            require(self.task in columns, "data.task", self.task, allowed)
             dataset = with_task(dataset, self.task)
         if self.vocabulary_size is not None:
+            allowed = f"None, as {dataset.name} has no words"
+            has_words, name = dataset.vocabulary is not None, "data.vocabulary_size"
+            require(has_words, name, self.vocabulary_size, allowed)
             dataset = top_words(dataset, self.vocabulary_size)
         return take_rows(dataset, self.train_samples, self.test_samples)
 

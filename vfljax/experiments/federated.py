@@ -183,7 +183,7 @@ def _train(start, state, first, last, readers=()) -> Any:
         options |= {
             "properties": watched.rows.codes,
             "draw": watching.draw_for(target, watched, arrays.partition),
-            "shares": watching.shares_for(target),
+            "shares": watching.shares_for(target, start.run.num_steps),
         }
     if readers:
         given = start.run, readers, _known_of(arrays)

@@ -81,19 +81,25 @@ class TargetProperty:
 
     def _window_numbers(self, dataset) -> list[int]:
         """Numbers of the values of the windows."""
-        return [_number_of(value, self.name, dataset) for *_, value in self.windows]
+        return [
+            _number_of(value, self.name, dataset, field="windows")
+            for *_, value in self.windows
+        ]
 
 
-def _number_of(value: int | str, name: str, dataset: data.Dataset) -> int:
+def _number_of(
+    value: int | str, name: str, dataset: data.Dataset, field: str = "values"
+) -> int:
     """The number of a value of a property, which may be given by its name."""
-    columns = dataset.train_properties
-    allowed = f"a property of {dataset.name}: {', '.join(columns) or 'it has none'}"
-    require(name in columns, "target.name", name, allowed)
+    columns, prefix = dataset.train_properties, "data.horizontal.target"
+    words = f"a property of {dataset.name} beside the task, {dataset.task_name}"
+    allowed = f"{words}: {', '.join(columns) or 'it has none'}"
+    require(name in columns, f"{prefix}.name", name, allowed)
     if not isinstance(value, str):
         return int(value)
     names = dataset.property_names.get(name, ())
     allowed = f"of {', '.join(names) or 'numbers, as its values have no names'}"
-    require(value in names, "target.values", value, allowed)
+    require(value in names, f"{prefix}.{field}", value, allowed)
     return names.index(value)
 
 

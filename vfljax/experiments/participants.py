@@ -47,16 +47,7 @@ def load_participants(
     else:
         rows = _rows_with_property(experiment, dataset)
         partition = rows.partition
-    part: Literal["train", "test"] = "test"
-    others = dataset
-    if horizontal.auxiliary_from == "participant":
-        own = np.asarray(partition.rows[-1][: partition.counts[-1]])
-        part, own = "train", own[: horizontal.auxiliary_samples]
-    else:
-        order = np.random.default_rng(0).permutation(len(dataset.test_labels))
-        own = order[: horizontal.num_auxiliary(len(order))]
-        kept = np.sort(order[len(own) :])
-        others = data.keep_rows(dataset, slice(None), kept)
+    part, own, others = _auxiliary(experiment, dataset, partition)
     codes = None if target is None else target.codes(dataset, part)[own]
     return others, {
         "auxiliary_features": jnp.asarray(getattr(dataset, f"{part}_features")[own]),
@@ -66,13 +57,44 @@ def load_participants(
     }
 
 
+def _auxiliary(
+    experiment, dataset, partition
+) -> tuple[Literal["train", "test"], Any, data.Dataset]:
+    """Part and numbers of the adversary's samples, and the set without test ones."""
+    horizontal, generator = experiment.data.horizontal, np.random.default_rng(0)
+    if horizontal.auxiliary_from == "participant":
+        own = np.asarray(partition.rows[-1][: partition.counts[-1]])
+        number = horizontal.auxiliary_samples
+        allowed = f"at most {len(own)}, the samples of the last participant"
+        is_fit = number is None or number <= len(own)
+        require(is_fit, "data.horizontal.auxiliary_samples", number, allowed)
+        if number is not None:  # of all kinds, as rows are sorted by them
+            own = generator.permutation(own)[:number]
+        return "train", own, dataset
+    order = generator.permutation(len(dataset.test_labels))
+    own = order[: horizontal.num_auxiliary(len(order))]
+    others = data.keep_rows(dataset, slice(None), np.sort(order[len(own) :]))
+    return "test", own, others
+
+
 def _rows_with_property(experiment, dataset) -> data.PropertyRows:
     """The division where a property is to be inferred."""
     target, number = experiment.data.horizontal.target, experiment.num_parties
     codes = target.codes(dataset)
-    missing = set(range(1, 1 + max([1, *target.window_codes(dataset)]))) - set(codes)
-    allowed = "values that training samples have"
-    require(not missing, "target.values, target.windows", target.values, allowed)
+    for code in range(1, 1 + max([1, *target.window_codes(dataset)])):
+        found, name = int(np.sum(codes == code)), "values" if code == 1 else "windows"
+        called = f"data.horizontal.target.{name}"
+        allowed = (
+            f"of values that 2 or more of the training samples have, {found} have one"
+        )
+        require(found >= 2, called, getattr(target, name), allowed)
+    free = int(np.sum(codes == 0))
+    allowed = (
+        f"so that a sample without any value looked at is left for each of {number} "
+        f"participants, there are {free}"
+    )
+    called = "data.horizontal.target.values"
+    require(free >= number, called, target.values, allowed)
     return data.partition_with_property(codes, number, experiment.seed)
 
 
@@ -139,7 +161,7 @@ def check_participants(
         require(value == getattr(usual, name), f"data.{name}", value, allowed)
     require(not experiment.record_alone, "record_alone", True, allowed)
     watches = any(attack.reader is not None for attack in experiment.attacks.values())
-    allowed = "False where no attack watches the training"
+    allowed = "left as it is where no attack watches the training"
     is_fit = watches or not experiment.record_confusion
     require(is_fit, "record_confusion", True, allowed)
     if watches:
@@ -205,7 +227,32 @@ def _check_target(experiment, dataset) -> None:
     allowed = "None where a target's property is to be inferred, so that it takes part"
     some = protocol.participants_per_round
     require(some is None, "protocol.participants_per_round", some, allowed)
-    _rows_with_property(experiment, dataset)
+    rows = _rows_with_property(experiment, dataset)
+    part, own, _ = _auxiliary(experiment, dataset, rows.partition)
+    has_it = target.codes(dataset, part)[own] == 1
+    uses = [a.reader.uses for a in experiment.attacks.values() if a.reader is not None]
+    allowed = (
+        f"so that some have the property and some don't, {int(has_it.sum())} of "
+        f"{len(has_it)} have it"
+    )
+    is_met = not any("auxiliary_properties" in each for each in uses)
+    is_met = is_met or 0 < has_it.sum() < len(has_it)
+    name, number = "data.horizontal.auxiliary_samples", len(has_it)
+    require(is_met, name, number, allowed)
+    for size in experiment.batch_sizes:
+        allowed = f"0, or enough for one of batch_sizes={size} samples"
+        share = target.fraction
+        is_met = share == 0 or round(share * size) > 0
+        require(is_met, "data.horizontal.target.fraction", share, allowed)
+    is_single = protocol.observer == "server" and not protocol.secure_aggregation
+    is_participant = protocol.observer == "participant"
+    allowed = "participant where there is a target and secure aggregation: a mean of "
+    allowed += "all participants has the last one's own samples with the property too"
+    is_met = is_single or is_participant
+    require(is_met, "protocol.observer", protocol.observer, allowed)
+    allowed = "participant where the target joins late, as it sends nothing before"
+    is_met = not target.joins_at or is_participant
+    require(is_met, "protocol.observer", protocol.observer, allowed)
     last, steps = target.joins_at, experiment.training.steps
     is_fit = last == 0 or protocol.num_participants >= 3
     allowed = "3 or more where the target joins late"
@@ -213,7 +260,7 @@ def _check_target(experiment, dataset) -> None:
     require(is_fit, "protocol.num_participants", number, allowed)
     for name, value in (
         ("joins_at", last),
-        *(("windows", window[0]) for window in target.windows),
+        *((f"windows of {window}", window[0]) for window in target.windows),
     ):
-        allowed = f"below training.steps = {steps}"
-        require(value == 0 or value < steps, f"target.{name}", value, allowed)
+        allowed, is_met = f"below training.steps = {steps}", value in range(steps)
+        require(value == 0 or is_met, f"data.horizontal.target.{name}", value, allowed)

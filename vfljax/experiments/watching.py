@@ -65,13 +65,18 @@ def _code_at(key, step, target: TargetProperty, window_codes) -> Int[Array, ""]:
 
 
 def shares_for(
-    target: TargetProperty,
-) -> Callable[..., Float[Array, " chosen"]] | None:
-    """The participants' shares of a round where the target joins late; else None."""
-    if not target.joins_at:
-        return None
+    target: TargetProperty, num_steps: int
+) -> Callable[..., Float[Array, " chosen"]]:
+    """Returns `shares(t, weights)`: the participants' shares of a round.
+
+    Gradients of single batches are summed up as they are, so that all participants have
+    the same share; models after several local steps are averaged by the numbers of
+    samples, the `weights`. A target that has not joined has no share.
+    """
 
     def shares(step, weights):
+        if num_steps == 1:
+            weights = jnp.full_like(weights, 1.0 / len(weights))
         there = jnp.where(step < target.joins_at, 0.0, weights[0])
         weights = weights.at[0].set(there)
         return weights / jnp.sum(weights)
@@ -83,9 +88,14 @@ def simulate_for(run: FederatedProtocol, view: UpdateView) -> Any:
     """Returns `simulate(key, features, labels)`: what would be seen of these samples.
 
     What is simulated starts with nothing remembered: of what a participant's defense
-    kept back in earlier rounds an adversary knows nothing.
+    kept back in earlier rounds an adversary knows nothing. Participants have the shares
+    that they have in the round; where the target has none yet, equal ones, as it is to
+    be told from others when it comes.
     """
     number = view.num_participants
+    equal = jnp.full(number, 1.0 / number)
+    shares = equal if view.shares is None else view.shares
+    shares = jnp.where(shares[0] > 0, shares, equal)
 
     def simulate(key, features, labels):
         state = FederatedState(view.params, view.forward.statistics, (), ())
@@ -98,7 +108,7 @@ def simulate_for(run: FederatedProtocol, view: UpdateView) -> Any:
         updates, _ = jax.vmap(run.send, in_axes=(0, None, None, 0, 0))(
             keys, state, run.defense.init_update(view.params), features, labels
         )
-        return jax.tree.map(lambda leaf: jnp.mean(leaf, axis=0), updates)
+        return jax.tree.map(lambda leaf: jnp.tensordot(shares, leaf, axes=1), updates)
 
     return Partial(simulate)
 

@@ -72,7 +72,8 @@ def _series(values: np.ndarray) -> list[float | None]:
     return [float(value) if np.isfinite(value) else None for value in values]
 
 
+_WORDS = "rounds with the property and of those without, in the mean"
 PROPERTY = Goal(
-    *("property", score_property, "rounds with the property", "scores"),
+    *("property", score_property, _WORDS, "scores"),
     wants=("property_counts",),
 )

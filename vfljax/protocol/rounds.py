@@ -234,10 +234,12 @@ class FederatedProtocol:
             ValueError: If nobody is left to look at.
         """
         number, update = len(transcript.weights), transcript.aggregate
+        shares = transcript.weights
         if self.observer == "participant":
             allowed = "2 or more where one of them looks"
             require(number >= 2, "participants_per_round", number, allowed)
             share = transcript.weights[-1]
+            shares = shares[:-1] / (1.0 - share)
             update = jax.tree.map(
                 lambda total, all_: (total - share * all_[-1]) / (1.0 - share),
                 update,
@@ -246,7 +248,7 @@ class FederatedProtocol:
             number -= 1
         elif not self.secure_aggregation:
             update = jax.tree.map(lambda leaf: leaf[0], transcript.updates)
-            number = 1
+            number, shares = 1, jnp.ones(1)
         return UpdateView(
             model=self.model,
             params=state.params,
@@ -258,6 +260,7 @@ class FederatedProtocol:
             num_steps=self.num_steps,
             forward=self.forward(state),
             num_participants=number,
+            shares=shares,
         )
 
     def _uploaded(self, state, updates, batches):

@@ -44,6 +44,7 @@ class UpdateView:
             are theirs.
         num_participants: M >= 1, participants whose updates the mean is of, each with
             B/M samples in a local step.
+        shares: Their shares of the mean, in order; None for equal ones.
     """
 
     model: PartyModel = dataclasses.field(metadata=_STATIC)
@@ -56,6 +57,7 @@ class UpdateView:
     num_steps: int = dataclasses.field(default=1, metadata=_STATIC)
     forward: Forward = EVALUATION
     num_participants: int = dataclasses.field(default=1, metadata=_STATIC)
+    shares: Any = None
     name: ClassVar[str] = "update"
     is_final: ClassVar[bool] = False
 
