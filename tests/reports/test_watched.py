@@ -121,3 +121,13 @@ def test_scores_and_the_rounds_that_had_the_property(watched):
         pytest.approx([0.5, 2.5])
     )
     assert figure_of(ROUNDS, [watched()]) is None
+
+
+def test_rounds_are_those_of_the_training(watched):
+    """Of rounds 12, 15, 18, 21 the middle two have the property."""
+    series = {"score_series": [0.0, 0.5, 1.0, 0.5], "true_series": [0, 3, 3, 0]}
+    rows = [watched(**series, first_watched=12, watch_every=3)]
+    (axes,) = figure_of(ROUNDS, rows).axes
+    (shaded,) = axes.patches
+    assert (shaded.get_x(), shaded.get_x() + shaded.get_width()) == (13.5, 19.5)
+    assert axes.get_xlim() == (12, 21)

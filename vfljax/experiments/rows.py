@@ -99,7 +99,14 @@ def _setting(experiment, cell, label, step, strength, trial):
         **{name: getattr(attack, name) for name in attack.traced},
         "trial": trial,
         "seed": experiment.seed,
+        **(_watched(experiment) if attack.reader is not None else {}),
     }
+
+
+def _watched(experiment):
+    """Which rounds an attack on a whole training has watched."""
+    every = experiment.watch_every
+    return {"first_watched": experiment.watch_from + every - 1, "watch_every": every}
 
 
 def _diagnostics(info):

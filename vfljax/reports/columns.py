@@ -209,6 +209,8 @@ _WORDS: dict[tuple[Any, ...], str] = {
         ("trial", name, "counts", pl.List(pl.Int64)): "By true and given class."
         for name in ("confusion", "published_confusion")
     },
+    ("trial", "first_watched", "first", pl.Int64): "First watched round.",
+    ("trial", "watch_every", "every", pl.Int64): "Rounds from one watched to the next.",
     ("trial", "score_series", "scores", pl.List(pl.Float64)): "Of watched rounds.",
     (
         "trial",

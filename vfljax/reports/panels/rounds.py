@@ -31,29 +31,32 @@ def _figure(frame: Frame, title: str) -> Figure | None:
     )
     attacks = given["attack"].unique(maintain_order=True).to_list()
     for axes, part in zip(figure.axes, parts, strict=True):
-        _shade(axes, part["true_series"][0].to_list())
+        first, every = part["first_watched"][0] or 0, part["watch_every"][0] or 1
+        true = part["true_series"][0].to_list()
+        rounds = first + every * np.arange(len(true))
+        _shade(axes, true, first, every)
         for row in part.iter_rows(named=True):
             look = drawing.style(attacks.index(row["attack"]))
             look["marker"] = ""
             scores = np.array(row["score_series"], dtype=float)  # None is NaN
-            rounds = np.arange(len(scores))
             color = look["color"]
             axes.plot(rounds, scores, ".", ms=2, alpha=0.35, color=color, label="_")
             means = running_mean(scores, _WIDTH)
             axes.plot(rounds, means, label=row["attack"], zorder=drawing.SERIES, **look)
         axes.set_ylim(-0.4, 1.4)
-        axes.set_xlim(0, max(len(part["true_series"][0]) - 1, 1))
-        axes.set_xlabel("watched round")
+        axes.set_xlim(first, max(rounds[-1], first + 1))
+        axes.set_xlabel("round of the training, dots: one watched round")
     drawing.draw_legend(figure)
     return figure
 
 
-def _shade(axes: Axes, true: Sequence[int]) -> None:
-    """Shades runs of rounds with the property."""
+def _shade(axes: Axes, true: Sequence[int], start: int, every: int) -> None:
+    """Shades runs of rounds with the property; the first round is number `start`."""
     is_there = np.array([0, *(number > 0 for number in true), 0], dtype=int)
     changes = np.flatnonzero(np.diff(is_there))
     for first, end in zip(changes[::2], changes[1::2], strict=True):
-        axes.axvspan(first - 0.5, end - 0.5, **_SHADE)
+        low, high = (start + every * (place - 0.5) for place in (first, end))
+        axes.axvspan(low, high, **_SHADE)
 
 
 def running_mean(values: np.ndarray, width: int) -> np.ndarray:
