@@ -13,7 +13,7 @@ from vfljax.experiments import Experiment, TargetProperty, Variant
 def make(scale: Literal["full", "small"] = "full") -> Experiment:
     """Five trainings for each number; small: two of a narrow network for three."""
     small = scale == "small"
-    numbers = (100, 400, 1500) if small else (50, 100, 200, 400, 800, 1500)
+    numbers = (100, 400, None) if small else (50, 100, 200, 400, 800, None)
     target = TargetProperty(name="race", values=("Black",))
     return Experiment(
         name="melis_rows_fairface",
@@ -23,7 +23,7 @@ def make(scale: Literal["full", "small"] = "full") -> Experiment:
         protocol=_melis.participants(),
         training=_melis.training(600 if small else 3000),
         variants={
-            f"{own} faces": Variant(
+            f"{own or 'all'} faces": Variant(
                 data=_melis.with_property("fairface", target, own=own)
             )
             for own in numbers
