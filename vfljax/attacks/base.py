@@ -1,11 +1,12 @@
 """The attack record, and what an attack hands out."""
 
 import dataclasses
-from collections.abc import Collection, Hashable, Mapping
+from collections.abc import Callable, Collection, Hashable, Mapping
 from typing import Any, ClassVar, NamedTuple
 
+import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int, Key
+from jaxtyping import Array, Bool, Float, Int, Key, PyTree
 
 from vfljax._checks import check_class, check_fields, require
 from vfljax.goals import LABELS, Goal
@@ -274,6 +275,31 @@ def infer(attack: Attack, key: Key[Array, ""], view: Any, known: Known) -> Any:
     is_fit = hasattr(answer, name)
     require(is_fit, f"what {called}.__call__ returned", found, allowed)
     return answer
+
+
+def map_with_keys(
+    key: Key[Array, ""],
+    one: Callable[..., Any],
+    inputs: PyTree[Any],
+    *,
+    number: int,
+    at_once: int,
+) -> Any:
+    """Returns `one(key, input)` for each of `number` inputs, some of them at once.
+
+    `inputs` is a tree stacked along the first axis, () for none, and each call has a
+    key of its own. Keys themselves would be taken for used twice where trials are
+    mapped; their bits are not.
+    """
+    keys = jax.random.split(key, number)
+    implementation = jax.random.key_impl(keys)
+
+    def of_bits(given):
+        bits, own = given
+        return one(jax.random.wrap_key_data(bits, impl=implementation), own)
+
+    size = min(at_once, number)
+    return jax.lax.map(of_bits, (jax.random.key_data(keys), inputs), batch_size=size)
 
 
 def jacobian_of(

@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key
 
-from vfljax.attacks.base import CountInference
+from vfljax.attacks.base import CountInference, map_with_keys
 from vfljax.attacks.counting import (
     CountAttack,
     bias_of,
@@ -72,12 +72,10 @@ class CalibratedCounts(CountAttack):
         check_update(view, self.layer)
         bias_of(view, self.layer)
         means = _mean_inputs(view, known, self.layer)
-        keys = jax.random.split(key, self.num_simulations)
         samples = jnp.asarray(known.auxiliary_features)
         table = rows_of_classes(known.auxiliary_labels, view.num_classes)
 
-        def simulate(numbers):
-            key = jax.random.wrap_key_data(numbers, impl=jax.random.key_impl(keys))
+        def simulate(key, _):
             key_labels, key_rows, key_update = jax.random.split(key, 3)
             labels = _draw_labels(key_labels, view, table)
             rows = draw_rows_of(key_rows, table, labels)
@@ -85,10 +83,10 @@ class CalibratedCounts(CountAttack):
             counts = jnp.sum(jax.nn.one_hot(labels, view.num_classes), axis=(0, 1))
             return _read(update, means, self.layer), counts / view.num_labels
 
-        # Keys themselves would be taken for used twice where trials are mapped.
-        numbers, size = jax.random.key_data(keys), self.simulations_at_once
-        size = min(size, self.num_simulations)
-        readings, shares = jax.lax.map(simulate, numbers, batch_size=size)
+        number, at_once = self.num_simulations, self.simulations_at_once
+        readings, shares = map_with_keys(
+            key, simulate, (), number=number, at_once=at_once
+        )
         found = _read(view.update, means, self.layer)
         estimates, info = _regress(readings, shares, found)
         return count_inference(view.num_labels * estimates, view.num_labels, info)

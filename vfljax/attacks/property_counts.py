@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from vfljax.attacks.base import Attack, RoundInference
+from vfljax.attacks.base import Attack, RoundInference, map_with_keys
 from vfljax.attacks.counting import simplex_least_squares
 from vfljax.attacks.property_batches import SimulatingReader, samples_of_target
 from vfljax.attacks.property_features import projected_features
@@ -65,21 +65,17 @@ class PropertyCountReader(SimulatingReader):
         own = jnp.arange(num_kinds)
         drawn_for = jnp.where(table.counts > 0, own, largest[own % 2])
         kinds = jnp.repeat(drawn_for, self.batches_per_class)
-        keys = jax.random.split(key, len(kinds))
 
-        def simulate(one):
-            numbers, kind = one
-            key = jax.random.wrap_key_data(numbers, impl=jax.random.key_impl(keys))
+        def simulate(key, kind):
             key_rows, key_update = jax.random.split(key)
             wanted = jnp.full((view.num_steps, view.batch_size), kind)
             rows = draw_rows_of(key_rows, table, wanted)
             update = known.simulate(key_update, features[rows], labels[rows])
             return projected_features(update, self.width)
 
-        # Keys themselves would be taken for used twice where trials are mapped.
-        each = jax.random.key_data(keys), kinds
-        size = min(self.batches_at_once, len(kinds))
-        found = jax.lax.map(simulate, each, batch_size=size)
+        found = map_with_keys(
+            key, simulate, kinds, number=len(kinds), at_once=self.batches_at_once
+        )
         columns = jnp.mean(found.reshape(num_kinds, -1, self.width), axis=1).T
         target = projected_features(view.update, self.width)
         shares = simplex_least_squares(columns, target).reshape(-1, 2)

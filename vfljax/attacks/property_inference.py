@@ -18,12 +18,11 @@ that hardly is, and count.
 import dataclasses
 from typing import ClassVar, NamedTuple
 
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from vfljax._checks import require
-from vfljax.attacks.base import Attack, RoundInference
+from vfljax.attacks.base import Attack, RoundInference, map_with_keys
 from vfljax.attacks.property_batches import (
     SimulatingReader,
     own_samples,
@@ -98,18 +97,15 @@ class PropertyReader(SimulatingReader):
         samples = own_samples(known)
         fractions = jnp.array(self.fractions + self.num_negatives * (0.0,))
         number = len(fractions)
-        keys = jax.random.split(key, number)
 
-        def simulate(one):
-            numbers, fraction, half = one
-            key = jax.random.wrap_key_data(numbers, impl=jax.random.key_impl(keys))
-            drawn = simulate_batch(key, view, known, samples, fraction, half)
-            return update_features(drawn[0], self.features, self.width), drawn[1]
+        def simulate(key, kind):
+            update, share = simulate_batch(key, view, known, samples, *kind)
+            return update_features(update, self.features, self.width), share
 
-        # Keys themselves would be taken for used twice where trials are mapped.
-        each = jax.random.key_data(keys), fractions, halves_of(number)
-        size = min(self.batches_at_once, number)
-        simulated, shares = jax.lax.map(simulate, each, batch_size=size)
+        kinds = fractions, halves_of(number)
+        simulated, shares = map_with_keys(
+            key, simulate, kinds, number=number, at_once=self.batches_at_once
+        )
         return PropertyReadings(
             observed=update_features(view.update, self.features, self.width),
             simulated=jnp.where(samples.is_fit, simulated, jnp.nan),

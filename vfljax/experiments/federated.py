@@ -166,16 +166,16 @@ def advance(
     every = experiment.watch_every
     end = begin + (last - begin) // every * every
     if not readers or begin == end:
-        return _train(start, state, first, last), None
-    state = _train(start, state, first, begin)
+        return _train(start, state, first, last)
+    state, _ = _train(start, state, first, begin)
     state, kept = _train(start, state, begin, end, readers)
-    return _train(start, state, end, last), kept
+    return _train(start, state, end, last)[0], kept
 
 
-def _train(start, state, first, last, readers=()) -> Any:
-    """Rounds in which nobody watches; or all, with what readers kept."""
+def _train(start, state, first, last, readers=()) -> tuple[FederatedState, Any]:
+    """Some rounds; what readers kept of them, or None where there are none."""
     if first == last:
-        return state
+        return state, None
     world, arrays = start.world, start.world.arrays
     experiment, options = world.experiment, {}
     target, watched = experiment.data.horizontal.target, arrays.watched
@@ -189,7 +189,7 @@ def _train(start, state, first, last, readers=()) -> Any:
         given = start.run, readers, _known_of(arrays)
         options["watch"] = watching.watch_for(start.watch_key, *given)
         options["watch_every"] = experiment.watch_every
-    after, kept = train_rounds(
+    return train_rounds(
         start.run,
         start.train_key,
         state,
@@ -201,7 +201,6 @@ def _train(start, state, first, last, readers=()) -> Any:
         num_in_round=world.protocol.num_in_round,
         **options,
     )
-    return (after, kept) if readers else after
 
 
 def watched(

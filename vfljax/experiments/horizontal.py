@@ -64,20 +64,25 @@ class TargetProperty:
         Raises:
             ValueError: If the data set has no such column or value.
         """
-        own = [_number_of(value, self.name, dataset) for value in self.values]
-        others = dict.fromkeys(self._window_numbers(dataset))
+        codes = self._code_of_numbers(dataset)
         column = getattr(dataset, f"{part}_properties")[self.name]
-        found = np.isin(column, own).astype(np.int32)
-        for code, number in enumerate((n for n in others if n not in own), start=2):
+        found = np.zeros(len(column), np.int32)
+        for number, code in codes.items():
             found[column == number] = code
         return found
 
     def window_codes(self, dataset: data.Dataset) -> tuple[int, ...]:
         """The code of the value of each window."""
+        codes = self._code_of_numbers(dataset)
+        return tuple(codes[number] for number in self._window_numbers(dataset))
+
+    def _code_of_numbers(self, dataset) -> dict[int, int]:
+        """The code of each value that is looked at, by the value's number."""
         own = [_number_of(value, self.name, dataset) for value in self.values]
-        numbers = self._window_numbers(dataset)
-        others = [n for n in dict.fromkeys(numbers) if n not in own]
-        return tuple(1 if n in own else others.index(n) + 2 for n in numbers)
+        codes = dict.fromkeys(own, 1)
+        for number in self._window_numbers(dataset):
+            codes.setdefault(number, max(codes.values()) + 1)
+        return codes
 
     def _window_numbers(self, dataset) -> list[int]:
         """Numbers of the values of the windows."""
